@@ -1,0 +1,138 @@
+//! The catalogue: every sentence that the engine or the edge can say, in both languages. One part per area.
+
+use super::Entry;
+
+macro_rules! part {
+    ($name:ident, $doc:literal: $($id:literal => $en:literal, $zh:literal;)*) => {
+        #[doc = $doc]
+        const $name: &[Entry] = &[$(Entry { id: $id, en: $en, zh: $zh }),*];
+    };
+}
+
+/// All parts.
+pub const CATALOGUE: &[&[Entry]] = &[GENERAL, CHANGE, ALERT, INCIDENT, ORDER, STEP, VERB, CHAT, SELF];
+
+part!(GENERAL, "Of no area.":
+    "plain" => "{text}", "{text}";
+);
+
+part!(CHANGE, "What was altered.":
+    "change.release" => "Release {order}: {service} {from} to {to}", "发布 {order}：{service} {from} 到 {to}";
+    "change.rollback" => "Rolled back {order}: {service} to {to}", "回滚 {order}：{service} 到 {to}";
+    "change.config" => "flyball's configuration was reloaded: {count} differences", "flyball 配置已重新加载：{count} 处不同";
+    "change.reboot" => "{host} was rebooted", "{host} 重启过";
+    "change.package" => "{host}: package {package} {action} {version}", "{host}：软件包 {package} {action} {version}";
+    "change.file" => "{host}: {path} changed", "{host}：{path} 有变化";
+    "change.host_new" => "Host {host} joined", "主机 {host} 加入";
+    "change.restart" => "{service} was restarted on {hosts}", "{service} 在 {hosts} 上重启";
+    "change.clock" => "The server's clock was set {direction} by {by}", "服务器时钟被{direction} {by}";
+);
+
+part!(ALERT, "States of alerts.":
+    "alert.bad" => "{rule} is bad: {value}", "{rule} 异常：{value}";
+    "alert.ok" => "{rule} is ok", "{rule} 正常";
+    "alert.no_data" => "{rule} has no data", "{rule} 无数据";
+    "alert.source_down" => "{rule}: source down", "{rule}：数据源失联";
+    "alert.heartbeat_late" => "{heartbeat} is late by {late}", "{heartbeat} 迟到 {late}";
+    "alert.heartbeat_failed" => "{heartbeat} failed with exit code {code}", "{heartbeat} 失败，退出码 {code}";
+);
+
+part!(INCIDENT, "Incidents and their story.":
+    "incident.opened" => "Incident {number} opened, {suspects} suspects", "故障 {number} 已打开，{suspects} 个嫌疑变更";
+    "incident.title_rule" => "{service}: {summary}", "{service}：{summary}";
+    "incident.recovered" => "Recovered after {after}", "{after} 后恢复";
+    "incident.bad_again" => "Bad again", "再次异常";
+    "incident.acknowledged" => "{person} acknowledged", "{person} 已认领";
+    "incident.resolved" => "{person} resolved it", "{person} 已解决";
+    "incident.reopened" => "Opened again", "重开";
+    "incident.note" => "{person}: {note}", "{person}：{note}";
+    "incident.reassigned" => "{person} gave it to {to}", "{person} 转派给 {to}";
+    "incident.told" => "{receiver} was told", "已通知 {receiver}";
+    "incident.not_told" => "{receiver} could not be told: {why}", "未能通知 {receiver}：{why}";
+    "suspect.same_service" => "same service", "同一服务";
+    "suspect.same_host" => "same host {host}", "同一主机 {host}";
+    "suspect.dependency" => "dependency {service}", "依赖 {service}";
+    "suspect.depends_on_it" => "in front of it", "在它之前";
+    "suspect.flyball_config" => "flyball's own configuration", "flyball 自身配置";
+    "suspect.before" => "{before} before the onset", "起点前 {before}";
+    "suspect.running" => "was being rolled out at the onset", "起点时正在铺开";
+    "suspect.new_against_old" => "new {new}, old {old}", "新 {new}，旧 {old}";
+    "suspect.ends_with_undo" => "ended with the undo", "随回滚结束";
+);
+
+part!(ORDER, "Release orders.":
+    "order.created" => "{person} made order {order}: {service} {from} to {to} in {environment}", "{person} 建发布单 {order}：{environment} 的 {service} {from} 到 {to}";
+    "order.approved" => "{person} approved plan {digest}", "{person} 批准计划 {digest}";
+    "order.started" => "Release {order} starts: {service} {from} to {to}", "发布 {order} 开始：{service} {from} 到 {to}";
+    "order.waits_for_order" => "{order} waits until order {behind} has ended", "{order} 等待发布单 {behind} 结束";
+    "order.waits_for_approval" => "{order} needs approval by someone other than {author}", "{order} 需要 {author} 以外的人批准";
+    "order.batch_starts" => "Batch {batch} of {batches} starts: {hosts}", "第 {batch}/{batches} 批开始：{hosts}";
+    "order.batch_in" => "{done} of {all} on {to} and in the load balancer", "{done}/{all} 已是 {to} 并在负载均衡中";
+    "order.gate_passed" => "Batch {batch} well after {seconds} s", "第 {batch} 批 {seconds} 秒后正常";
+    "order.halted" => "Halted: {because}", "已中止：{because}";
+    "order.resumed" => "{person} resumed it", "{person} 继续";
+    "order.going_on" => "flyball restarted and is going on with step {step} of {steps}", "flyball 重启过，从第 {step}/{steps} 步继续";
+    "order.rolling_back" => "Rolling back {count} servers to {to}", "回滚 {count} 台到 {to}";
+    "order.rolled_back" => "Rolled back: {count} of {count} on {to}, all in the load balancer", "已回滚：{count}/{count} 是 {to}，都在负载均衡中";
+    "order.done" => "Done: {count} servers on {to}", "完成：{count} 台是 {to}";
+    "order.failed" => "Failed: {because}. Hosts left as they are: {hosts}", "失败：{because}。保持现状的主机：{hosts}";
+    "order.cancelled" => "{person} cancelled it", "{person} 取消";
+    "because.judge" => "new gave {new_bad} bad answers of {new_all} ({new_share}), old {old_bad} of {old_all} ({old_share})", "新版异常响应 {new_bad}/{new_all}（{new_share}），旧版 {old_bad}/{old_all}（{old_share}）";
+    "because.rule" => "rule {rule} is bad: {value}", "规则 {rule} 异常：{value}";
+    "because.person" => "{person} halted it", "{person} 中止";
+    "because.step_failed" => "{host} failed at {step}: {why}", "{host} 在 {step} 失败：{why}";
+    "because.step_silent" => "{host} did not answer the step {step} for {limit}", "{host} 在 {limit} 内未回应步骤 {step}";
+    "because.host_lost" => "{host} disappeared at {step}", "{host} 在 {step} 时失联";
+    "because.balancer_gone" => "load balancer {balancer} does not answer", "负载均衡 {balancer} 无响应";
+    "because.restart" => "flyball restarted and the gate is not well", "flyball 重启过且关卡不正常";
+    "because.undo_failed" => "the rollback failed at {host}: {why}", "{host} 回滚失败：{why}";
+);
+
+part!(STEP, "Steps as people read them.":
+    "step.fetch" => "fetch {digest}", "取制品 {digest}";
+    "step.unpack" => "unpack {version}", "解包 {version}";
+    "step.balancer_out" => "out of the load balancer", "移出负载均衡";
+    "step.drain" => "drain", "排空";
+    "step.stop" => "stop {service}", "停止 {service}";
+    "step.switch" => "switch to {version}", "切换到 {version}";
+    "step.start" => "start {service}", "启动 {service}";
+    "step.verify" => "see {version} answer", "确认 {version} 应答";
+    "step.balancer_in" => "into the load balancer", "加入负载均衡";
+    "step.gate" => "watch for {seconds} s", "观察 {seconds} 秒";
+    "step.restart" => "restart {service}", "重启 {service}";
+);
+
+part!(VERB, "Answers of verbs.":
+    "verb.accepted" => "Accepted", "已接受";
+    "verb.unknown_thing" => "No {kind} is called {name}. Nearest: {nearest}", "没有名为 {name} 的{kind}。最接近：{nearest}";
+    "verb.unknown_verb" => "{verb} is not a verb. Nearest: {nearest}. Try: help", "{verb} 不是命令。最接近：{nearest}。试试：help";
+    "verb.usage" => "Write it like: {usage}", "写法：{usage}";
+    "verb.not_allowed" => "Needs {right} on {where}", "需要 {where} 的 {right} 权限";
+    "verb.final" => "Order {order} has ended: {state}", "发布单 {order} 已结束：{state}";
+    "verb.own_approval" => "Needs approval by someone other than {author}", "需要 {author} 以外的人批准";
+    "verb.wrong_state" => "Order {order} is {state}: {verb} can't be done now", "发布单 {order} 处于{state}：现在不能{verb}";
+    "verb.stale_plan" => "The plan changed: the digest is {digest} now", "计划已变：现在摘要是 {digest}";
+    "verb.no_host" => "{service} has no server in {environment}", "{service} 在 {environment} 没有服务器";
+    "verb.unknown_artifact" => "No artifact {artifact} was pushed", "没有推送过制品 {artifact}";
+    "verb.already" => "Already {state}", "已经{state}";
+    "verb.confirm" => "Confirm within 60 s: {what}", "请在 60 秒内确认：{what}";
+    "verb.looking" => "Looking at {what}", "正在查看 {what}";
+);
+
+part!(CHAT, "What the bot says in a room.":
+    "chat.alert" => "{rule} is bad: {summary}", "{rule} 异常：{summary}";
+    "chat.calls_author" => "{author}: your release {order} is the first suspect of {incident}", "{author}：你的发布 {order} 是 {incident} 的首要嫌疑";
+    "chat.halted" => "Halted {service} {to}: {because}", "已中止 {service} {to}：{because}";
+    "chat.rolled_back" => "{service} is back on {to}: {count} servers, {took} after the halt", "{service} 已回到 {to}：{count} 台，中止后 {took}";
+    "chat.done" => "{service} {to} is on line on {count} servers", "{service} {to} 已在 {count} 台上在线";
+    "chat.recovered" => "{incident} recovered after {after}", "{incident} 在 {after} 后恢复";
+);
+
+part!(SELF, "Of flyball itself.":
+    "self.started" => "flyball {version} started", "flyball {version} 已启动";
+    "self.host_lost" => "{host}: source down", "{host}：失联";
+    "self.host_back" => "{host} reports again", "{host} 恢复上报";
+    "self.balancer_gone" => "Load balancer {balancer} does not answer", "负载均衡 {balancer} 无响应";
+    "self.balancer_back" => "Load balancer {balancer} answers again", "负载均衡 {balancer} 恢复响应";
+    "self.disk_full" => "The disk is full: telemetry is refused, events and pages go on", "磁盘已满：遥测被拒绝，事件和呼叫继续";
+);

@@ -1,0 +1,20 @@
+//! Bytes to the model's types and back, one file per protocol.
+//!
+//! Everything here is pure: no socket, no clock, no file. Each decoder has limits, never panics on any input, and its
+//! errors name the place (line and column, series number, or offset). Times that a sender left out are arguments.
+
+pub mod alertmanager;
+pub mod compression;
+pub mod link;
+pub mod metadata;
+pub mod number;
+pub mod ping;
+pub mod prom_json;
+mod protobuf;
+pub mod report;
+mod text;
+
+pub use metadata::{Metadata, MetricKind};
+pub use report::{LineError, Report};
+pub mod influx;
+pub mod remote_write;
