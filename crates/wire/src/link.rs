@@ -4,7 +4,21 @@
 //! for something else, and a reader skips fields that it does not know: agent and server may be one version apart. What
 //! belongs to the model travels as its JSON, so it has one definition only. Samples have their own form, [`samples`].
 
+//!
+//! # What both sides agree on
+//!
+//! TLS 1.3 with ALPN `h2`. The server's certificate is signed by its own CA, carries [`SERVER_NAME`] as DNS name whatever
+//! the address is, and its chain includes the CA's certificate, so that an enrolling host can compare it with the
+//! fingerprint in its token ([`token`]). A host's certificate has the host's name as its common name (CN) and
+//! [`host_uri`] as URI among its alternative names; the server believes only that, and `Hello.host` must say the same. The client
+//! certificate is optional in the handshake, because [`ENROLL_PATH`] has none; every other path refuses without one.
+//! Steps are signed as Ed25519 over `SignedStep.payload`, nothing before and nothing after it.
+
+pub mod duty;
 pub mod samples;
+pub mod token;
+
+use model::HostName;
 
 /// The version of this protocol that this build speaks; it also understands the one before.
 pub const PROTOCOL: u32 = 1;
@@ -18,12 +32,30 @@ pub const CONNECT_PATH: &str = "/flyball.link.v1.AgentLink/Connect";
 pub const ENROLL_PATH: &str = "/flyball.link.v1.AgentLink/Enroll";
 /// Path of the renewal of a certificate: [`RenewRequest`] to [`RenewAnswer`].
 pub const RENEW_PATH: &str = "/flyball.link.v1.AgentLink/Renew";
+/// Path of an artifact's bytes: [`FetchArtifact`] to a stream of [`ArtifactChunk`]s. Status NOT_FOUND: no such artifact.
+pub const FETCH_PATH: &str = "/flyball.link.v1.AgentLink/FetchArtifact";
+/// The protocol name in the TLS handshake.
+pub const ALPN: &[u8] = b"h2";
+/// The DNS name in the server's certificate, and the name that agents ask for: the address plays no part in trust.
+pub const SERVER_NAME: &str = "link.flyball.internal";
+/// Largest [`ArtifactChunk`], in bytes.
+pub const CHUNK_LEN_MAX: usize = 256 * 1024;
 /// Largest message in either direction, in bytes.
 pub const FRAME_LEN_MAX: usize = 4 * 1024 * 1024;
 
 /// The version that both sides speak, given the other side's; `None` if there is none.
 pub fn common_protocol(theirs: u32) -> Option<u32> {
     (theirs >= PROTOCOL_MIN).then(|| theirs.min(PROTOCOL))
+}
+
+/// The URI among the alternative names of a host's certificate: `flyball://host/NAME`.
+pub fn host_uri(host: &HostName) -> String {
+    format!("flyball://host/{host}")
+}
+
+/// The host of such a URI, `None` for any other.
+pub fn host_of_uri(uri: &str) -> Option<HostName> {
+    HostName::new(uri.strip_prefix("flyball://host/")?).ok()
 }
 
 /// One message of the agent.
@@ -89,7 +121,7 @@ pub struct Hello {
 /// An event, as the model's JSON.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct AgentEvent {
-    /// The model's event.
+    /// [`duty::AgentNews`]: the model's event, or lines of a log.
     #[prost(bytes = "vec", tag = "1")]
     pub json: Vec<u8>,
 }
@@ -173,7 +205,7 @@ pub struct Welcome {
 /// The part of the configuration that a host needs, as the model's JSON.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct HostConfig {
-    /// The model's host configuration.
+    /// [`duty::HostDuty`]: the model's host configuration with the services and probes of this host.
     #[prost(bytes = "vec", tag = "1")]
     pub json: Vec<u8>,
 }
@@ -225,7 +257,7 @@ pub struct LinkFault {
 /// A host's wish to be known.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct EnrollRequest {
-    /// The one-time token.
+    /// The secret part of the one-time token: [`token::Token::secret`].
     #[prost(string, tag = "1")]
     pub token: String,
     /// The certificate signing request, PEM.
@@ -272,6 +304,25 @@ pub struct RenewAnswer {
     pub ca_pem: String,
 }
 
+/// A wish for an artifact's bytes.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct FetchArtifact {
+    /// The sha256, 64 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub digest: String,
+    /// From which byte on: what lies on the host already is not sent again.
+    #[prost(uint64, tag = "2")]
+    pub offset: u64,
+}
+
+/// The next bytes of an artifact, in order; [`CHUNK_LEN_MAX`] at most. The end of the stream is the end of the artifact.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ArtifactChunk {
+    /// The bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub data: Vec<u8>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,6 +352,15 @@ mod tests {
         // Field 60, bytes "x": what a later version might send.
         let bytes = [0x08, 5, 0xe2, 3, 1, b'x'];
         assert_eq!(AgentFrame::decode(&bytes[..]).unwrap(), AgentFrame { sequence: 5, body: None });
+    }
+
+    #[test]
+    fn a_host_is_named_by_its_uri() {
+        let host = HostName::new("web-1").unwrap();
+        assert_eq!(host_of_uri(&host_uri(&host)), Some(host));
+        for other in ["web-1", "flyball://host/", "flyball://host/a/b", "flyball://server/web-1"] {
+            assert_eq!(host_of_uri(other), None, "{other}");
+        }
     }
 
     #[test]
