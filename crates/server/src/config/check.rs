@@ -1,0 +1,244 @@
+//! Checks what the shape of the files can't say: that names which are used are names that exist, and that values fit.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::net::SocketAddr;
+
+use model::config::{Config, PlaceConfig, ProbeConfig, RuleGroup, ServiceConfig, Span};
+use model::{EnvironmentName, ProjectName, ServiceName};
+
+use super::Source;
+use super::diagnostic::Diagnostic;
+use super::located::path;
+
+/// Shortest interval of a probe, a scrape or a poll.
+const INTERVAL_MIN: Span = Span(100);
+/// Shortest secret in a heartbeat's address.
+const HEARTBEAT_ID_LEN_MIN: usize = 16;
+
+/// Checks all but the rules.
+pub(crate) fn check(config: &Config, sources: &[Source], mistakes: &mut Vec<Diagnostic>) {
+    let mut check = Check { config, sources, mistakes };
+    let mut owners: BTreeMap<&ServiceName, &ProjectName> = BTreeMap::new();
+    for (project, name, service) in config.services() {
+        if let Some(other) = owners.insert(name, project) {
+            check.report(
+                &[&"projects", project, &"services", name],
+                format!("service `{name}` is in project `{other}` too; a service's name is unique"),
+            );
+        }
+        check.service(project, name, service);
+    }
+    for (name, balancer) in &config.balancers {
+        check.interval(&[&"balancers", name, &"every"], balancer.every);
+        check.interval(&[&"balancers", name, &"every_while_rolling"], balancer.every_while_rolling);
+        if !balancer.haproxy.starts_with('/') && balancer.haproxy.parse::<SocketAddr>().is_err() {
+            check.report(
+                &[&"balancers", name, &"haproxy"],
+                "neither an absolute path of a socket nor an address with a port".into(),
+            );
+        }
+    }
+    for (name, probe) in &config.probes {
+        check.probe(name, probe);
+    }
+    for (name, scrape) in &config.scrapes {
+        check.interval(&[&"scrapes", name, &"every"], scrape.every);
+        if !scrape.path.starts_with('/') {
+            check.report(&[&"scrapes", name, &"path"], "a path begins with `/`".into());
+        }
+    }
+    for (name, heartbeat) in &config.heartbeats {
+        let plain = heartbeat.id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        if heartbeat.id.len() < HEARTBEAT_ID_LEN_MIN || !plain {
+            check.report(
+                &[&"heartbeats", name, &"id"],
+                format!("the id is a secret: at least {HEARTBEAT_ID_LEN_MIN} letters, digits, `-` or `_`"),
+            );
+        }
+        if let Some(service) = &heartbeat.service {
+            check.known_service(&[&"heartbeats", name, &"service"], service);
+        }
+    }
+    for (name, receiver) in &config.notification.receivers {
+        let at: [&dyn Display; 3] = [&"notification", &"receivers", name];
+        match (&receiver.webhook, &receiver.room) {
+            (Some(webhook), None) => {
+                if !webhook.url.starts_with("http://") && !webhook.url.starts_with("https://") {
+                    check.report(
+                        &[&"notification", &"receivers", name, &"webhook", &"url"],
+                        "a URL begins with http:// or https://".into(),
+                    );
+                }
+            }
+            (None, Some(_)) => {}
+            (None, None) => check.report(&at, "a receiver has a `webhook` or a `room`".into()),
+            (Some(_), Some(_)) => check.report(&at, "a receiver has one of `webhook` and `room`, not both".into()),
+        }
+    }
+    for (place, receiver) in config.notification.default.iter().enumerate() {
+        check.known(
+            &[&"notification", &"default", &item(place)],
+            "receiver",
+            receiver.as_str(),
+            config.notification.receivers.keys(),
+        );
+    }
+}
+
+struct Check<'a> {
+    config: &'a Config,
+    sources: &'a [Source],
+    mistakes: &'a mut Vec<Diagnostic>,
+}
+
+impl Check<'_> {
+    fn service(&mut self, project: &ProjectName, name: &ServiceName, service: &ServiceConfig) {
+        let at = |rest: &[&dyn Display]| -> Vec<String> {
+            let mut whole: Vec<String> = vec!["projects".into(), project.to_string(), "services".into(), name.to_string()];
+            whole.extend(rest.iter().map(|part| part.to_string()));
+            whole
+        };
+        if let Some(person) = &service.on_call {
+            self.known(&refs(&at(&[&"on_call"])), "user", person.as_str(), self.config.users.keys());
+        }
+        for (place, other) in service.depends_on.iter().enumerate() {
+            self.known_service(&refs(&at(&[&"depends_on", &item(place)])), other);
+        }
+        for (place, receiver) in service.notify.iter().enumerate() {
+            self.known(
+                &refs(&at(&[&"notify", &item(place)])),
+                "receiver",
+                receiver.as_str(),
+                self.config.notification.receivers.keys(),
+            );
+        }
+        if let Some(run) = &service.run {
+            match run.command.first() {
+                None => self.report(&refs(&at(&[&"run", &"command"])), "the command is empty".into()),
+                Some(program) if !program.starts_with('/') && !program.starts_with("{release}/") => self.report(
+                    &refs(&at(&[&"run", &"command", &"#0"])),
+                    format!("`{program}` is neither an absolute path nor in `{{release}}/`"),
+                ),
+                Some(_) => {}
+            }
+        }
+        for (environment, place) in &service.environments {
+            self.place(&at(&[&"environments", environment]), environment, place);
+        }
+        for (place, number) in service.numbers.iter().enumerate() {
+            if let Err(error) = query::parse(&number.query) {
+                self.report(&refs(&at(&[&"numbers", &item(place), &"query"])), format!("PromQL: {error}"));
+            }
+        }
+    }
+
+    fn place(&mut self, at: &[String], environment: &EnvironmentName, place: &PlaceConfig) {
+        let below = |rest: &[&dyn Display]| -> Vec<String> {
+            at.iter().cloned().chain(rest.iter().map(|part| part.to_string())).collect()
+        };
+        self.known(&refs(at), "environment", environment.as_str(), self.config.environments.keys());
+        if let Some(balancer) = &place.balancer {
+            self.known(&refs(&below(&[&"balancer"])), "balancer", balancer.as_str(), self.config.balancers.keys());
+        }
+        let mut hosts = std::collections::BTreeSet::new();
+        for (index, server) in place.servers.iter().enumerate() {
+            let whole = below(&[&"servers", &item(index), &"host"]);
+            self.known(&refs(&whole), "host", server.host.as_str(), self.config.hosts.keys());
+            if !hosts.insert(&server.host) {
+                self.report(&refs(&whole), format!("host `{}` stands twice: one server of a service per host", server.host));
+            }
+        }
+    }
+
+    fn probe(&mut self, name: &impl Display, probe: &ProbeConfig) {
+        self.interval(&[&"probes", name, &"every"], probe.every);
+        match (&probe.http, &probe.tcp) {
+            (Some(url), None) if !url.starts_with("http://") && !url.starts_with("https://") => {
+                self.report(&[&"probes", name, &"http"], "a URL begins with http:// or https://".into());
+            }
+            (None, None) => self.report(&[&"probes", name], "a probe has `http` or `tcp`".into()),
+            (Some(_), Some(_)) => self.report(&[&"probes", name], "a probe has one of `http` and `tcp`, not both".into()),
+            _ => {}
+        }
+        for (place, host) in probe.from.iter().enumerate() {
+            self.known(&[&"probes", name, &"from", &item(place)], "host", host.as_str(), self.config.hosts.keys());
+        }
+        if let Some(service) = &probe.service {
+            self.known_service(&[&"probes", name, &"service"], service);
+        }
+    }
+
+    fn known_service(&mut self, at: &[&dyn Display], service: &ServiceName) {
+        let config = self.config;
+        self.known(at, "service", service.as_str(), config.services().map(|(_, name, _)| name));
+    }
+
+    fn known<'k, K: AsRef<str> + 'k>(&mut self, at: &[&dyn Display], kind: &str, name: &str, known: impl Iterator<Item = &'k K>) {
+        let known: Vec<&str> = known.map(AsRef::as_ref).collect();
+        if !known.contains(&name) {
+            let mistake = self.diagnostic(at, format!("no {kind} is called `{name}`"));
+            self.mistakes.push(mistake.nearest(name, known));
+        }
+    }
+
+    fn interval(&mut self, at: &[&dyn Display], every: Span) {
+        if every < INTERVAL_MIN {
+            self.report(at, format!("{every} is too short, {INTERVAL_MIN} at least"));
+        }
+    }
+
+    fn report(&mut self, at: &[&dyn Display], message: String) {
+        let mistake = self.diagnostic(at, message);
+        self.mistakes.push(mistake);
+    }
+
+    /// The mistake in the file in which most of its path is found.
+    fn diagnostic(&self, at: &[&dyn Display], message: String) -> Diagnostic {
+        let whole = path(at);
+        let found = (1..=whole.len()).rev().find_map(|len| {
+            self.sources.iter().find_map(|source| source.tree.exactly(&whole[..len]).map(|place| (source, place)))
+        });
+        match found {
+            Some((source, place)) => Diagnostic::at(&source.name, &source.text, Some(place), message),
+            None => Diagnostic::of_file(&at.iter().map(|part| part.to_string()).collect::<Vec<_>>().join("."), message),
+        }
+    }
+}
+
+/// An item of a list as a part of a path.
+fn item(index: usize) -> String {
+    format!("#{index}")
+}
+
+fn refs(parts: &[String]) -> Vec<&dyn Display> {
+    parts.iter().map(|part| part as &dyn Display).collect()
+}
+
+/// Checks rule groups. `sources` say from which group on a file's groups stand in `groups`.
+pub(crate) fn check_rules(groups: &[RuleGroup], sources: &[(usize, Source)], mistakes: &mut Vec<Diagnostic>) {
+    for (at, (first, source)) in sources.iter().enumerate() {
+        let last = sources.get(at + 1).map_or(groups.len(), |(first, _)| *first);
+        for (place, group) in groups[*first..last].iter().enumerate() {
+            for (index, rule) in group.rules.iter().enumerate() {
+                let at = |key: &str| source.tree.value(&path(&[&"groups", &item(place), &"rules", &item(index), &key]));
+                let mut report = |key: &str, message: String| {
+                    mistakes.push(Diagnostic::at(&source.name, &source.text, at(key), message));
+                };
+                match (&rule.alert, &rule.record) {
+                    (Some(_), Some(_)) => report("record", "a rule has one of `alert` and `record`, not both".into()),
+                    (None, None) => report("expr", "a rule has an `alert` or a `record`".into()),
+                    _ => {}
+                }
+                if rule.record.is_some()
+                    && (rule.hold.is_some() || rule.keep_firing_for.is_some() || !rule.annotations.is_empty())
+                {
+                    report("record", "a recording rule has no `for`, `keep_firing_for` or `annotations`".into());
+                }
+                if let Err(error) = query::parse(&rule.expr) {
+                    report("expr", format!("PromQL: {error}"));
+                }
+            }
+        }
+    }
+}

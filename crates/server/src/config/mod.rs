@@ -1,0 +1,120 @@
+//! Reads the configuration: one folder of YAML files, all of it or nothing.
+//!
+//! Every `*.yaml` in the folder may hold any top-level key of [`Config`]; maps from several files are joined. Rule files
+//! in Prometheus' own format lie under `rules/`. What is wrong is said with file, line and column, the line itself, and
+//! the nearest name that would be right. Nothing here changes a running server: that is the pump's `Configured` event.
+
+mod check;
+mod diagnostic;
+mod difference;
+mod located;
+mod merge;
+mod schema;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use model::config::{Config, RuleGroup};
+use serde::Deserialize;
+
+pub use diagnostic::Diagnostic;
+pub use difference::difference;
+pub use schema::{reference, schema};
+
+use located::Located;
+
+/// Largest configuration file, in bytes.
+pub const FILE_LEN_MAX: u64 = 4 << 20;
+/// Most configuration files.
+pub const FILES_MAX: usize = 1_000;
+
+/// A file of the folder as it was read.
+pub(crate) struct Source {
+    /// Its path as people know it: relative to the folder.
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) tree: Located,
+}
+
+/// Reads, joins and checks a folder. All mistakes are reported, not only the first.
+pub fn load(folder: &Path) -> Result<Config, Vec<Diagnostic>> {
+    let mut mistakes = Vec::new();
+    let mut config = Config::default();
+    let mut places = merge::Places::default();
+    let mut sources = Vec::new();
+    for path in files(folder, &mut mistakes) {
+        let Some(source) = read(folder, &path, &mut mistakes) else { continue };
+        match serde_saphyr::from_str::<Option<Config>>(&source.text) {
+            Ok(part) => merge::join(&mut config, part.unwrap_or_default(), &source, &mut places, &mut mistakes),
+            Err(error) => mistakes.push(Diagnostic::of_yaml(&source.name, &source.text, &error)),
+        }
+        sources.push(source);
+    }
+    let mut rule_sources = Vec::new();
+    for path in files(&folder.join("rules"), &mut mistakes) {
+        let Some(source) = read(folder, &path, &mut mistakes) else { continue };
+        match serde_saphyr::from_str::<Option<RuleFile>>(&source.text) {
+            Ok(part) => {
+                let first = config.groups.len();
+                config.groups.extend(part.unwrap_or_default().groups);
+                rule_sources.push((first, source));
+            }
+            Err(error) => mistakes.push(Diagnostic::of_yaml(&source.name, &source.text, &error)),
+        }
+    }
+    check::check(&config, &sources, &mut mistakes);
+    check::check_rules(&config.groups, &rule_sources, &mut mistakes);
+    if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
+}
+
+/// A rule file as Prometheus writes it.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RuleFile {
+    groups: Vec<RuleGroup>,
+}
+
+/// The YAML files of a folder in the order of their names. A folder that is not there has none.
+fn files(folder: &Path, mistakes: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) => {
+            mistakes.push(Diagnostic::of_file(&folder.display().to_string(), format!("failed to read the folder: {error}")));
+            return Vec::new();
+        }
+    };
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|end| end == "yaml" || end == "yml") && path.is_file())
+        .collect();
+    paths.sort();
+    if paths.len() > FILES_MAX {
+        mistakes.push(Diagnostic::of_file(&folder.display().to_string(), format!("{} files, {FILES_MAX} at most", paths.len())));
+        paths.truncate(FILES_MAX);
+    }
+    paths
+}
+
+fn read(folder: &Path, path: &Path, mistakes: &mut Vec<Diagnostic>) -> Option<Source> {
+    let name = path.strip_prefix(folder).unwrap_or(path).display().to_string();
+    let mut refuse = |why: String| {
+        mistakes.push(Diagnostic::of_file(&name, why));
+        None
+    };
+    match fs::metadata(path) {
+        Ok(meta) if meta.len() > FILE_LEN_MAX => return refuse(format!("{} bytes, {FILE_LEN_MAX} at most", meta.len())),
+        Err(error) => return refuse(format!("failed to read it: {error}")),
+        Ok(_) => {}
+    }
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => return refuse(format!("failed to read it: {error}")),
+    };
+    // A text that is no YAML at all is reported by the typed reading, with the same place.
+    let tree = serde_saphyr::from_str::<Located>(&text).unwrap_or_default();
+    Some(Source { name, text, tree })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! Configuration folders in, configuration or mistakes out.
+
+use std::path::PathBuf;
+
+use expect_test::{Expect, expect};
+
+use super::*;
+
+/// A folder with these files, loaded: the mistakes as people read them, or "ok".
+fn check(files: &[(&str, &str)], expected: Expect) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path: PathBuf = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let said = match load(folder.path()) {
+        Ok(_) => "ok".to_owned(),
+        Err(mistakes) => mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+    };
+    expected.assert_eq(&said);
+}
+
+const SHOP: &str = "\
+hosts:
+  shop-1: { address: 127.0.0.11 }
+environments:
+  prod: { approval: none }
+projects:
+  mall:
+    services:
+      shop:
+        environments:
+          prod: { servers: [{ host: shop-1, port: 8080 }] }
+";
+
+#[test]
+fn good_folders() {
+    check(&[], expect!["ok"]);
+    check(&[("empty.yaml", "# nothing yet\n")], expect!["ok"]);
+    check(&[("shop.yaml", SHOP), ("people.yaml", "users:\n  zhao: { name: Zhao Wei }\n")], expect!["ok"]);
+}
+
+#[test]
+fn unknown_keys_have_a_nearest() {
+    check(
+        &[("shop.yaml", "hosts:\n  shop-1:\n    adress: 127.0.0.11\n")],
+        expect![[r#"
+            shop.yaml:3:5: unknown key `adress`. Nearest: `address`.
+                3 |     adress: 127.0.0.11
+                  |     ^"#]],
+    );
+    check(
+        &[("env.yaml", "environments:\n  prod: { approval: somebody }\n")],
+        expect![[r#"
+            env.yaml:2:21: `somebody` is no value of this key. It is one of: none, another person.
+                2 |   prod: { approval: somebody }
+                  |                     ^"#]],
+    );
+}
+
+#[test]
+fn names_that_are_used_must_exist() {
+    check(
+        &[("a.yaml", SHOP), ("b.yaml", "heartbeats:\n  import: { id: short, every: 5m, service: shopp }\n")],
+        expect![[r#"
+            b.yaml:2:17: the id is a secret: at least 16 letters, digits, `-` or `_`.
+                2 |   import: { id: short, every: 5m, service: shopp }
+                  |                 ^
+            b.yaml:2:44: no service is called `shopp`. Nearest: `shop`.
+                2 |   import: { id: short, every: 5m, service: shopp }
+                  |                                            ^"#]],
+    );
+    check(
+        &[("a.yaml", &SHOP.replace("host: shop-1", "host: shop-2"))],
+        expect![[r#"
+            a.yaml:10:37: no host is called `shop-2`. Nearest: `shop-1`.
+               10 |           prod: { servers: [{ host: shop-2, port: 8080 }] }
+                  |                                     ^"#]],
+    );
+}
+
+#[test]
+fn the_same_name_in_two_files_names_both() {
+    check(
+        &[("a.yaml", SHOP), ("b.yaml", "hosts:\n  shop-1: { address: 127.0.0.12 }\n")],
+        expect![[r#"
+            b.yaml:2:3: `hosts.shop-1` stands here and in a.yaml:2.
+                2 |   shop-1: { address: 127.0.0.12 }
+                  |   ^"#]],
+    );
+}
+
+#[test]
+fn rules_are_checked_at_their_place() {
+    check(
+        &[("rules/a.yaml", "groups:\n  - name: host\n    rules:\n      - alert: Full\n        expr: sum(rate(x[5m])\n")],
+        expect![[r#"
+            rules/a.yaml:5:15: PromQL: unclosed.
+                5 |         expr: sum(rate(x[5m])
+                  |               ^"#]],
+    );
+    check(
+        &[("rules/a.yaml", "groups:\n  - name: host\n    rules:\n      - alert: Full\n        expr: up == 0\n        for: 5\n")],
+        expect![[r#"
+        rules/a.yaml:6:14: `5` is not a length of time: write it like 20s, 5m or 1h30m.
+            6 |         for: 5
+              |              ^"#]],
+    );
+}
+
+#[test]
+fn what_is_no_yaml_says_where() {
+    check(
+        &[("a.yaml", "hosts: [\n")],
+        expect![[r#"
+        a.yaml:1:8: expected mapping start.
+            1 | hosts: [
+              |        ^"#]],
+    );
+    check(
+        &[("a.yaml", "hosts: 5\n")],
+        expect![[r#"
+        a.yaml:1:8: expected mapping start.
+            1 | hosts: 5
+              |        ^"#]],
+    );
+}
+
+#[test]
+fn differences_are_lines_and_mask_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.yaml"), SHOP).unwrap();
+    let before = load(folder.path()).unwrap();
+    let text = SHOP.replace("8080", "8081") + "heartbeats:\n  import: { id: 0123456789abcdef, every: 5m }\n";
+    fs::write(folder.path().join("a.yaml"), text).unwrap();
+    let after = load(folder.path()).unwrap();
+    expect![[r#"
+        ~ projects.mall.services.shop.environments.prod.servers[0].port: 8080 to 8081
+        + heartbeats.import: ****"#]]
+    .assert_eq(&difference(&before, &after).join("\n"));
+}
+
+#[test]
+fn the_reference_names_every_top_level_key() {
+    let reference = reference();
+    for key in schema()["properties"].as_object().unwrap().keys() {
+        assert!(reference.contains(&format!("| `{key}` |")), "{key}");
+    }
+}
