@@ -5,16 +5,17 @@
 
 pub mod alertmanager;
 pub mod compression;
+pub mod exposition;
+pub mod haproxy;
+pub mod influx;
 pub mod link;
 pub mod metadata;
 pub mod number;
 pub mod ping;
 pub mod prom_json;
 mod protobuf;
+pub mod remote_write;
 pub mod report;
 mod text;
-
 pub use metadata::{Metadata, MetricKind};
 pub use report::{LineError, Report};
-pub mod influx;
-pub mod remote_write;

@@ -129,7 +129,7 @@ pub fn strings<S: AsRef<str>>(out: &mut Vec<u8>, texts: impl IntoIterator<Item =
 
 /// Appends an answer whose data is a list of series.
 pub fn series<'a>(out: &mut Vec<u8>, series: impl IntoIterator<Item = &'a Labels>, notes: Notes<'_>) {
-    list(out, series, |out, labels| json(out, labels), notes);
+    list(out, series, json, notes);
 }
 
 /// Appends the answer of `/api/v1/metadata`; those of one family must follow each other.

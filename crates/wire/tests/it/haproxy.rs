@@ -1,0 +1,159 @@
+//! A real HAProxy on free ports: our commands are understood, its answers are, and our samples are its exporter's.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command as Program, Stdio};
+use std::time::{Duration, Instant};
+
+use model::{Labels, SampleBatch, Time};
+use tempfile::TempDir;
+use wire::exposition::{self, ContentType};
+use wire::haproxy::stat::{self, RowState};
+use wire::haproxy::{Command, Operation, RuntimeError, ServerName, WantedState, parse_servers_state};
+
+struct HaProxy {
+    program: Child,
+    folder: TempDir,
+    front: u16,
+    exporter: u16,
+}
+
+impl HaProxy {
+    fn start() -> HaProxy {
+        let folder = tempfile::tempdir().unwrap();
+        let ports = [free_port(), free_port(), free_port()];
+        let config = format!(
+            "global\n  stats socket {socket} level admin\n\
+             defaults\n  mode http\n  timeout connect 1s\n  timeout client 5s\n  timeout server 5s\n\
+             frontend in\n  bind 127.0.0.1:{}\n  use_backend shop\n\
+             frontend exporter\n  bind 127.0.0.1:{}\n  http-request use-service prometheus-exporter if {{ path /metrics }}\n\
+             backend shop\n  retries 0\n  server web-1 127.0.0.11:{dead} weight 10\n  server web-2 127.0.0.12:{dead} disabled\n",
+            ports[0],
+            ports[1],
+            socket = folder.path().join("socket").display(),
+            dead = ports[2],
+        );
+        let path = folder.path().join("haproxy.cfg");
+        std::fs::write(&path, config).unwrap();
+        let mut program = Program::new("/usr/sbin/haproxy");
+        program.arg("-db").arg("-f").arg(&path).stdout(Stdio::null()).stderr(Stdio::null());
+        let program = program.spawn().expect("haproxy is installed by the test command");
+        let started = HaProxy { program, folder, front: ports[0], exporter: ports[1] };
+        let until = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, started.exporter)).is_err() {
+            assert!(Instant::now() < until, "haproxy does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        started
+    }
+
+    fn ask(&self, command: &Command) -> String {
+        let mut socket = UnixStream::connect(self.folder.path().join("socket")).unwrap();
+        socket.write_all(command.line().as_bytes()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn get(&self, port: u16, path: &str) -> String {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (_, chunked) = answer.split_once("\r\n\r\n").unwrap();
+        dechunked(chunked)
+    }
+}
+
+/// HAProxy's exporter answers in chunks, to clients of HTTP 1.0 too.
+fn dechunked(mut rest: &str) -> String {
+    let mut body = String::new();
+    while let Some((len, more)) = rest.split_once("\r\n") {
+        let Ok(len) = usize::from_str_radix(len, 16) else { break };
+        body.push_str(&more[..len]);
+        rest = &more[(len + 2).min(more.len())..];
+    }
+    body
+}
+
+impl Drop for HaProxy {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn values(batch: &SampleBatch) -> BTreeMap<String, f64> {
+    let series = batch.iter().map(|(key, sample)| (Labels::from_key(key).unwrap(), sample.value));
+    series
+        .filter(|(labels, _)| labels.get("proxy") != Some("exporter"))
+        .map(|(labels, value)| (labels.to_string(), value))
+        .collect()
+}
+
+#[test]
+fn commands_are_understood() {
+    let haproxy = HaProxy::start();
+    let server = ServerName::new("shop", "web-1").unwrap();
+    let state = |wanted| Command::SetState { server: server.clone(), state: wanted };
+    let seen = || {
+        let rows = stat::parse(&haproxy.ask(&Command::ShowStat)).unwrap();
+        rows.into_iter().find(|row| row.server == "web-1").unwrap()
+    };
+    for (wanted, becomes) in
+        [(WantedState::Drain, RowState::Drain), (WantedState::Maint, RowState::Maint), (WantedState::Ready, RowState::Up)]
+    {
+        let command = state(wanted);
+        assert_eq!(command.check_answer(&haproxy.ask(&command)), Ok(()), "{command}");
+        assert_eq!(seen().state, Some(becomes));
+    }
+    let moved = Command::SetAddr { server: server.clone(), address: "127.0.0.14".parse().unwrap(), port: 81 };
+    for _ in 0..2 {
+        assert_eq!(moved.check_answer(&haproxy.ask(&moved)), Ok(()));
+        assert_eq!(seen().address, "127.0.0.14:81");
+    }
+    let weight = Command::SetWeight { server: server.clone(), weight: 20 };
+    assert_eq!(weight.check_answer(&haproxy.ask(&weight)), Ok(()));
+    let heavy = Command::SetWeight { server, weight: 300 };
+    assert!(matches!(heavy.check_answer(&haproxy.ask(&heavy)), Err(RuntimeError::Refused(_))));
+
+    let servers = parse_servers_state(&haproxy.ask(&Command::ShowServersState)).unwrap();
+    let shown: Vec<_> = servers.iter().map(|s| (s.server.as_str(), s.port, s.operation, s.is_maintained, s.weight)).collect();
+    assert_eq!(shown[0], ("web-1", 81, Operation::Running, false, 20));
+    assert_eq!((shown[1].0, shown[1].2, shown[1].3), ("web-2", Operation::Stopped, true));
+
+    for (backend, server) in [("shop", "nobody"), ("nobody", "web-1")] {
+        let command = Command::SetState { server: ServerName::new(backend, server).unwrap(), state: WantedState::Ready };
+        let error = command.check_answer(&haproxy.ask(&command)).unwrap_err();
+        assert_eq!(matches!(error, RuntimeError::NoSuchServer(_)), server == "nobody", "{error}");
+        assert_eq!(matches!(error, RuntimeError::NoSuchBackend(_)), backend == "nobody", "{error}");
+    }
+}
+
+#[test]
+fn samples_are_those_of_its_own_exporter() {
+    let haproxy = HaProxy::start();
+    for _ in 0..3 {
+        haproxy.get(haproxy.front, "/");
+    }
+    let rows = stat::parse(&haproxy.ask(&Command::ShowStat)).unwrap();
+    let mut ours = SampleBatch::new();
+    assert!(stat::to_samples(&rows, &[], Time(0), &mut ours) > 50);
+
+    let body = haproxy.get(haproxy.exporter, "/metrics");
+    let (mut theirs, mut meta) = (SampleBatch::new(), Vec::new());
+    let options = exposition::Options::default();
+    let report = exposition::decode(body.as_bytes(), ContentType::Text004, Time(0), &options, &mut theirs, &mut meta);
+    assert_eq!(report.errors, []);
+    let theirs = values(&theirs);
+    let other: Vec<_> = values(&ours).into_iter().filter(|(series, value)| theirs.get(series) != Some(value)).collect();
+    assert_eq!(other, []);
+    assert_eq!(theirs[r#"haproxy_frontend_http_responses_total{code="5xx", proxy="in"}"#], 3.0);
+    assert!(meta.iter().any(|known| known.family == "haproxy_server_status" && known.kind == wire::MetricKind::Gauge));
+}

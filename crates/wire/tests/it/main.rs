@@ -1,0 +1,3 @@
+//! The decoders against the real programs whose protocols they read.
+
+mod haproxy;
