@@ -61,7 +61,7 @@ fn plain(kind: &str, schema: &Value, depth: usize) -> String {
         "null" => "null".into(),
         "array" => {
             let item = of(&schema["items"], depth);
-            if item.contains([' ', '|']) && !item.starts_with('{') { format!("({item})[]") } else { format!("{item}[]") }
+            if item.contains([' ', '|']) && !item.starts_with(['{', '(']) { format!("({item})[]") } else { format!("{item}[]") }
         }
         "object" => object(schema, depth),
         _ => "unknown".into(),
