@@ -40,8 +40,8 @@ pub const ALPN: &[u8] = b"h2";
 pub const SERVER_NAME: &str = "link.flyball.internal";
 /// Largest [`ArtifactChunk`], in bytes.
 pub const CHUNK_LEN_MAX: usize = 256 * 1024;
-/// Largest message in either direction, in bytes.
-pub const FRAME_LEN_MAX: usize = 4 * 1024 * 1024;
+/// Largest message in either direction, in bytes: room for the longest key of a series, 4.2 MB.
+pub const FRAME_LEN_MAX: usize = 8 * 1024 * 1024;
 
 /// The version that both sides speak, given the other side's; `None` if there is none.
 pub fn common_protocol(theirs: u32) -> Option<u32> {

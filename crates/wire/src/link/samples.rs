@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use model::{Labels, SampleBatch, Time};
+use model::{Labels, Sample, SampleBatch, Time};
 
 use crate::protobuf::{ProtobufError, Reader, put_varint, unzigzag, zigzag};
 
@@ -23,6 +23,11 @@ pub const BODY_SAMPLES_MAX: usize = 500_000;
 
 /// Most bytes of keys that the samples of one body may stand for.
 pub const BODY_KEYS_LEN_MAX: usize = 256 * 1024 * 1024;
+
+/// Where [`Encoder::encode_split`] begins the next body. One key alone may have 4.2 MB; this and 25 bytes for each of
+/// the samples stay below a frame in any case.
+const SPLIT_KEYS_LEN: usize = 2 * 1024 * 1024;
+const SPLIT_SAMPLES: usize = 50_000;
 
 /// Flag: the dictionary starts anew with this body.
 const ANEW: u8 = 1;
@@ -92,34 +97,64 @@ impl Encoder {
         self.keys_len = 0;
     }
 
-    /// Appends the body for `batch` to `out`. A batch has at most [`BODY_SAMPLES_MAX`] samples, else the reader refuses it.
+    /// Appends the body for `batch` to `out`. For small batches, such as a second of a host: a reader refuses a body over
+    /// its limits. See [`encode_split`](Self::encode_split) for batches of any size.
     pub fn encode(&mut self, batch: &SampleBatch, out: &mut Vec<u8>) {
+        let keys_len = batch.iter().map(|(key, _)| key.len()).sum();
+        self.encode_rows(batch.iter(), keys_len, out);
+    }
+
+    /// Gives `send` the bodies for `batch`, in order, each below the limits of a reader and of a frame.
+    pub fn encode_split(&mut self, batch: &SampleBatch, mut send: impl FnMut(Vec<u8>)) {
+        let mut start = 0;
+        while start < batch.len() {
+            let (mut count, mut keys_len) = (0, 0);
+            for (key, _) in batch.iter().skip(start) {
+                // As if each key was new: how many are is known only afterwards.
+                if count > 0 && (keys_len + key.len() > SPLIT_KEYS_LEN || count == SPLIT_SAMPLES) {
+                    break;
+                }
+                count += 1;
+                keys_len += key.len();
+            }
+            let mut body = Vec::new();
+            self.encode_rows(batch.iter().skip(start).take(count), keys_len, &mut body);
+            send(body);
+            start += count;
+        }
+    }
+
+    fn encode_rows<'a>(&mut self, rows: impl ExactSizeIterator<Item = (&'a str, Sample)>, keys_len: usize, out: &mut Vec<u8>) {
+        let count = rows.len();
         // Room for a batch of only new series, so that the dictionary never has to start anew in the middle of a body.
-        let keys_len: usize = batch.iter().map(|(key, _)| key.len()).sum();
-        if self.values.len() + batch.len() > SERIES_MAX || self.keys_len + keys_len > KEYS_LEN_MAX {
+        if self.values.len() + count > SERIES_MAX || self.keys_len + keys_len > KEYS_LEN_MAX {
             self.reset();
         }
         let flags = if self.values.is_empty() { ANEW } else { 0 };
         self.keys.clear();
         self.rows.clear();
         let known = self.values.len();
-        let base = batch.iter().next().map_or(0, |(_, sample)| sample.time.0);
-        let (mut time_before, mut expected) = (base, 0);
-        for (key, sample) in batch.iter() {
+        let (mut base, mut time_before, mut expected) = (0, None, 0);
+        for (key, sample) in rows {
             let number = self.number(key);
             let value = sample.value.to_bits();
+            let time = sample.time.0;
+            let before = time_before.unwrap_or_else(|| {
+                base = time;
+                time
+            });
             put_varint(&mut self.rows, zigzag(i64::from(number) - expected));
-            put_varint(&mut self.rows, zigzag(sample.time.0.wrapping_sub(time_before)));
+            put_varint(&mut self.rows, zigzag(time.wrapping_sub(before)));
             // Numbers of few digits end in zero bits: turned around, they are small.
             put_varint(&mut self.rows, (value ^ self.values[number as usize]).swap_bytes());
             self.values[number as usize] = value;
-            (time_before, expected) = (sample.time.0, i64::from(number) + 1);
+            (time_before, expected) = (Some(time), i64::from(number) + 1);
         }
         out.extend_from_slice(&[VERSION, flags]);
         put_varint(out, zigzag(base));
         put_varint(out, (self.values.len() - known) as u64);
         out.extend_from_slice(&self.keys);
-        put_varint(out, batch.len() as u64);
+        put_varint(out, count as u64);
         out.extend_from_slice(&self.rows);
     }
 
@@ -288,6 +323,31 @@ mod tests {
             "{}",
             body.len()
         );
+    }
+
+    #[test]
+    fn a_large_batch_is_split_into_frames() {
+        let long = "x".repeat(model::labels::LABEL_LEN_MAX);
+        let longest: Vec<(String, &str)> =
+            (0..model::labels::LABELS_MAX).map(|place| (format!("{}{place:03}", &long[3..]), long.as_str())).collect();
+        let mut sent = SampleBatch::new();
+        sent.push(&Labels::new(longest).unwrap(), Time(0), 1.0);
+        for place in 0..120_000u32 {
+            let labels = Labels::new([("__name__", format!("m{place}"))]).unwrap();
+            sent.push(&labels, Time(i64::MAX - i64::from(place)), f64::from(place).sqrt());
+        }
+        let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
+        for _ in 0..2 {
+            let mut seen = SampleBatch::new();
+            let mut frames = 0;
+            encoder.encode_split(&sent, |body| {
+                assert!(body.len() < crate::link::FRAME_LEN_MAX - 1024, "{}", body.len());
+                decoder.decode(&body, &mut seen).unwrap();
+                frames += 1;
+            });
+            assert_eq!(frames, 4);
+            assert_eq!(rows(&seen), rows(&sent));
+        }
     }
 
     proptest! {
