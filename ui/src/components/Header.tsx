@@ -1,0 +1,148 @@
+// The header: find or command, whether this is live, range, clock with zone, language, theme, person.
+import { Menu, Popover } from '@mantine/core'
+import { useState, type ReactNode } from 'react'
+import { togglePause, useNow, usePaused } from '../data/clock'
+import { post } from '../data/http'
+import { tryNow, useLink } from '../data/live'
+import { useMe } from '../data/queries'
+import { browserZone, change, scheme, useSettings } from '../data/settings'
+import { defaultRange, freeze, instant, isLive, presets, step } from '../lib/range'
+import { initials } from '../lib/text'
+import { zoneName } from '../lib/time'
+import { usePageRange } from './address'
+import { Icon } from './Icon'
+import { useKey } from './keyboard'
+import { useFormat, useWord } from './language'
+import { Glyph } from './State'
+
+export function Header({ onFind, onHelp }: { onFind: () => void; onHelp: () => void }): ReactNode {
+  const word = useWord()
+  const settings = useSettings()
+  const me = useMe().data
+  const flipTheme = (): void => change({ theme: scheme(settings) === 'dark' ? 'light' : 'dark' })
+  const flipLanguage = (): void => change({ language: settings.language === 'zh' ? 'en' : 'zh' })
+  useKey('Shift+d', flipTheme)
+  useKey('Shift+l', flipLanguage)
+  return (
+    <header className="top">
+      <button type="button" className="find" onClick={onFind} aria-keyshortcuts="Control+K">
+        <Icon name="find" /><span className="grow cut">{word('head.find')}</span><kbd>Ctrl K</kbd>
+      </button>
+      <span className="end" />
+      <LiveState />
+      <span className="wideonly"><RangeMenu /></span>
+      <Clock />
+      <button type="button" className="btn quiet wideonly" style={{ padding: '0 6px' }} aria-label={word('head.language')} onClick={flipLanguage}>{settings.language === 'zh' ? '中' : 'EN'}</button>
+      <button type="button" className="btn quiet wideonly" style={{ padding: '0 6px' }} aria-label={word('head.theme')} onClick={flipTheme}><Icon name={scheme(settings) === 'dark' ? 'sun' : 'moon'} /></button>
+      <Menu position="bottom-end" transitionProps={{ duration: 0 }} width={240}>
+        <Menu.Target>
+          <button type="button" className="btn quiet" style={{ padding: '0 4px' }} aria-label={word('head.person', { name: me?.shown ?? '' })} title={me?.shown}><span className="av">{initials(me?.shown ?? '?')}</span></button>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Label>{me?.shown ?? ''}</Menu.Label>
+          <Menu.Item onClick={onHelp} rightSection={<kbd>?</kbd>}>{word('head.help')}</Menu.Item>
+          <Menu.Item onClick={flipTheme} rightSection={<kbd>Shift D</kbd>}>{word('head.theme')}</Menu.Item>
+          <Menu.Item onClick={flipLanguage} rightSection={<kbd>Shift L</kbd>}>{settings.language === 'zh' ? 'English' : '中文'}</Menu.Item>
+          <Menu.Item onClick={() => change({ zone: settings.zone === 'UTC' ? browserZone : 'UTC' })}>{settings.zone === 'UTC' ? word('head.zone.local', { zone: zoneName(browserZone) }) : word('head.zone.utc')}</Menu.Item>
+          <Menu.Item onClick={() => change({ dense: !settings.dense })}>{word(settings.dense ? 'head.dense_on' : 'head.dense_off')}</Menu.Item>
+          <Menu.Item onClick={() => change({ keys: !settings.keys })}>{word(settings.keys ? 'head.keys_on' : 'head.keys_off')}</Menu.Item>
+          <Menu.Divider />
+          <Menu.Item onClick={() => void post('/logout').finally(() => location.assign('/login'))}>{word('head.logout')}</Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+    </header>
+  )
+}
+
+function LiveState(): ReactNode {
+  const word = useWord()
+  const format = useFormat()
+  const link = useLink()
+  const paused = usePaused()
+  const now = useNow(1000)
+  useKey('.', togglePause)
+  if (link.state === 'stale') {
+    const left = Math.max(0, (link.next ?? now) - now)
+    return (
+      <span className="row" style={{ flexWrap: 'nowrap' }} role="status">
+        <span className="st warn sm"><Glyph shape="late" tone="" />{word('head.stale', { time: format.clock(link.heard) })}</span>
+        <button type="button" className="btn small wideonly" onClick={tryNow}>{word('head.stale_try', { left: format.duration(Math.ceil(left / 1000) * 1000) })}</button>
+      </span>
+    )
+  }
+  if (paused !== undefined) {
+    return <span className="row nw"><span className="tag">{word('head.paused', { time: format.clock(paused) })}</span><button type="button" className="btn small" onClick={togglePause}>{word('head.resume')}</button></span>
+  }
+  const behind = Math.max(0, now - link.heard)
+  return (
+    <span className="live">
+      <i className={link.state === 'live' ? '' : 'off'} aria-hidden="true" />
+      <span className="wideonly">{link.state === 'connecting' ? word('head.connecting') : behind < 100 ? word('head.live') : word('head.live_behind', { behind: format.duration(Math.round(behind / 100) * 100) })}</span>
+    </span>
+  )
+}
+
+function Clock(): ReactNode {
+  const word = useWord()
+  const format = useFormat()
+  const { zone } = useSettings()
+  const now = useNow(1000)
+  return <span className="t2 sm nw" title={word('head.zone', { zone: zoneName(zone) })}><span className="b" style={{ color: 'var(--text)' }}>{format.clock(now)}</span> {zoneName(zone)}</span>
+}
+
+export function RangeMenu(): ReactNode {
+  const word = useWord()
+  const format = useFormat()
+  const { range, from, to, set } = usePageRange()
+  const [opened, setOpened] = useState(false)
+  const [typed, setTyped] = useState({ from: '', to: '' })
+  const [copied, setCopied] = useState(false)
+  useKey('t', () => setOpened(true))
+  useKey('[', () => set(step(range, -1, Date.now())))
+  useKey(']', () => set(step(range, 1, Date.now())))
+  const preset = isLive(range) ? presets.find((span) => range.from === `now-${span}`) : undefined
+  const bad = (typed.from !== '' || typed.to !== '') && !(instant(typed.from, Date.now()) < instant(typed.to, Date.now()))
+  const open = (next: boolean): void => {
+    if (next) setTyped(range)
+    setCopied(false)
+    setOpened(next)
+  }
+  const share = async (): Promise<void> => {
+    const fixed = freeze(range, Date.now())
+    const address = new URL(location.href)
+    address.searchParams.set('from', fixed.from)
+    address.searchParams.set('to', fixed.to)
+    await navigator.clipboard.writeText(address.href)
+    setCopied(true)
+  }
+  const span = (text: string): string => format.duration(instant('now', 0) - instant(`now-${text}`, 0)).replace(/ 00.(min|s|分|秒)$/, '').replace(/ 00 (分|秒)$/, '')
+  return (
+    <Popover opened={opened} onChange={open} position="bottom-end" trapFocus returnFocus transitionProps={{ duration: 0 }} width={280}>
+      <Popover.Target>
+        <button type="button" className="sel" aria-haspopup="dialog" aria-expanded={opened} onClick={() => open(!opened)}>
+          <span className="sr">{word('head.range')}: </span>
+          {preset ? word('head.range.last', { span: span(preset) }) : isLive(range) ? word('head.range.last', { span: format.duration(to - from) }) : word('head.range.fixed')}
+          <Icon name="down" />
+        </button>
+      </Popover.Target>
+      <Popover.Dropdown aria-label={word('head.range')}>
+        <div className="row wrap" style={{ gap: 6 }}>
+          {presets.map((one) => (
+            <button key={one} type="button" className={one === preset ? 'btn small pri' : 'btn small'} aria-pressed={one === preset} onClick={() => { set({ ...defaultRange, from: `now-${one}` }); setOpened(false) }}>{span(one)}</button>
+          ))}
+        </div>
+        <form onSubmit={(event) => { event.preventDefault(); if (!bad) { set(typed); setOpened(false) } }}>
+          <label className="lab" htmlFor="range-from">{word('head.range.from')}</label>
+          <input id="range-from" className="inp mono" value={typed.from} aria-invalid={bad} onChange={(event) => setTyped({ ...typed, from: event.target.value })} />
+          <label className="lab" htmlFor="range-to">{word('head.range.to')}</label>
+          <input id="range-to" className="inp mono" value={typed.to} aria-invalid={bad} onChange={(event) => setTyped({ ...typed, to: event.target.value })} />
+          {bad && <p className="bad xs" role="alert">{word('head.range.bad')}</p>}
+          <div className="row wrap" style={{ marginTop: 10 }}>
+            <button type="submit" className="btn small pri" disabled={bad}>{word('head.range.apply')}</button>
+          </div>
+        </form>
+        <button type="button" className="btn small quiet" style={{ marginTop: 8, paddingLeft: 0 }} onClick={() => void share()}>{word(copied ? 'head.shared' : 'head.share')}</button>
+      </Popover.Dropdown>
+    </Popover>
+  )
+}

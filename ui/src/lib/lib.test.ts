@@ -1,0 +1,234 @@
+// Tables for everything in lib/: what goes in, what must come out.
+import { describe, expect, it, test } from 'vitest'
+import { distance, nearest } from './distance'
+import { crowd, gather, place } from './flags'
+import { Chords, name as keyName } from './keys'
+import { measure, number, tick, unitOf } from './number'
+import { tokens, typing } from './promql'
+import { freeze, parseSpan, queryStep, resolve, step } from './range'
+import { isolated, ladder, scale, stats, ticks, timeTicks } from './scale'
+import { backoff, EventParser } from './sse'
+import { fill, initials, orderTail, pieces } from './text'
+import { clock, duration, offset, parseTime, when, withOffset, zoneName } from './time'
+import { word, words } from './words'
+
+const N = '\u202f'
+const noon = Date.UTC(2026, 10, 22, 10, 15, 42) + 312.5
+
+describe('time', () => {
+  test.each([
+    ['2026-11-22T10:15:42Z', Date.UTC(2026, 10, 22, 10, 15, 42)],
+    ['2026-11-22T10:15:42.3125Z', noon],
+    ['2026-11-22T18:15:42+08:00', Date.UTC(2026, 10, 22, 10, 15, 42)],
+    ['yesterday', Number.NaN],
+    ['2026-11-22', Number.NaN],
+  ])('%s is read', (text, expected) => expect(parseTime(text)).toBe(expected))
+
+  it('cuts the clock, never rounds it up', () => {
+    expect(clock(noon, 'UTC')).toBe('10:15:42')
+    expect(clock(noon, 'UTC', 1)).toBe('10:15:42.3')
+    expect(clock(noon, 'UTC', 3)).toBe('10:15:42.312')
+    expect(clock(Date.UTC(2026, 0, 1) + 999.9, 'UTC', 1)).toBe('00:00:00.9')
+    expect(clock(noon, 'Asia/Shanghai')).toBe('18:15:42')
+    expect(clock(Number.NaN, 'UTC')).toBe('-')
+  })
+
+  it('writes today as a clock, this week with its day, the rest with its date', () => {
+    expect(when(noon - 3_600_000, noon, 'UTC', 'en')).toBe('09:15:42')
+    expect(when(noon - 2 * 86_400_000, noon, 'UTC', 'en')).toBe('Fri 10:15')
+    expect(when(noon - 2 * 86_400_000, noon, 'UTC', 'zh')).toBe('周五 10:15')
+    expect(when(noon - 9 * 86_400_000, noon, 'UTC', 'en')).toBe('2026-11-13 10:15')
+  })
+
+  test.each([
+    [0.4, `0.4${N}ms`, '0.4 毫秒'], [370, `370${N}ms`, '370 毫秒'], [3_700, `3.7${N}s`, '3.7 秒'], [20_000, `20${N}s`, '20 秒'], [89_000, `1${N}min 29${N}s`, '1 分 29 秒'],
+    [7_500_000, `2${N}h 05${N}min`, '2 小时 05 分'], [260_000_000, `3${N}d`, '3 天'], [59_980, `1${N}min 00${N}s`, '1 分 00 秒'], [999.7, `1.0${N}s`, '1.0 秒'],
+  ])('%d ms is said', (millis, en, zh) => {
+    expect(duration(millis, 'en')).toBe(en)
+    expect(duration(millis, 'zh')).toBe(zh)
+  })
+
+  test.each([[700, `+0.7${N}s`], [-33_300, `-33${N}s`], [0, '0'], [15_800, `+15.8${N}s`], [89_000, `+1${N}min 29${N}s`]])('%d ms from the onset', (millis, expected) => expect(offset(millis, 'en')).toBe(expected))
+
+  it('gives machines the offset', () => {
+    expect(withOffset(noon, 'UTC')).toBe('2026-11-22T10:15:42.312Z')
+    expect(withOffset(noon, 'Asia/Kolkata')).toBe('2026-11-22T15:45:42.312+05:30')
+    expect(zoneName('America/Argentina/Buenos_Aires')).toBe('Buenos Aires')
+  })
+})
+
+describe('number', () => {
+  test.each([[12_391, '12,391'], [0.05, '0.05'], [212, '212'], [9.876, '9.88'], [0, '0'], [-1_234.5, '-1,235'], [0.000123, '0.000123'], [-0.0000000001, '0'], [Number.NaN, '-']])('%d', (value, expected) => expect(number(value)).toBe(expected))
+  test.each([
+    [0.045, 'ratio', `4.5${N}%`, '4.5%'], [0.0006, 'ratio', `0.06${N}%`, '0.06%'], [0.212, 'seconds', `212${N}ms`, '212 毫秒'], [5_204, 'per_second', `5,204${N}/s`, '5,204/秒'],
+    [1_240_000, 'bytes_per_second', `1.24${N}MB/s`, '1.24 MB/s'], [null, 'ratio', '-', '-'], [0, 'ratio', `0${N}%`, '0%'],
+  ] as const)('%d as %s', (value, unit, en, zh) => {
+    expect(measure(value, unit, 'en')).toBe(en)
+    expect(measure(value, unit, 'zh')).toBe(zh)
+  })
+  test.each([[14_000, 'none', '14k'], [0.3, 'ratio', `30${N}%`], [0, 'none', '0'], [2_000_000_000, 'bytes', `2${N}GB`], [0.005, 'seconds', `5${N}ms`], [8_000, 'none', '8000']] as const)('tick %d', (value, unit, expected) => expect(tick(value, unit, 'en')).toBe(expected))
+  test.each([
+    ['rate(node_network_receive_bytes_total[5s])', 'bytes_per_second'], ['node_memory_MemFree_bytes', 'bytes'], ['rate(a_total{x="b/c"}[1s]) / rate(b_total[1s])', 'ratio'],
+    ['sum(rate(orders_total[2s])) * 60', 'per_minute'], ['histogram_quantile(0.95, rate(x_seconds_bucket[1m]))', 'seconds'], ['avg(rate(node_cpu_seconds_total[5s]))', 'ratio'], ['up', 'none'],
+  ])('%s', (query, unit) => expect(unitOf(query)).toBe(unit))
+})
+
+describe('range', () => {
+  it('reads spans and ends', () => {
+    expect(parseSpan('1h30m')).toBe(5_400_000)
+    expect(parseSpan('5x')).toBeNaN()
+    expect(resolve({ from: 'now-5m', to: 'now' }, 1_000_000_000)).toEqual({ from: 999_700_000, to: 1_000_000_000 })
+    expect(resolve({ from: 'nonsense', to: 'now' }, 1_000_000_000)).toEqual({ from: 999_700_000, to: 1_000_000_000 })
+    expect(resolve({ from: '2026-11-22T10:00:00Z', to: '2026-11-22T09:00:00Z' }, noon).to).toBe(noon)
+  })
+  it('steps half a range and becomes live again at the end', () => {
+    const back = step({ from: 'now-10m', to: 'now' }, -1, noon)
+    expect(resolve(back, noon).to).toBe(Math.floor(noon - 300_000))
+    expect(step(back, 1, noon + 1)).toMatchObject({ to: expect.stringMatching(/now|Z$/) })
+    expect(step(step(back, 1, noon), 1, noon)).toEqual({ from: 'now-10m', to: 'now' })
+    expect(freeze({ from: 'now-5m', to: 'now' }, Date.UTC(2026, 0, 1)).to).toBe('2026-01-01T00:00:00.000Z')
+  })
+  it('asks for about 400 points', () => {
+    expect(queryStep(0, 300_000)).toBe(1)
+    expect(queryStep(0, 86_400_000)).toBe(300)
+  })
+})
+
+describe('scale', () => {
+  test.each([[0.3, 0.5], [1, 1], [14, 20], [3_001, 5_000]])('%d climbs to %d', (rough, expected) => expect(ladder(rough)).toBeCloseTo(expected))
+  it('holds the data, and zero where it means something', () => {
+    expect(scale(0.0006, 0.31, 4, true)).toEqual({ min: 0, max: 0.4, step: 0.1 })
+    const cut = scale(7_700, 13_000, 4, false)
+    expect(cut.min).toBe(6_000)
+    expect(cut.max).toBe(14_000)
+    expect(ticks(cut)).toEqual([6_000, 8_000, 10_000, 12_000, 14_000])
+    expect(scale(Infinity, -Infinity, 4, true)).toEqual({ min: 0, max: 1, step: expect.any(Number) })
+    expect(scale(0, 0, 4, true).max).toBe(1)
+  })
+  it('puts time ticks on whole times of the zone', () => {
+    const labels = timeTicks(Date.UTC(2026, 10, 22, 10, 15, 5), Date.UTC(2026, 10, 22, 10, 16, 20), 640, 'UTC').map((one) => one.label)
+    expect(labels).toEqual(['10:15:10', '10:15:20', '10:15:30', '10:15:40', '10:15:50', '10:16:00', '10:16:10', '10:16:20'])
+    expect(timeTicks(Date.UTC(2026, 10, 22, 1), Date.UTC(2026, 10, 22, 13), 400, 'Asia/Kolkata')[0]!.label).toBe('09:00')
+    expect(timeTicks(5, 5, 100, 'UTC')).toEqual([])
+  })
+  it('finds lonely samples and counts gaps', () => {
+    expect(isolated([1, null, 2, 3, null, 4])).toEqual([0, 5])
+    expect(stats([null, 1, null, 3, null])).toEqual({ min: 1, mean: 2, max: 3, last: 3, gaps: 1, count: 2 })
+    expect(stats([null])).toBeUndefined()
+  })
+})
+
+describe('flags', () => {
+  it('never lets names overlap', () => {
+    const boxes = [{ x: 10, width: 90 }, { x: 60, width: 80 }, { x: 66, width: 80 }, { x: 400, width: 90 }, { x: 405, width: 60 }]
+    const found = place(boxes, 420)
+    const spans = found.flatMap((spot, index) => (spot ? [{ row: spot.row, from: spot.left, to: spot.left + boxes[index]!.width }] : []))
+    for (const one of spans) for (const other of spans) if (one !== other && one.row === other.row) expect(one.to <= other.from || other.to <= one.from).toBe(true)
+    expect(spans.every((span) => span.from >= 0 && span.to <= 420)).toBe(true)
+    expect(spans.length).toBeGreaterThanOrEqual(4)
+  })
+  it('gathers a crowd', () => {
+    const many = Array.from({ length: crowd + 2 }, (_, index) => ({ at: index * 10 }))
+    expect(gather(many, 50)).toHaveLength(3)
+    expect(gather(many.slice(0, crowd), 50)).toHaveLength(crowd)
+  })
+})
+
+describe('events', () => {
+  it('takes a stream apart however it is cut', () => {
+    const text = '\ufeff: hello\n\nevent: overview\nid: 7\ndata: {"a":1}\n\ndata: x\r\ndata: y\r\n\r\nevent: gone\n\n'
+    for (let size = 1; size < 9; size += 1) {
+      const parser = new EventParser()
+      const found = []
+      for (let from = 0; from < text.length; from += size) found.push(...parser.feed(text.slice(from, from + size)))
+      expect(found).toEqual([{ event: 'overview', data: '{"a":1}', id: '7' }, { event: 'message', data: 'x\ny', id: '7' }])
+    }
+  })
+  it('waits longer each time, never more than 12 s', () => {
+    expect(backoff(0, 0)).toBe(500)
+    expect(backoff(3, 0)).toBe(4_000)
+    expect(backoff(50, 1)).toBe(12_000)
+  })
+})
+
+describe('text', () => {
+  it('fills places once, with plurals', () => {
+    expect(fill('{n} {n|server|servers}', { n: 1 }, 'en')).toBe('1 server')
+    expect(fill('{n} {n|server|servers}', { n: 4 }, 'en')).toBe('4 servers')
+    expect(fill('{text}', { text: '{{7*7}} {n}' }, 'en')).toBe('{{7*7}} {n}')
+    expect(fill('{a} and {missing}', { a: ['x', 'y'] }, 'zh')).toBe('x、y and missing')
+  })
+  it('finds what can be a link, and nothing else', () => {
+    expect(pieces('#3727 opened by 20261122-101500-7K').map((piece) => piece.to)).toEqual(['/incidents/3727', undefined, '/orders/20261122-101500-7K'])
+    expect(pieces('a#1 &#39; #ops').every((piece) => piece.kind === 'text')).toBe(true)
+    expect(orderTail('20261122-101500-7K')).toBe('7K')
+    expect(['Zhao Wei', 'lin', 'ana.sousa', ''].map(initials)).toEqual(['ZW', 'L', 'AS', ''])
+  })
+})
+
+describe('keys', () => {
+  const stroke = (key: string, more = {}) => ({ key, shift: false, ctrl: false, meta: false, alt: false, ...more })
+  it('names strokes', () => {
+    expect(keyName(stroke('K', { ctrl: true }))).toBe('Ctrl+k')
+    expect(keyName(stroke('k', { meta: true }))).toBe('Ctrl+k')
+    expect(keyName(stroke('H', { shift: true }))).toBe('Shift+h')
+    expect(keyName(stroke('?', { shift: true }))).toBe('?')
+  })
+  it('joins g with its letter, within a while', () => {
+    const chords = new Chords()
+    expect(chords.press(stroke('g'), 0)).toBeUndefined()
+    expect(chords.press(stroke('d'), 400)).toBe('g d')
+    chords.press(stroke('g'), 1_000)
+    expect(chords.press(stroke('d'), 3_000)).toBe('d')
+  })
+})
+
+describe('promql', () => {
+  it('colours without losing a letter', () => {
+    const query = 'sum by (host) (rate(http_requests_total{service="shop", code=~"5.."}[1s])) / 2 # end'
+    const found = tokens(query)
+    expect(found.map((token) => token.text).join('')).toBe(query)
+    expect(found.filter((token) => token.kind === 'function').map((token) => token.text)).toEqual(['sum', 'rate'])
+    expect(found.filter((token) => token.kind === 'label').map((token) => token.text)).toEqual(['host', 'service', 'code'])
+    expect(found.filter((token) => token.kind === 'metric').map((token) => token.text)).toEqual(['http_requests_total'])
+  })
+  test.each([
+    ['rate(http_re', { kind: 'name', prefix: 'http_re' }],
+    ['up{jo', { kind: 'label', prefix: 'jo', metric: 'up' }],
+    ['up{job="no', { kind: 'value', prefix: 'no', label: 'job', metric: 'up' }],
+    ['sum by (ho', { kind: 'label', prefix: 'ho' }],
+    ['up{job="a", ', { kind: 'label', prefix: '' }],
+  ])('%s can be completed', (source, expected) => expect(typing(source, source.length)).toMatchObject(expected))
+  it('leaves ranges alone', () => expect(typing('rate(x[5', 8)).toBeUndefined())
+})
+
+describe('distance', () => {
+  it('counts letters', () => {
+    expect(distance('helth', 'health')).toBe(1)
+    expect(distance('totl', 'total')).toBe(1)
+    expect(distance('ab', 'ba')).toBe(1)
+  })
+  it('proposes only what may be meant', () => {
+    expect(nearest('http_requests_totl', ['up', 'http_requests_total'])).toBe('http_requests_total')
+    expect(nearest('zzz', ['up', 'http_requests_total'])).toBeUndefined()
+  })
+})
+
+describe('words', () => {
+  const places = (text: string): string[] => [...new Set([...text.matchAll(/\{([a-z_0-9]+)/gi)].map((match) => match[1]!))].sort()
+  const all = Object.entries(words)
+  test.each(all)('%s is whole in both languages', (_, [en, zh]) => {
+    expect(en.trim()).not.toBe('')
+    expect(zh.trim()).not.toBe('')
+    expect(places(zh)).toEqual(places(en))
+    expect(en).not.toMatch(/\w!|\bplease\b|successfully|oops/i)
+    // Full-width punctuation beside Chinese letters, no blank before a percent sign.
+    expect(zh).not.toMatch(/[\u4e00-\u9fff][,;:?!]|[\u4e00-\u9fff]\.(\s|$)|\d %/)
+    // A Chinese sentence is shorter; three times the room means that something is wrong.
+    expect(zh.length).toBeLessThanOrEqual(en.length * 2 + 12)
+  })
+  it('fills the right language', () => {
+    expect(word('zh', 'brake.progress', { done: 2, total: 4 })).toBe('2/4 台服务器')
+    expect(word('en', 'self.agents', { up: 1 })).toBe('1 agent')
+  })
+})

@@ -1,0 +1,4 @@
+// Words of the page. [English, 中文].
+
+export const explore = {
+} as const

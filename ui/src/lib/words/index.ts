@@ -1,0 +1,17 @@
+// All words of the page, both languages side by side: [English, 中文]. One file per page or part; a test holds that none is missing.
+import { fill, type Args } from '../text'
+import type { Language } from '../time'
+import { explore } from './explore'
+import { frame } from './frame'
+import { login } from './login'
+import { overview } from './overview'
+
+export const words = { ...frame, ...login, ...overview, ...explore } as const
+
+export type WordId = keyof typeof words
+
+/** The sentence `id` in `language`, its places filled. */
+export function word(language: Language, id: WordId, args?: Args): string {
+  const [en, zh] = words[id]
+  return fill(language === 'zh' ? zh : en, args, language)
+}
