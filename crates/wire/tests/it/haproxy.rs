@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command as Program, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command as Program;
 
 use model::{Labels, SampleBatch, Time};
 use tempfile::TempDir;
@@ -13,8 +11,10 @@ use wire::exposition::{self, ContentType};
 use wire::haproxy::stat::{self, RowState};
 use wire::haproxy::{Command, Operation, RuntimeError, ServerName, WantedState, parse_servers_state};
 
+use crate::peer::{Peer, free_port, get};
+
 struct HaProxy {
-    program: Child,
+    _program: Peer,
     folder: TempDir,
     front: u16,
     exporter: u16,
@@ -37,16 +37,8 @@ impl HaProxy {
         );
         let path = folder.path().join("haproxy.cfg");
         std::fs::write(&path, config).unwrap();
-        let mut program = Program::new("/usr/sbin/haproxy");
-        program.arg("-db").arg("-f").arg(&path).stdout(Stdio::null()).stderr(Stdio::null());
-        let program = program.spawn().expect("haproxy is installed by the test command");
-        let started = HaProxy { program, folder, front: ports[0], exporter: ports[1] };
-        let until = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, started.exporter)).is_err() {
-            assert!(Instant::now() < until, "haproxy does not listen");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        started
+        let program = Peer::start(Program::new("/usr/sbin/haproxy").arg("-db").arg("-f").arg(&path), ports[1]);
+        HaProxy { _program: program, folder, front: ports[0], exporter: ports[1] }
     }
 
     fn ask(&self, command: &Command) -> String {
@@ -56,37 +48,6 @@ impl HaProxy {
         socket.read_to_string(&mut answer).unwrap();
         answer
     }
-
-    fn get(&self, port: u16, path: &str) -> String {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (_, chunked) = answer.split_once("\r\n\r\n").unwrap();
-        dechunked(chunked)
-    }
-}
-
-/// HAProxy's exporter answers in chunks, to clients of HTTP 1.0 too.
-fn dechunked(mut rest: &str) -> String {
-    let mut body = String::new();
-    while let Some((len, more)) = rest.split_once("\r\n") {
-        let Ok(len) = usize::from_str_radix(len, 16) else { break };
-        body.push_str(&more[..len]);
-        rest = &more[(len + 2).min(more.len())..];
-    }
-    body
-}
-
-impl Drop for HaProxy {
-    fn drop(&mut self) {
-        let _ = self.program.kill();
-        let _ = self.program.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn values(batch: &SampleBatch) -> BTreeMap<String, f64> {
@@ -140,16 +101,16 @@ fn commands_are_understood() {
 fn samples_are_those_of_its_own_exporter() {
     let haproxy = HaProxy::start();
     for _ in 0..3 {
-        haproxy.get(haproxy.front, "/");
+        get(haproxy.front, "/", "*/*");
     }
     let rows = stat::parse(&haproxy.ask(&Command::ShowStat)).unwrap();
     let mut ours = SampleBatch::new();
     assert!(stat::to_samples(&rows, &[], Time(0), &mut ours) > 50);
 
-    let body = haproxy.get(haproxy.exporter, "/metrics");
+    let (content, body) = get(haproxy.exporter, "/metrics", exposition::ACCEPT);
     let (mut theirs, mut meta) = (SampleBatch::new(), Vec::new());
     let options = exposition::Options::default();
-    let report = exposition::decode(body.as_bytes(), ContentType::Text004, Time(0), &options, &mut theirs, &mut meta);
+    let report = exposition::decode(body.as_bytes(), ContentType::parse(&content), Time(0), &options, &mut theirs, &mut meta);
     assert_eq!(report.errors, []);
     let theirs = values(&theirs);
     let other: Vec<_> = values(&ours).into_iter().filter(|(series, value)| theirs.get(series) != Some(value)).collect();

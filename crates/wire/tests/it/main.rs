@@ -1,3 +1,5 @@
 //! The decoders against the real programs whose protocols they read.
 
 mod haproxy;
+mod peer;
+mod prometheus;
