@@ -1,0 +1,95 @@
+//! The ticket for a batch that is in memory but not yet on the disk. Depends on no async runtime.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use crate::error::StoreError;
+use crate::log::Log;
+
+type Told = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// All batches that one sync makes durable.
+pub(crate) struct Group {
+    state: Mutex<GroupState>,
+    done: Condvar,
+}
+
+enum GroupState {
+    Waiting(Vec<Told>),
+    Done(Result<(), StoreError>),
+}
+
+impl Group {
+    pub fn new() -> Arc<Group> {
+        Arc::new(Group { state: Mutex::new(GroupState::Waiting(Vec::new())), done: Condvar::new() })
+    }
+
+    /// A group with nothing to write.
+    pub fn settled() -> Arc<Group> {
+        Arc::new(Group { state: Mutex::new(GroupState::Done(Ok(()))), done: Condvar::new() })
+    }
+
+    /// Tells everybody who waits. The first outcome stays.
+    pub fn settle(&self, outcome: Result<(), StoreError>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let GroupState::Waiting(waiting) = &mut *state else { return };
+        let waiting = std::mem::take(waiting);
+        *state = GroupState::Done(outcome.clone());
+        drop(state);
+        self.done.notify_all();
+        waiting.into_iter().for_each(|told| told(outcome.clone()));
+    }
+}
+
+/// Says when a batch is on the disk. Dropping it changes nothing: the batch is written all the same.
+#[must_use = "a batch may be acknowledged only after its commit"]
+pub struct Commit {
+    group: Arc<Group>,
+    /// Where the caller drives the log, waiting means writing.
+    driven: Option<Arc<Log>>,
+}
+
+impl Commit {
+    pub(crate) fn new(group: Arc<Group>, driven: Option<Arc<Log>>) -> Commit {
+        Commit { group, driven }
+    }
+
+    /// Blocks until the batch is on the disk, or failed to get there.
+    pub fn wait(self) -> Result<(), StoreError> {
+        loop {
+            if let Some(outcome) = self.poll() {
+                return outcome;
+            }
+            match &self.driven {
+                Some(log) => {
+                    log.write_group();
+                }
+                None => {
+                    let state = self.group.state.lock().unwrap_or_else(PoisonError::into_inner);
+                    let waiting = |state: &mut GroupState| matches!(state, GroupState::Waiting(_));
+                    drop(self.group.done.wait_while(state, waiting).unwrap_or_else(PoisonError::into_inner));
+                }
+            }
+        }
+    }
+
+    /// The outcome, if there is one already.
+    pub fn poll(&self) -> Option<Result<(), StoreError>> {
+        match &*self.group.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            GroupState::Waiting(_) => None,
+            GroupState::Done(outcome) => Some(outcome.clone()),
+        }
+    }
+
+    /// Calls `told` with the outcome: at once where there is one, else on the thread that writes. It must not block there.
+    pub fn on_synced(self, told: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
+        let mut state = self.group.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *state {
+            GroupState::Waiting(waiting) => waiting.push(Box::new(told)),
+            GroupState::Done(outcome) => {
+                let outcome = outcome.clone();
+                drop(state);
+                told(outcome);
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The one door to the disk: what the log, the checkpoint and the server's own reserve need of a file system.
+//!
+//! Two implementations: [`OnDisk`] is the real one, [`Simulated`] keeps everything in memory, from a seed, and can cut the
+//! power, tear writes and fail any call. Nothing here retries, hides or logs an error: that is the caller's decision.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+mod disk;
+mod simulated;
+
+pub use disk::OnDisk;
+pub use simulated::{Fault, Random, Simulated};
+
+/// A file system, as far as the store needs one. Every call may fail with the error of the system call.
+pub trait Files: Send + Sync + 'static {
+    /// Makes a folder and its parents; no error where it exists.
+    fn create_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Makes a file, empty; what stood there is gone. Its name is durable after [`sync_dir`](Self::sync_dir).
+    fn create(&self, path: &Path) -> io::Result<Box<dyn File>>;
+    /// Opens an existing file for writing.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn File>>;
+    /// At most `len_max` bytes from `offset` on; fewer at the file's end.
+    fn read(&self, path: &Path, offset: u64, len_max: u64) -> io::Result<Vec<u8>>;
+    /// Names of the files in a folder, sorted.
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
+    /// The length of a file in bytes.
+    fn len(&self, path: &Path) -> io::Result<u64>;
+    /// Renames a file, replacing what stands there.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Makes the names in a folder durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Takes the exclusive lock on a file, made where it is missing; `WouldBlock` where another holds it.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
+    /// Bytes that an ordinary user may still write there.
+    fn free(&self, dir: &Path) -> io::Result<u64>;
+}
+
+/// An open file.
+pub trait File: Send + Sync {
+    /// Writes at a place; may write less than asked, then says how much.
+    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize>;
+    /// Takes room on the disk for the first `len` bytes, which read as zeros where nothing was written.
+    fn preallocate(&self, len: u64) -> io::Result<()>;
+    /// Cuts the file.
+    fn truncate(&self, len: u64) -> io::Result<()>;
+    /// Returns when all data written so far is on the disk.
+    fn sync_data(&self) -> io::Result<()>;
+}
+
+/// Held as long as it lives.
+pub trait Lock: Send + Sync {}
+
+/// Runs a call again as long as a signal interrupts it.
+pub fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// Writes all of `data`, in as many calls as it takes.
+pub fn write_all_at(file: &dyn File, mut data: &[u8], mut offset: u64) -> io::Result<()> {
+    while !data.is_empty() {
+        let wrote = retry(|| file.write_at(data, offset))?;
+        if wrote == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        data = data.get(wrote..).unwrap_or_default();
+        offset += wrote as u64;
+    }
+    Ok(())
+}
+
+/// Writes a whole file so that after a crash either the old or the new one is there.
+pub fn replace(files: &dyn Files, path: &Path, data: &[u8]) -> io::Result<()> {
+    let aside = path.with_extension("tmp");
+    let file = retry(|| files.create(&aside))?;
+    write_all_at(&*file, data, 0)?;
+    retry(|| file.sync_data())?;
+    retry(|| files.rename(&aside, path))?;
+    retry(|| files.sync_dir(path.parent().unwrap_or(Path::new("."))))
+}
+
+/// The lock on a data folder: a second process that asks for it is refused with `WouldBlock`.
+pub fn lock(files: &dyn Files, dir: &Path) -> io::Result<Box<dyn Lock>> {
+    retry(|| files.lock(&dir.join("lock")))
+}
+
+/// Whether the disk, the quota or the file size limit is at its end.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}
+
+/// Room kept on the disk for what must be written when the disk is full: released then, taken again when there is room.
+pub struct Reserve {
+    files: Arc<dyn Files>,
+    path: PathBuf,
+    len: u64,
+}
+
+impl Reserve {
+    /// The usual size: 64 MiB.
+    pub const LEN_DEFAULT: u64 = 64 << 20;
+
+    /// A reserve of `len` bytes in the file `path`. Takes no room yet: see [`hold`](Self::hold).
+    pub fn new(files: Arc<dyn Files>, path: PathBuf, len: u64) -> Reserve {
+        Reserve { files, path, len }
+    }
+
+    /// Takes the room; nothing happens where it is held. On an error none is held.
+    pub fn hold(&self) -> io::Result<()> {
+        if self.is_held() {
+            return Ok(());
+        }
+        let take = || {
+            let file = retry(|| self.files.create(&self.path))?;
+            retry(|| file.preallocate(self.len))?;
+            retry(|| file.sync_data())?;
+            retry(|| self.files.sync_dir(self.dir()))
+        };
+        take().inspect_err(|_| {
+            let _ = self.files.remove(&self.path);
+        })
+    }
+
+    /// Gives the room back to the disk; nothing happens where it is not held.
+    pub fn release(&self) -> io::Result<()> {
+        match retry(|| self.files.remove(&self.path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            done => done?,
+        }
+        retry(|| self.files.sync_dir(self.dir()))
+    }
+
+    /// Whether the whole room is held.
+    pub fn is_held(&self) -> bool {
+        retry(|| self.files.len(&self.path)).is_ok_and(|len| len >= self.len)
+    }
+
+    fn dir(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn both(test: impl Fn(Arc<dyn Files>, &Path)) {
+        let dir = tempfile::tempdir().unwrap();
+        test(Arc::new(OnDisk), dir.path());
+        test(Arc::new(Simulated::new(1)), Path::new("/data"));
+    }
+
+    #[test]
+    fn both_implementations_behave_alike() {
+        both(|files, dir| {
+            files.create_dir(dir).unwrap();
+            let file = files.create(&dir.join("a")).unwrap();
+            file.preallocate(10).unwrap();
+            write_all_at(&*file, b"xyz", 2).unwrap();
+            file.sync_data().unwrap();
+            assert_eq!(files.read(&dir.join("a"), 0, 100).unwrap(), b"\0\0xyz\0\0\0\0\0");
+            assert_eq!(files.read(&dir.join("a"), 3, 2).unwrap(), b"yz");
+            file.truncate(4).unwrap();
+            assert_eq!(files.len(&dir.join("a")).unwrap(), 4);
+            replace(&*files, &dir.join("b"), b"whole").unwrap();
+            assert_eq!(files.list(dir).unwrap(), ["a", "b"]);
+            files.rename(&dir.join("a"), &dir.join("b")).unwrap();
+            assert_eq!(files.list(dir).unwrap(), ["b"]);
+            assert_eq!(files.open(&dir.join("a")).err().unwrap().kind(), io::ErrorKind::NotFound);
+            assert!(files.free(dir).unwrap() > 0);
+            files.remove(&dir.join("b")).unwrap();
+            assert!(files.list(dir).unwrap().is_empty());
+        });
+    }
+
+    #[test]
+    fn one_holds_the_lock() {
+        both(|files, dir| {
+            files.create_dir(dir).unwrap();
+            let held = lock(&*files, dir).unwrap();
+            assert_eq!(lock(&*files, dir).err().unwrap().kind(), io::ErrorKind::WouldBlock);
+            drop(held);
+            assert!(lock(&*files, dir).is_ok());
+        });
+    }
+
+    #[test]
+    fn a_reserve_is_held_released_and_held_again() {
+        both(|files, dir| {
+            files.create_dir(dir).unwrap();
+            let reserve = Reserve::new(files.clone(), dir.join("reserve"), 1 << 16);
+            assert!(!reserve.is_held());
+            reserve.hold().unwrap();
+            assert!(reserve.is_held());
+            reserve.release().unwrap();
+            reserve.release().unwrap();
+            assert!(!reserve.is_held());
+            reserve.hold().unwrap();
+            assert!(reserve.is_held());
+        });
+    }
+}

@@ -1,0 +1,441 @@
+//! The write-ahead log: what was appended while a sync ran is written and synced by the next one. No timer anywhere.
+//!
+//! A batch is told durable only after the sync of the segment that holds it. After a failed write or sync nothing more is
+//! written to that file: the whole group goes into a new segment. If that fails too, the log takes nothing until a new
+//! segment can be made. Definitions of series are written twice, in two groups, so that no single damaged place makes
+//! later samples unreadable.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use model::Time;
+
+use crate::commit::{Commit, Group};
+use crate::error::StoreError;
+use crate::files::{File, Files, is_full, retry, write_all_at};
+use crate::frame::{self, Kind};
+use crate::record::{self, Row};
+use crate::segment::{self, RECORDS_AT, Segment};
+
+/// How long after a failure the next try is made.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// The log of one store.
+pub(crate) struct Log {
+    files: Arc<dyn Files>,
+    dir: PathBuf,
+    segment_bytes: u64,
+    queue_bytes_max: usize,
+    driven_by_caller: bool,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    writer: Mutex<Writer>,
+    sync_nanos: AtomicU64,
+    syncs: AtomicU64,
+    bytes: AtomicU64,
+    since_checkpoint: AtomicU64,
+}
+
+struct Queue {
+    frames: Vec<u8>,
+    group: Arc<Group>,
+    /// The series defined in `frames`, one entry per append.
+    defined: Vec<Vec<u8>>,
+    in_flight: usize,
+    next_sequence: u64,
+    newest_received: Time,
+    refusing: Option<StoreError>,
+    paused: bool,
+    probed: Time,
+    probe: bool,
+    stop: bool,
+}
+
+struct Writer {
+    current: Option<Current>,
+    segments: Vec<Segment>,
+    next_number: u64,
+    /// Definitions that lie once on the disk, and those whose group failed and that lie nowhere.
+    owed_once: Vec<Vec<u8>>,
+    owed_twice: Vec<Vec<u8>>,
+    since_checkpoint: u64,
+}
+
+struct Current {
+    file: Box<dyn File>,
+    number: u64,
+    at: u64,
+    len: u64,
+}
+
+/// Where a log goes on.
+pub(crate) struct Resume {
+    pub segments: Vec<Segment>,
+    pub next_sequence: u64,
+    pub since_checkpoint: u64,
+    pub now: Time,
+}
+
+/// The figures of a log.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LogStats {
+    pub bytes: u64,
+    pub queued: usize,
+    pub last_sync: Duration,
+    pub syncs: u64,
+}
+
+impl Log {
+    pub fn new(files: Arc<dyn Files>, dir: PathBuf, options: &crate::Options, resume: Resume) -> Log {
+        let next_number = resume.segments.iter().map(|segment| segment.number + 1).max().unwrap_or(1);
+        let bytes = resume.segments.iter().map(|segment| segment.bytes).sum();
+        Log {
+            files,
+            dir,
+            segment_bytes: options.segment_bytes,
+            queue_bytes_max: options.queue_bytes_max,
+            driven_by_caller: options.driven_by_caller,
+            queue: Mutex::new(Queue {
+                frames: Vec::new(),
+                group: Group::new(),
+                defined: Vec::new(),
+                in_flight: 0,
+                next_sequence: resume.next_sequence,
+                newest_received: resume.now,
+                refusing: None,
+                paused: false,
+                probed: Time::MIN,
+                probe: false,
+                stop: false,
+            }),
+            wake: Condvar::new(),
+            writer: Mutex::new(Writer {
+                current: None,
+                segments: resume.segments,
+                next_number,
+                owed_once: Vec::new(),
+                owed_twice: Vec::new(),
+                since_checkpoint: resume.since_checkpoint,
+            }),
+            sync_nanos: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
+            bytes: AtomicU64::new(bytes),
+            since_checkpoint: AtomicU64::new(resume.since_checkpoint),
+        }
+    }
+
+    /// Whether a batch may come now. After a failure one probe a second is made, on the writer's thread where there is one.
+    pub fn admit(&self, received: Time) -> Result<(), StoreError> {
+        let mut queue = self.queue();
+        if queue.stop {
+            return Err(StoreError::Closed);
+        }
+        if queue.paused {
+            return Err(StoreError::ReadOnly { why: "writing is paused to leave room for events".into() });
+        }
+        if queue.refusing.is_some() {
+            let apart = received.0.abs_diff(queue.probed.0);
+            if u128::from(apart) >= PROBE_EVERY.as_micros() {
+                queue.probed = received;
+                queue.probe = true;
+                self.wake.notify_one();
+                if self.driven_by_caller {
+                    drop(queue);
+                    self.write_group();
+                    queue = self.queue();
+                }
+            }
+        }
+        if let Some(why) = &queue.refusing {
+            return Err(why.clone());
+        }
+        let queued = queue.frames.len() + queue.in_flight;
+        if queued > self.queue_bytes_max {
+            return Err(StoreError::Busy { queued, limit: self.queue_bytes_max });
+        }
+        Ok(())
+    }
+
+    /// Puts a batch in line: first the series that it defines, then its samples.
+    pub fn append(self: &Arc<Log>, received: Time, defined: Vec<u8>, rows: &[Row]) -> Commit {
+        if rows.is_empty() && defined.is_empty() {
+            return Commit::new(Group::settled(), None);
+        }
+        self.enqueue(|queue| {
+            queue.newest_received = received;
+            if !defined.is_empty() {
+                queue.put(Kind::Series, |out| out.extend_from_slice(&defined));
+                queue.defined.push(defined);
+            }
+            queue.put(Kind::Samples, |out| record::put_samples(out, received, rows));
+        })
+    }
+
+    /// Puts another record in line.
+    pub fn append_record(self: &Arc<Log>, kind: Kind, body: impl FnOnce(&mut Vec<u8>)) -> Commit {
+        self.enqueue(|queue| queue.put(kind, body))
+    }
+
+    fn enqueue(self: &Arc<Log>, put: impl FnOnce(&mut Queue)) -> Commit {
+        let mut queue = self.queue();
+        if queue.stop {
+            let group = Group::new();
+            group.settle(Err(StoreError::Closed));
+            return Commit::new(group, None);
+        }
+        put(&mut queue);
+        let group = queue.group.clone();
+        drop(queue);
+        self.wake.notify_one();
+        Commit::new(group, self.driven_by_caller.then(|| self.clone()))
+    }
+
+    /// The sequence that the next record gets.
+    pub fn next_sequence(&self) -> u64 {
+        self.queue().next_sequence
+    }
+
+    /// Refuses batches until called with `false`.
+    pub fn pause(&self, paused: bool) {
+        self.queue().paused = paused;
+    }
+
+    /// Why batches are refused, if they are.
+    pub fn refusing(&self) -> Option<StoreError> {
+        self.queue().refusing.clone()
+    }
+
+    /// Runs until [`stop`](Self::stop), then writes what is left.
+    pub fn run(&self) {
+        loop {
+            let idle = |queue: &mut Queue| queue.frames.is_empty() && !queue.probe && !queue.stop;
+            let stop = self.wake.wait_while(self.queue(), idle).unwrap_or_else(PoisonError::into_inner).stop;
+            let wrote = self.write_group();
+            if stop && !wrote {
+                return;
+            }
+        }
+    }
+
+    /// Takes nothing more.
+    pub fn stop(&self) {
+        self.queue().stop = true;
+        self.wake.notify_all();
+    }
+
+    /// Nobody will write what still waits.
+    pub fn abandon(&self) {
+        let group = std::mem::replace(&mut self.queue().group, Group::new());
+        group.settle(Err(StoreError::Closed));
+    }
+
+    /// Writes and syncs what waits, and tells those who wait for it. False where there was nothing to do.
+    pub fn write_group(&self) -> bool {
+        let mut writer = self.writer();
+        let mut queue = self.queue();
+        if queue.frames.is_empty() && !queue.probe {
+            return false;
+        }
+        queue.probe = false;
+        let repeat = !queue.frames.is_empty();
+        if repeat {
+            for entries in writer.owed_twice.iter().chain(&writer.owed_once) {
+                queue.put(Kind::Series, |out| out.extend_from_slice(entries));
+            }
+        }
+        let mut frames = std::mem::take(&mut queue.frames);
+        let defined = std::mem::take(&mut queue.defined);
+        let group = std::mem::replace(&mut queue.group, Group::new());
+        let received = queue.newest_received;
+        let first = frame::first_sequence(&frames).unwrap_or(queue.next_sequence);
+        queue.in_flight = frames.len();
+        drop(queue);
+
+        let outcome = self.write(&mut writer, &mut frames, first, received);
+        let outcome = outcome.map_err(|error| match is_full(&error) {
+            true => StoreError::Full,
+            false => StoreError::ReadOnly { why: format!("write the log: {error}").into() },
+        });
+        if outcome.is_ok() && repeat {
+            writer.owed_once = std::mem::take(&mut writer.owed_twice);
+            writer.owed_once.extend(defined);
+        } else {
+            writer.owed_twice.extend(defined);
+        }
+        self.note_sizes(&writer);
+        drop(writer);
+
+        let mut queue = self.queue();
+        queue.in_flight = 0;
+        if queue.refusing.is_some() != outcome.is_err() {
+            match &outcome {
+                Ok(()) => tracing::info!("the log is written again"),
+                Err(error) => tracing::error!(%error, "the log can't be written, samples are refused"),
+            }
+        }
+        if queue.refusing.is_none() {
+            queue.probed = received;
+        }
+        queue.refusing = outcome.clone().err();
+        if queue.frames.is_empty() {
+            // The memory of the next group.
+            frames.clear();
+            frames.shrink_to(1 << 20);
+            queue.frames = frames;
+        }
+        drop(queue);
+        group.settle(outcome);
+        true
+    }
+
+    /// Into the current segment, else into a new one: after a failed sync the kernel counts the pages as clean, so a second
+    /// sync of the same file would promise what is not there.
+    fn write(&self, writer: &mut Writer, frames: &mut [u8], first: u64, received: Time) -> io::Result<()> {
+        let probing = frames.is_empty();
+        if !probing && writer.current.is_some() {
+            match self.write_once(writer, frames, first, received) {
+                Ok(()) => return Ok(()),
+                Err(error) => tracing::warn!(%error, "a log segment failed, its last group goes into a new one"),
+            }
+        }
+        writer.current = None;
+        self.write_once(writer, frames, first, received)
+    }
+
+    fn write_once(&self, writer: &mut Writer, frames: &mut [u8], first: u64, received: Time) -> io::Result<()> {
+        let needed = frames.len() as u64;
+        if writer.current.as_ref().is_none_or(|current| current.at + needed > current.len) {
+            self.renew(writer, needed, first, received)?;
+        }
+        let current = writer.current.as_mut().expect("just made");
+        frame::seal(frames, segment::salt(current.number));
+        write_all_at(&*current.file, frames, current.at)?;
+        let started = Instant::now();
+        retry(|| current.file.sync_data())?;
+        self.sync_nanos.store(started.elapsed().as_nanos() as u64, Relaxed);
+        self.syncs.fetch_add(1, Relaxed);
+        current.at += needed;
+        writer.since_checkpoint += needed;
+        Ok(())
+    }
+
+    fn renew(&self, writer: &mut Writer, needed: u64, first: u64, received: Time) -> io::Result<()> {
+        self.finish(writer);
+        let bytes = self.segment_bytes.max(RECORDS_AT + needed);
+        let number = writer.next_number;
+        writer.next_number += 1;
+        let segment = Segment { number, first_sequence: Some(first), created: received, bytes };
+        match segment::create(&*self.files, &self.dir, &segment) {
+            Ok(file) => {
+                writer.segments.push(segment);
+                writer.current = Some(Current { file, number, at: RECORDS_AT, len: bytes });
+                Ok(())
+            }
+            Err(error) => {
+                // Half a segment does no harm, but its room is needed. If removing fails too, it is removed with the others.
+                if self.files.remove(&segment::path(&self.dir, number)).is_err() {
+                    writer.segments.push(Segment { bytes: 0, ..segment });
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives back the room that the current segment did not use.
+    fn finish(&self, writer: &mut Writer) {
+        if let Some(current) = writer.current.take()
+            && current.file.truncate(current.at).is_ok()
+            && let Some(segment) = writer.segments.iter_mut().find(|segment| segment.number == current.number)
+        {
+            segment.bytes = current.at;
+        }
+    }
+
+    /// Ends the current segment; the next group begins a new one.
+    pub fn roll(&self) {
+        self.finish(&mut self.writer());
+    }
+
+    /// A checkpoint holds all records below `position`: removes segments that hold only such ones and are older than
+    /// `keep_from`, or beyond `keep_bytes`.
+    pub fn checkpointed(&self, position: u64, keep_from: Time, keep_bytes: u64) {
+        let mut writer = self.writer();
+        writer.since_checkpoint = 0;
+        loop {
+            let total: u64 = writer.segments.iter().map(|segment| segment.bytes).sum();
+            // A segment whose head is damaged says nothing: the one behind it does.
+            let next = writer.segments.iter().skip(1).find(|segment| segment.first_sequence.is_some());
+            let covered = next.and_then(|next| next.first_sequence).is_some_and(|first| first <= position);
+            let unwanted = next.is_some_and(|next| next.created < keep_from) || total > keep_bytes;
+            if !covered || !unwanted {
+                break;
+            }
+            match retry(|| self.files.remove(&segment::path(&self.dir, writer.segments[0].number))) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => break,
+                _ => writer.segments.remove(0),
+            };
+        }
+        self.note_sizes(&writer);
+    }
+
+    fn note_sizes(&self, writer: &Writer) {
+        self.bytes.store(writer.segments.iter().map(|segment| segment.bytes).sum(), Relaxed);
+        self.since_checkpoint.store(writer.since_checkpoint, Relaxed);
+    }
+
+    /// Definitions that lie in one place only: written again with the next group.
+    pub fn owe(&self, entries: Vec<Vec<u8>>) {
+        self.writer().owed_once.extend(entries);
+    }
+
+    /// After a failed checkpoint: the next is due after as many bytes again.
+    pub fn postpone_checkpoint(&self) {
+        let mut writer = self.writer();
+        writer.since_checkpoint = 0;
+        self.note_sizes(&writer);
+    }
+
+    /// Bytes written since the last checkpoint.
+    pub fn since_checkpoint(&self) -> u64 {
+        self.since_checkpoint.load(Relaxed)
+    }
+
+    /// The kept segments, oldest first.
+    pub fn segments(&self) -> Vec<Segment> {
+        self.writer().segments.clone()
+    }
+
+    /// The folder of the segments.
+    pub fn dir(&self) -> &std::path::Path {
+        &self.dir
+    }
+
+    /// The figures now. Never waits for the disk.
+    pub fn stats(&self) -> LogStats {
+        let queue = self.queue();
+        LogStats {
+            bytes: self.bytes.load(Relaxed),
+            queued: queue.frames.len() + queue.in_flight,
+            last_sync: Duration::from_nanos(self.sync_nanos.load(Relaxed)),
+            syncs: self.syncs.load(Relaxed),
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn put(&mut self, kind: Kind, body: impl FnOnce(&mut Vec<u8>)) {
+        frame::put(&mut self.frames, kind, self.next_sequence, body);
+        self.next_sequence += 1;
+    }
+}

@@ -1,0 +1,119 @@
+//! One file of the log: its name, its head, and the way through its records.
+//!
+//! `log/0000000000000001.log`: the number in hex, never used twice. The head stands twice, at 0 and at 512, so that one damaged
+//! sector does not hide the version; records begin at 1024.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use model::Time;
+
+use crate::bits::{Reader, put_signed, put_varint};
+use crate::error::StoreError;
+use crate::files::{File, Files, retry, write_all_at};
+use crate::frame::{self, Kind, Piece, Record, Scanner};
+
+/// Where the records begin.
+pub(crate) const RECORDS_AT: u64 = 1024;
+const HEAD_COPY_AT: usize = 512;
+const SUFFIX: &str = ".log";
+
+/// What the head of a segment says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Segment {
+    pub number: u64,
+    /// No record in it has a lower sequence. `None` where the head is not readable.
+    pub first_sequence: Option<u64>,
+    pub created: Time,
+    pub bytes: u64,
+}
+
+/// The file of a segment.
+pub(crate) fn path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:016x}{SUFFIX}"))
+}
+
+/// The number in a file's name.
+pub(crate) fn number(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(SUFFIX)?;
+    (digits.len() == 16).then(|| u64::from_str_radix(digits, 16).ok())?
+}
+
+/// The salt of a segment's frames.
+pub(crate) fn salt(number: u64) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(b"flyball log", number)
+}
+
+/// Makes a segment: room, head, name. Its first bytes are durable with the first sync of its data.
+pub(crate) fn create(files: &dyn Files, dir: &Path, segment: &Segment) -> io::Result<Box<dyn File>> {
+    let file = retry(|| files.create(&path(dir, segment.number)))?;
+    retry(|| file.preallocate(segment.bytes))?;
+    let mut head = Vec::new();
+    frame::put(&mut head, Kind::Segment, segment.first_sequence.unwrap_or(0), |out| {
+        put_varint(out, segment.number);
+        put_signed(out, segment.created.0);
+    });
+    frame::seal(&mut head, salt(segment.number));
+    write_all_at(&*file, &head, 0)?;
+    write_all_at(&*file, &head, HEAD_COPY_AT as u64)?;
+    retry(|| files.sync_dir(dir))?;
+    Ok(file)
+}
+
+/// Reads the head of a segment. A damaged one is no error: its records can still be read.
+pub(crate) fn read_head(files: &dyn Files, dir: &Path, number: u64) -> Result<Segment, StoreError> {
+    let file = path(dir, number);
+    let head = retry(|| files.read(&file, 0, RECORDS_AT)).map_err(StoreError::io("read", &file))?;
+    let bytes = retry(|| files.len(&file)).map_err(StoreError::io("read the length of", &file))?;
+    let mut segment = Segment { number, first_sequence: None, created: Time::MIN, bytes };
+    for at in [0, HEAD_COPY_AT] {
+        let copy = head.get(at..head.len().min(at + HEAD_COPY_AT)).unwrap_or_default();
+        let Some(Piece::Record(record)) = Scanner::new(copy, 0, salt(number)).next() else { continue };
+        record.check_version(&file)?;
+        let mut reader = Reader::new(record.body);
+        if let (Some(_), Some(created)) = (reader.varint(), reader.signed()) {
+            segment.first_sequence = Some(record.sequence);
+            segment.created = Time(created);
+            break;
+        }
+    }
+    Ok(segment)
+}
+
+/// What was lost in a segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Lost {
+    pub places: u64,
+    pub bytes: u64,
+    /// At the very end: a write that the crash cut off, or damage there.
+    pub torn_bytes: u64,
+}
+
+/// Gives the good records of a segment in order.
+pub(crate) fn records(
+    file: &Path,
+    bytes: &[u8],
+    number: u64,
+    mut give: impl FnMut(Record<'_>) -> Result<(), StoreError>,
+) -> Result<Lost, StoreError> {
+    let mut lost = Lost::default();
+    // Damage that no good record follows is the end of what was written: a cut-off write, not a broken disk.
+    let (mut places, mut open) = (0, 0);
+    for piece in Scanner::new(bytes, RECORDS_AT as usize, salt(number)) {
+        match piece {
+            Piece::Record(record) => {
+                record.check_version(file)?;
+                lost.places += std::mem::take(&mut places);
+                lost.bytes += std::mem::take(&mut open);
+                give(record)?;
+            }
+            Piece::Damaged(len) => {
+                places += 1;
+                open += len as u64;
+            }
+            Piece::Torn(len) => open += len as u64,
+        }
+    }
+    lost.torn_bytes = open;
+    Ok(lost)
+}

@@ -1,0 +1,391 @@
+//! The store whole: options, what is shared by its threads, and the calls that others make.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use model::{SampleBatch, Time};
+
+use crate::commit::Commit;
+use crate::error::StoreError;
+use crate::files::Files;
+use crate::frame::Kind;
+use crate::index::Index;
+use crate::intake::{Appended, Intake, Refused};
+use crate::log::Log;
+use crate::open::Damage;
+use crate::record;
+
+/// How often series without samples are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// Longest text of metadata, in bytes.
+const METADATA_LEN_MAX: usize = 4 * 1024;
+/// Most metrics with metadata.
+const METADATA_MAX: usize = 100_000;
+
+/// What a store is told when it opens.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Its own folder; made where it is missing. The caller holds the lock on the data folder.
+    pub dir: PathBuf,
+    /// Samples younger than this are kept in memory. Default 6 hours.
+    pub retention: Duration,
+    /// The log is kept so long behind the last checkpoint, for back-tests. Default 3 days.
+    pub keep_log: Duration,
+    /// But not more bytes of it. Default 1 GiB.
+    pub keep_log_bytes: u64,
+    /// A sample may be so much older than the newest of its series. Default 30 minutes.
+    pub out_of_order: Duration,
+    /// A sample may be so far in the future. Default 10 minutes.
+    pub future_max: Duration,
+    /// Length of a log segment. Default 16 MiB.
+    pub segment_bytes: u64,
+    /// After so many bytes of log a checkpoint is written. Default 64 MiB.
+    pub checkpoint_bytes: u64,
+    /// Bytes that may wait for the disk before batches are refused. Default 32 MiB.
+    pub queue_bytes_max: usize,
+    /// Most series. Default 2,000,000.
+    pub series_max: usize,
+    /// Most series with the same value of [`source_label`](Self::source_label). Default 500,000.
+    pub series_per_source_max: usize,
+    /// The label that names a sender. Default `instance`.
+    pub source_label: String,
+    /// No thread is started: whoever waits for a commit, or calls [`Store::pump`], does the writing. For simulations.
+    pub driven_by_caller: bool,
+}
+
+impl Options {
+    /// The defaults, for a folder.
+    pub fn new(dir: impl Into<PathBuf>) -> Options {
+        Options {
+            dir: dir.into(),
+            retention: Duration::from_secs(6 * 3600),
+            keep_log: Duration::from_secs(3 * 86_400),
+            keep_log_bytes: 1 << 30,
+            out_of_order: Duration::from_secs(1800),
+            future_max: Duration::from_secs(600),
+            segment_bytes: 16 << 20,
+            checkpoint_bytes: 64 << 20,
+            queue_bytes_max: 32 << 20,
+            series_max: 2_000_000,
+            series_per_source_max: 500_000,
+            source_label: "instance".to_owned(),
+            driven_by_caller: false,
+        }
+    }
+}
+
+/// What is known about a metric beside its samples.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// `counter`, `gauge`, `histogram`, `summary` or empty.
+    pub kind: String,
+    /// One sentence.
+    pub help: String,
+    /// `seconds`, `bytes`, or empty.
+    pub unit: String,
+}
+
+/// Figures of a store.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stats {
+    /// Series with samples in memory.
+    pub series: u64,
+    /// Samples in memory.
+    pub samples: u64,
+    /// Bytes of samples in memory, as of the last checkpoint or sweep.
+    pub sample_bytes: u64,
+    /// Bytes of log on the disk.
+    pub log_bytes: u64,
+    /// Bytes that wait for the disk.
+    pub queued_bytes: u64,
+    /// How long the last sync took.
+    pub last_sync: Duration,
+    /// Syncs since the start.
+    pub syncs: u64,
+    /// Checkpoints since the start.
+    pub checkpoints: u64,
+    /// Checkpoints that failed since the start.
+    pub checkpoints_failed: u64,
+    /// Samples refused since the start.
+    pub refused: Refused,
+    /// What the last opening found damaged.
+    pub damage: Damage,
+    /// Why samples are refused now; `None` when all is well.
+    pub refusing: Option<String>,
+}
+
+/// What the threads of a store share.
+pub(crate) struct Inner {
+    pub options: Options,
+    pub files: Arc<dyn Files>,
+    pub log: Arc<Log>,
+    pub samples: AtomicU64,
+    pub sample_bytes: AtomicU64,
+    pub checkpoints: AtomicU64,
+    pub checkpoints_failed: AtomicU64,
+    pub damage: Damage,
+    pub checkpointing: Mutex<()>,
+    pub intake: Mutex<Intake>,
+    pub index: RwLock<Index>,
+    pub metadata: RwLock<BTreeMap<String, Metadata>>,
+    due: Mutex<Due>,
+    due_changed: Condvar,
+}
+
+#[derive(Default)]
+struct Due {
+    checkpoint: bool,
+    stop: bool,
+}
+
+/// The metric store. Shared behind an `Arc`; every call may come from any thread.
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Store {
+    /// Opens the folder, made where it is missing: the checkpoint, then the log behind it. What is damaged is left out and
+    /// counted in [`damage`](Self::damage). Fails where the disk does, or where a newer flyball wrote.
+    pub fn open(options: Options, files: Arc<dyn Files>, now: Time) -> Result<Store, StoreError> {
+        let inner = Arc::new(crate::open::open(options, files, now)?);
+        let mut threads = Vec::new();
+        if !inner.options.driven_by_caller {
+            let log = inner.log.clone();
+            threads.push(start("store-log", move || log.run())?);
+            let shared = inner.clone();
+            threads.push(start("store-checkpoint", move || shared.checkpoint_when_due())?);
+        }
+        Ok(Store { inner, threads: Mutex::new(threads) })
+    }
+
+    /// Puts samples into memory, where queries see them at once, and in line for the log. Acknowledge the batch only when
+    /// [`Appended::commit`] says that it is on the disk. `received` is the server's clock.
+    pub fn append(&self, batch: &SampleBatch, received: Time) -> Result<Appended, StoreError> {
+        if self.inner.log.since_checkpoint() >= self.inner.options.checkpoint_bytes {
+            match self.inner.options.driven_by_caller {
+                true => self.inner.checkpoint_or_postpone(),
+                false => self.inner.set_due(|due| due.checkpoint = true),
+            }
+        }
+        self.inner.append(batch, received)
+    }
+
+    /// Writes what waits, where [`Options::driven_by_caller`] is set. False where nothing waited.
+    pub fn pump(&self) -> bool {
+        self.inner.log.write_group()
+    }
+
+    /// Sets what is known about a metric. Written to the log only where it differs from what is known.
+    pub fn set_metadata(&self, metric: &str, metadata: Metadata) -> Result<Option<Commit>, StoreError> {
+        let refuse = |why| Err(StoreError::Metadata { metric: metric.chars().take(64).collect(), why });
+        if [metric, &metadata.kind, &metadata.help, &metadata.unit].iter().any(|text| text.len() > METADATA_LEN_MAX) {
+            return refuse("a text is over 4 KiB");
+        }
+        // Held so that a checkpoint's position tells whether it has this.
+        let intake = self.inner.intake();
+        self.inner.log.admit(intake.received)?;
+        let mut known = self.inner.metadata.write().unwrap_or_else(PoisonError::into_inner);
+        if known.get(metric) == Some(&metadata) {
+            return Ok(None);
+        }
+        if known.len() >= METADATA_MAX && !known.contains_key(metric) {
+            return refuse("100,000 metrics have some, the limit");
+        }
+        let commit = self.inner.log.append_record(Kind::Metadata, |out| record::put_metadata(out, metric, &metadata));
+        known.insert(metric.to_owned(), metadata);
+        Ok(Some(commit))
+    }
+
+    /// What is known about metrics, sorted by name.
+    pub fn metadata(&self) -> BTreeMap<String, Metadata> {
+        self.inner.metadata.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Refuses batches until called with `false`: while a reserve is released for events, samples must not take its room.
+    pub fn pause_writes(&self, paused: bool) {
+        self.inner.log.pause(paused);
+    }
+
+    /// Writes a checkpoint now and drops the log that nobody needs any more. Returns when it is on the disk.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.inner.checkpoint()
+    }
+
+    /// Figures. Never waits for the disk.
+    pub fn stats(&self) -> Stats {
+        let log = self.inner.log.stats();
+        Stats {
+            series: self.inner.index().by_id.len() as u64,
+            samples: self.inner.samples.load(Relaxed),
+            sample_bytes: self.inner.sample_bytes.load(Relaxed),
+            log_bytes: log.bytes,
+            queued_bytes: log.queued as u64,
+            last_sync: log.last_sync,
+            syncs: log.syncs,
+            checkpoints: self.inner.checkpoints.load(Relaxed),
+            checkpoints_failed: self.inner.checkpoints_failed.load(Relaxed),
+            refused: self.inner.intake().refused.clone(),
+            damage: self.inner.damage,
+            refusing: self.inner.log.refusing().map(|why| why.to_string()),
+        }
+    }
+
+    /// What the opening found damaged on the disk.
+    pub fn damage(&self) -> Damage {
+        self.inner.damage
+    }
+
+    /// Gives the kept batches in the order in which they were received, from `from` on. What is damaged is left out.
+    pub fn replay_log(&self, from: Time, give: &mut dyn FnMut(Time, &SampleBatch)) -> Result<(), StoreError> {
+        crate::open::replay(&self.inner, from, give)
+    }
+
+    /// Writes what waits and a checkpoint, so that the next opening is quick. Takes nothing more afterwards.
+    pub fn close(&self) -> Result<(), StoreError> {
+        self.stop();
+        let done = self.inner.checkpoint();
+        self.inner.log.roll();
+        done
+    }
+
+    fn stop(&self) {
+        self.inner.log.stop();
+        self.inner.set_due(|due| due.stop = true);
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store panicked");
+            }
+        }
+        self.inner.log.write_group();
+    }
+}
+
+impl Drop for Store {
+    /// Without [`close`](Store::close) nothing is lost: what waits is written, the next opening reads the log.
+    fn drop(&mut self) {
+        if self.inner.options.driven_by_caller {
+            self.inner.log.stop();
+            self.inner.log.abandon();
+        } else {
+            self.stop();
+        }
+    }
+}
+
+fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    thread.map_err(StoreError::io("start the thread", std::path::Path::new(name)))
+}
+
+impl Inner {
+    pub fn new(
+        options: Options,
+        files: Arc<dyn Files>,
+        log: Arc<Log>,
+        intake: Intake,
+        index: Index,
+        metadata: BTreeMap<String, Metadata>,
+        damage: Damage,
+    ) -> Inner {
+        Inner {
+            options,
+            files,
+            log,
+            samples: AtomicU64::new(0),
+            sample_bytes: AtomicU64::new(0),
+            checkpoints: AtomicU64::new(0),
+            checkpoints_failed: AtomicU64::new(0),
+            damage,
+            checkpointing: Mutex::new(()),
+            intake: Mutex::new(intake),
+            index: RwLock::new(index),
+            metadata: RwLock::new(metadata),
+            due: Mutex::new(Due::default()),
+            due_changed: Condvar::new(),
+        }
+    }
+
+    pub fn intake(&self) -> MutexGuard<'_, Intake> {
+        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is older is dropped. Counts from the newest sample, unless that is in the future of the clock.
+    pub fn cutoff(&self, newest: i64, now: Time) -> i64 {
+        newest.min(now.0).saturating_sub(self.options.retention.as_micros() as i64)
+    }
+
+    fn set_due(&self, set: impl FnOnce(&mut Due)) {
+        set(&mut self.due.lock().unwrap_or_else(PoisonError::into_inner));
+        self.due_changed.notify_all();
+    }
+
+    fn checkpoint_when_due(&self) {
+        loop {
+            let due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+            let idle = |due: &mut Due| !due.checkpoint && !due.stop;
+            let mut due = self.due_changed.wait_while(due, idle).unwrap_or_else(PoisonError::into_inner);
+            if due.stop {
+                return;
+            }
+            due.checkpoint = false;
+            drop(due);
+            self.checkpoint_or_postpone();
+        }
+    }
+
+    fn checkpoint_or_postpone(&self) {
+        if self.log.since_checkpoint() < self.options.checkpoint_bytes {
+            return;
+        }
+        if let Err(error) = self.checkpoint() {
+            // The log holds everything, so nothing is lost; the next try comes after as many bytes again.
+            tracing::error!(%error, "a checkpoint failed, the log is kept");
+            self.log.postpone_checkpoint();
+        }
+    }
+
+    /// Drops what is older than the retention, and series that have nothing left. Every 10 minutes of the server's clock.
+    pub fn sweep_if_due(&self, intake: &mut Intake) {
+        if u128::from(intake.received.0.abs_diff(intake.swept.0)) >= SWEEP_EVERY.as_micros() {
+            self.sweep(intake);
+        }
+    }
+
+    pub fn sweep(&self, intake: &mut Intake) {
+        intake.swept = intake.received;
+        let cutoff = self.cutoff(intake.newest, intake.received);
+        let (mut gone, mut dropped, mut bytes) = (Vec::new(), 0, 0);
+        for series in self.index().by_id.values() {
+            let mut column = series.column();
+            let last = column.last();
+            dropped += column.drop_before(cutoff);
+            bytes += column.bytes();
+            if column.last().is_none() {
+                gone.push((series.clone(), last.unwrap_or(i64::MIN)));
+            }
+        }
+        self.samples.fetch_sub(dropped as u64, Relaxed);
+        self.sample_bytes.store(bytes as u64, Relaxed);
+        for (series, _) in &gone {
+            intake.forget(series, &self.options.source_label);
+        }
+        let gone: Vec<(u64, i64)> = gone.into_iter().map(|(series, last)| (series.id, last)).collect();
+        if !gone.is_empty() {
+            self.index_mut().retire(&gone);
+        }
+    }
+}

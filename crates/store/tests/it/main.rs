@@ -1,0 +1,5 @@
+//! The store as others use it, and under faults.
+
+mod faults;
+mod kill;
+mod story;

@@ -1,0 +1,250 @@
+//! What a server does with the store, told in order.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use model::{Labels, SampleBatch, Time};
+use query::source::{Columns, MatchOp, Matcher, Source, SourceError, TimeRange};
+use store::files::{Fault, Simulated};
+use store::{Metadata, Options, Reason, Store, StoreError};
+
+const EVER: TimeRange = TimeRange { from: Time::MIN, to: Time::MAX };
+
+fn at(secs: i64) -> Time {
+    Time::from_secs(1_700_000_000 + secs)
+}
+
+fn labels(text: &str) -> Labels {
+    Labels::new(text.split(',').map(|pair| pair.split_once('=').unwrap())).unwrap()
+}
+
+fn batch(rows: &[(&str, i64, f64)]) -> SampleBatch {
+    let mut batch = SampleBatch::new();
+    rows.iter().for_each(|(series, secs, value)| batch.push(&labels(series), at(*secs), *value));
+    batch
+}
+
+fn options() -> Options {
+    Options { driven_by_caller: true, segment_bytes: 64 << 10, ..Options::new("/data/metrics") }
+}
+
+fn open(files: &Simulated, options: Options) -> Store {
+    Store::open(options, Arc::new(files.clone()), at(0)).unwrap()
+}
+
+fn put(store: &Store, rows: &[(&str, i64, f64)], received: i64) -> store::Refused {
+    let appended = store.append(&batch(rows), at(received)).unwrap();
+    appended.commit.wait().unwrap();
+    appended.refused
+}
+
+fn matcher(name: &str, op: MatchOp, value: &str) -> Matcher {
+    Matcher::new(name, op, value).unwrap()
+}
+
+fn read(store: &Store, series: &str) -> Vec<(i64, f64)> {
+    let matchers: Vec<_> = labels(series).iter().map(|(name, value)| matcher(name, MatchOp::Equal, value)).collect();
+    let mut columns = Columns::default();
+    for (found, _) in store.series(&matchers, EVER, 10).unwrap() {
+        store.read(found, EVER, &mut columns).unwrap();
+    }
+    columns.times.iter().zip(&columns.values).map(|(time, value)| (time.micros_from(at(0)) / 1_000_000, *value)).collect()
+}
+
+#[test]
+fn appended_says_what_was_touched_and_what_is_new() {
+    let store = open(&Simulated::new(1), options());
+    let first = store.append(&batch(&[("a=1", 0, 1.0), ("a=2", 0, 2.0), ("a=1", 1, 3.0)]), at(1)).unwrap();
+    assert_eq!((first.accepted, first.touched.len(), first.new_series.len()), (3, 2, 2));
+    assert_eq!(first.new_series[0].1, labels("a=1"));
+    assert!(first.commit.poll().is_none(), "nothing is acknowledged before the sync");
+    assert_eq!(read(&store, "a=1"), [(0, 1.0), (1, 3.0)], "but queries see it");
+    assert!(store.pump());
+    assert!(first.commit.poll().unwrap().is_ok());
+    let second = store.append(&batch(&[("a=2", 2, 2.0)]), at(2)).unwrap();
+    assert_eq!(second.touched, [first.new_series[1].0]);
+    assert!(second.new_series.is_empty());
+    second.commit.wait().unwrap();
+}
+
+#[test]
+fn a_callback_is_told_on_the_writers_thread() {
+    let store = open(&Simulated::new(1), Options { driven_by_caller: false, ..options() });
+    let (tell, told) = mpsc::channel();
+    store.append(&batch(&[("a=1", 0, 1.0)]), at(1)).unwrap().commit.on_synced(move |outcome| tell.send(outcome).unwrap());
+    told.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
+    store.close().unwrap();
+    assert!(matches!(store.append(&batch(&[("a=1", 1, 1.0)]), at(1)), Err(StoreError::Closed)));
+}
+
+#[test]
+fn bad_times_are_refused_counted_and_named() {
+    let store = open(&Simulated::new(1), options());
+    put(&store, &[("a=1", 0, 1.0), ("a=1", 4000, 2.0)], 4000);
+    let rows = [("a=1", 4601, 1.0), ("a=1", 2199, 1.0), ("a=1", 2200, 7.0), ("b=1", -20_000, 1.0), ("a=1", 4000, 9.0)];
+    let refused = put(&store, &rows, 4000);
+    assert_eq!((refused.in_future, refused.out_of_order, refused.too_old, refused.total()), (1, 1, 1, 3));
+    let named: Vec<_> = refused.examples.iter().map(|row| (row.row, row.series.as_str(), row.reason.clone())).collect();
+    let want = [(0, "{a=\"1\"}", Reason::InFuture), (1, "{a=\"1\"}", Reason::OutOfOrder), (3, "{b=\"1\"}", Reason::TooOld)];
+    assert_eq!(named, want);
+    assert_eq!(read(&store, "a=1"), [(0, 1.0), (2200, 7.0), (4000, 9.0)], "late ones find their place, the last one wins");
+    assert_eq!(store.stats().refused.total(), 3);
+    assert_eq!(store.stats().series, 1);
+}
+
+#[test]
+fn too_many_series_name_the_label_to_blame() {
+    let store = open(&Simulated::new(1), Options { series_per_source_max: 5, series_max: 8, ..options() });
+    let rows: Vec<String> = (0..7).map(|user| format!("instance=web,user={user},zone=a")).collect();
+    let rows: Vec<_> = rows.iter().map(|series| (series.as_str(), 0, 1.0)).collect();
+    let refused = put(&store, &rows, 0);
+    assert_eq!(refused.too_many_series, 2);
+    assert_eq!(
+        refused.examples[0].reason.to_string(),
+        "instance=web has 5 series, the limit; most new values come from the label `user`"
+    );
+    assert_eq!(put(&store, &rows[..5], 1).total(), 0, "known series are still taken");
+    let refused = put(&store, &[("x=1", 0, 1.0), ("x=2", 0, 1.0), ("x=3", 0, 1.0), ("x=4", 0, 1.0)], 0);
+    assert_eq!(refused.too_many_series, 1);
+}
+
+#[test]
+fn matchers_find_as_in_prometheus() {
+    let store = open(&Simulated::new(1), options());
+    let rows = [("__name__=up,job=web,host=a", 0, 1.0), ("__name__=up,job=db", 0, 1.0), ("__name__=load,job=web", 50, 1.0)];
+    put(&store, &rows, 0);
+    let find = |matchers: &[Matcher], range| {
+        let mut found: Vec<_> =
+            store.series(matchers, range, 10).unwrap().into_iter().map(|(_, labels)| labels.to_string()).collect();
+        found.sort();
+        found
+    };
+    let up = matcher("__name__", MatchOp::Equal, "up");
+    assert_eq!(find(std::slice::from_ref(&up), EVER), [r#"up{host="a", job="web"}"#, r#"up{job="db"}"#]);
+    assert_eq!(find(&[up.clone(), matcher("host", MatchOp::Equal, "")], EVER), [r#"up{job="db"}"#]);
+    assert_eq!(find(&[up.clone(), matcher("job", MatchOp::NotEqual, "db")], EVER), [r#"up{host="a", job="web"}"#]);
+    assert_eq!(find(&[matcher("job", MatchOp::Regex, "we.|x"), matcher("host", MatchOp::Regex, ".+")], EVER).len(), 1);
+    assert_eq!(find(&[matcher("host", MatchOp::NotRegex, "a")], EVER).len(), 2);
+    assert_eq!(find(&[], TimeRange { from: at(10), to: at(60) }), [r#"load{job="web"}"#]);
+    assert!(find(&[matcher("none", MatchOp::Equal, "x")], EVER).is_empty());
+    assert!(matches!(store.series(&[], EVER, 2), Err(SourceError::TooManySeries { found: 3, limit: 2 })));
+    assert_eq!(store.label_names(&[], EVER).unwrap(), ["__name__", "host", "job"]);
+    assert_eq!(store.label_values("job", &[up], EVER).unwrap(), ["db", "web"]);
+}
+
+#[test]
+fn closed_and_opened_it_is_the_same_and_the_log_replays() {
+    let files = Simulated::new(1);
+    let store = open(&files, options());
+    for step in 0..1000 {
+        put(&store, &[("a=1", step, step as f64), ("b=2", step, 0.5)], step);
+    }
+    let metadata = Metadata { kind: "counter".into(), help: "what it is".into(), unit: "seconds".into() };
+    store.set_metadata("a", metadata.clone()).unwrap().unwrap().wait().unwrap();
+    assert!(store.set_metadata("a", metadata.clone()).unwrap().is_none(), "known already");
+    put(&store, &[("a=1", 900, -1.0)], 1000);
+    let before = (read(&store, "a=1"), read(&store, "b=2"));
+    store.close().unwrap();
+    drop(store);
+    let store = open(&files, options());
+    assert_eq!((read(&store, "a=1"), read(&store, "b=2")), before);
+    assert_eq!(store.metadata().get("a"), Some(&metadata));
+    assert_eq!(store.stats().samples, 2000);
+    assert_eq!(store.damage(), store::Damage::default());
+    let mut seen = Vec::new();
+    store.replay_log(at(998), &mut |received, batch| seen.push((received.micros_from(at(0)) / 1_000_000, batch.len()))).unwrap();
+    assert_eq!(seen, [(998, 2), (999, 2), (1000, 1)]);
+}
+
+#[test]
+fn retention_drops_samples_and_series_but_the_log_still_names_them() {
+    let files = Simulated::new(1);
+    let store = open(&files, Options { retention: Duration::from_secs(3600), ..options() });
+    for step in 0..300 {
+        put(&store, &[("gone=1", step, 1.0)], step);
+    }
+    for step in 300..2000 {
+        put(&store, &[("stays=1", step * 10, 1.0)], step * 10);
+    }
+    store.flush().unwrap();
+    assert!(read(&store, "gone=1").is_empty());
+    assert_eq!(store.stats().series, 1);
+    assert!(store.stats().samples < 900);
+    drop(store);
+    let store = open(&files, options());
+    let mut named = 0;
+    let mut count =
+        |_: Time, batch: &SampleBatch| named += batch.iter().filter(|(key, _)| *key == labels("gone=1").key()).count();
+    store.replay_log(Time::MIN, &mut count).unwrap();
+    assert_eq!(named, 300);
+    put(&store, &[("gone=1", 20_000, 2.0)], 20_000);
+    assert_eq!(read(&store, "gone=1"), [(20_000, 2.0)]);
+}
+
+#[test]
+fn a_full_disk_refuses_and_goes_on_by_itself() {
+    let files = Simulated::new(1);
+    let store = open(&files, options());
+    put(&store, &[("a=1", 0, 1.0)], 0);
+    files.break_writes(Some(Fault::Enospc));
+    let appended = store.append(&batch(&[("a=1", 1, 1.0)]), at(1)).unwrap();
+    assert!(matches!(appended.commit.wait(), Err(StoreError::Full)));
+    assert!(matches!(store.append(&batch(&[("a=1", 2, 1.0)]), at(2)), Err(StoreError::Full)));
+    assert!(store.stats().refusing.is_some());
+    files.break_writes(None);
+    assert!(matches!(store.append(&batch(&[("a=1", 2, 1.0)]), at(2)), Err(StoreError::Full)), "one probe a second");
+    put(&store, &[("a=1", 3, 3.0), ("new=1", 3, 3.0)], 3);
+    store.pause_writes(true);
+    assert!(store.append(&batch(&[("a=1", 4, 1.0)]), at(4)).err().unwrap().is_temporary());
+    store.pause_writes(false);
+    put(&store, &[("a=1", 4, 4.0)], 4);
+    files.power_cut();
+    drop(store);
+    let store = open(&files, options());
+    assert_eq!(read(&store, "new=1"), [(3, 3.0)]);
+    assert_eq!(&read(&store, "a=1")[read(&store, "a=1").len() - 2..], [(3, 3.0), (4, 4.0)]);
+}
+
+#[test]
+fn a_newer_format_is_refused_with_a_sentence() {
+    let files = Simulated::new(1);
+    let store = open(&files, options());
+    put(&store, &[("a=1", 0, 1.0)], 0);
+    drop(store);
+    let path = std::path::Path::new("/data/metrics/log/0000000000000001.log");
+    let bytes = store::faults::as_written_by_version(files.contents(path).unwrap(), 1, 9);
+    files.put(path, bytes);
+    let error = Store::open(options(), Arc::new(files), at(0)).err().unwrap().to_string();
+    assert!(
+        error.ends_with("is in format version 9, this flyball reads up to 1: start the newer flyball that wrote it"),
+        "{error}"
+    );
+}
+
+#[test]
+fn six_hours_of_a_usual_host_cost_few_bytes() {
+    let store = open(&Simulated::new(1), Options { segment_bytes: 1 << 20, ..options() });
+    let names: Vec<Labels> = (0..20).map(|number| labels(&format!("__name__=m{number},instance=a"))).collect();
+    let mut random = store::files::Random::new(1);
+    let mut counters = [0.0; 20];
+    for step in 0..4_000 {
+        let mut batch = SampleBatch::new();
+        for (number, name) in names.iter().enumerate() {
+            // Of a host's series some are constant, most are counters, some gauges with many digits.
+            counters[number] = match number {
+                0..8 => 42.0,
+                8..16 => counters[number] + random.below(50) as f64,
+                _ => 8e9 + (random.below(4_000) * 4096) as f64,
+            };
+            batch.push(name, at(step), counters[number]);
+        }
+        drop(store.append(&batch, at(step)).unwrap());
+        store.pump();
+    }
+    store.flush().unwrap();
+    let stats = store.stats();
+    let cost = stats.sample_bytes as f64 / stats.samples as f64;
+    // The open samples of each series, 16 bytes each, weigh a fifth of this here, and 1/30 of it in six hours.
+    assert!(cost < 2.6, "{cost:.2} bytes per sample");
+}
