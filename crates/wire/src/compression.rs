@@ -99,7 +99,7 @@ pub fn snappy_limited(body: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<()
 
 fn read_limited(format: &'static str, reader: impl Read, limit: usize, out: &mut Vec<u8>) -> Result<(), CompressionError> {
     out.clear();
-    let mut limited = reader.take(limit as u64 + 1);
+    let mut limited = reader.take((limit as u64).saturating_add(1));
     limited.read_to_end(out).map_err(|error| CompressionError::Damaged { format, reason: error.to_string() })?;
     if out.len() > limit {
         out.clear();

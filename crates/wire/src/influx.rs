@@ -34,10 +34,10 @@ impl Precision {
     /// Reads the `precision` parameter of any version of the API; an empty one means nanoseconds.
     pub fn parse(word: &str) -> Option<Precision> {
         Some(match word {
-            "" | "n" | "ns" => Precision::Nanoseconds,
-            "u" | "us" | "µ" | "µs" => Precision::Microseconds,
-            "ms" => Precision::Milliseconds,
-            "s" => Precision::Seconds,
+            "" | "n" | "ns" | "nanosecond" => Precision::Nanoseconds,
+            "u" | "us" | "µ" | "µs" | "microsecond" => Precision::Microseconds,
+            "ms" | "millisecond" => Precision::Milliseconds,
+            "s" | "second" => Precision::Seconds,
             "m" => Precision::Minutes,
             "h" => Precision::Hours,
             _ => return None,

@@ -173,22 +173,28 @@ fn read_series<'a>(
         Some(reason) => Err(reason),
         None => out.begin(pairs).map_err(|error| error.to_string()),
     };
-    match begun {
+    let refused = match begun {
+        Err(reason) => Some(reason),
         Ok(begun) => {
+            let mut misdated = None;
             let mut fields = series;
             while let Some(field) = fields.field()? {
-                if let (2, Field::Bytes(sample)) = field {
-                    let sample = read_sample(sample)?;
-                    out.push_value(begun, sample.time, sample.value);
+                let (2, Field::Bytes(sample)) = field else { continue };
+                match read_sample(sample)? {
+                    Some(sample) => {
+                        out.push_value(begun, sample.time, sample.value);
+                        report.accepted += 1;
+                    }
+                    None => misdated = Some("a sample's timestamp is out of range; the other samples are taken".to_owned()),
                 }
             }
-            report.accepted += samples;
+            misdated
         }
-        Err(reason) => {
-            report.failed += 1;
-            if report.errors.len() < ERRORS_KEPT {
-                report.errors.push(SeriesError { series: number, metric: excerpt(metric.as_bytes(), 0), reason });
-            }
+    };
+    if let Some(reason) = refused {
+        report.failed += 1;
+        if report.errors.len() < ERRORS_KEPT {
+            report.errors.push(SeriesError { series: number, metric: excerpt(metric.as_bytes(), 0), reason });
         }
     }
     Ok(())
@@ -232,8 +238,9 @@ fn read_label<'a>(mut label: Reader<'a>) -> Result<Label<'a>, ProtobufError> {
     Ok(Ok((name, value)))
 }
 
-fn read_sample(mut sample: Reader<'_>) -> Result<Sample, ProtobufError> {
-    let (mut value, mut millis) = (0.0, 0);
+/// `None` for a time that no [`Time`] can hold.
+fn read_sample(mut sample: Reader<'_>) -> Result<Option<Sample>, ProtobufError> {
+    let (mut value, mut millis) = (0.0, 0i64);
     while let Some(field) = sample.field()? {
         match field {
             (1, Field::Fixed64(bits)) => value = f64::from_bits(bits),
@@ -241,7 +248,7 @@ fn read_sample(mut sample: Reader<'_>) -> Result<Sample, ProtobufError> {
             _ => {}
         }
     }
-    Ok(Sample { time: Time::from_millis(millis), value })
+    Ok(millis.checked_mul(1_000).map(|micros| Sample { time: Time(micros), value }))
 }
 
 fn read_metadata(mut entry: Reader<'_>) -> Result<Metadata, ProtobufError> {
@@ -396,6 +403,20 @@ mod tests {
         let report = report.unwrap();
         assert_eq!((report.accepted, report.refused_histograms, report.skipped_exemplars), (1, 1, 1));
         assert_eq!(Labels::from_key(batch.iter().next().unwrap().0).unwrap().to_string(), r#"m{z="1"}"#);
+    }
+
+    #[test]
+    fn a_time_that_cant_be_does_not_lose_the_others() {
+        let mut series = raw(&[(b"__name__", b"m")]);
+        let mut sample = vec![2 << 3];
+        put_varint(&mut sample, i64::MAX as u64);
+        put_bytes(&mut series, 2, &sample);
+        let mut request = Vec::new();
+        put_bytes(&mut request, 1, &series);
+        let (report, batch, _) = decoded(&compress(&request));
+        let report = report.unwrap();
+        assert_eq!((report.accepted, report.failed, batch.len()), (1, 1, 1));
+        assert!(report.errors[0].reason.starts_with("a sample's timestamp is out of range"));
     }
 
     #[test]

@@ -52,6 +52,13 @@ impl Fault {
 }
 
 impl Report {
+    /// What was refused in one sentence for the sender, `None` if nothing was; texts alone are no reason to complain.
+    pub fn complaint(&self) -> Option<String> {
+        let first = self.errors.first()?;
+        let lines = if self.failed == 1 { "line" } else { "lines" };
+        Some(format!("{} {lines} refused, {} samples accepted; {first}", self.failed, self.accepted))
+    }
+
     /// Counts a refused line, and keeps it if it is among the first.
     pub(crate) fn refuse(&mut self, line: usize, text: &[u8], fault: Fault) {
         self.failed += 1;

@@ -229,6 +229,9 @@ fn errors_are_counted_beyond_those_kept() {
     let report = decode("bad\n".repeat(1_000).as_bytes(), Precision::Seconds, NOW, &Options::default(), &mut batch);
     assert_eq!((report.failed, report.errors.len()), (1_000, crate::report::ERRORS_KEPT));
     assert_eq!(report.errors[19].line, 20);
+    let said = "1000 lines refused, 0 samples accepted; line 1, column 4: the fields are missing, near `bad`";
+    assert_eq!(report.complaint().as_deref(), Some(said));
+    assert_eq!(Report::default().complaint(), None);
 }
 
 #[test]
@@ -254,6 +257,7 @@ fn precisions() {
         ("s", 5, Some(5_000_000)),
         ("m", 5, Some(300_000_000)),
         ("h", 1, Some(3_600_000_000)),
+        ("second", 5, Some(5_000_000)),
         ("s", i64::MAX / 1_000_000 + 1, None),
         ("h", i64::MIN, None),
     ];
