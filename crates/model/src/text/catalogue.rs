@@ -10,7 +10,7 @@ macro_rules! part {
 }
 
 /// All parts.
-pub const CATALOGUE: &[&[Entry]] = &[GENERAL, CHANGE, ALERT, INCIDENT, ORDER, STEP, VERB, CHAT, SELF];
+pub const CATALOGUE: &[&[Entry]] = &[GENERAL, CHANGE, ALERT, INCIDENT, ORDER, STEP, VERB, HELP, CHAT, SELF];
 
 part!(GENERAL, "Of no area.":
     "plain" => "{text}", "{text}";
@@ -57,6 +57,18 @@ part!(INCIDENT, "Incidents and their story.":
     "suspect.before" => "{before} before the onset", "起点前 {before}";
     "suspect.running" => "was being rolled out at the onset", "起点时正在铺开";
     "suspect.new_against_old" => "new {new}, old {old}", "新 {new}，旧 {old}";
+    "incident.state_changed" => "{rule}: {from} to {to}", "{rule}：{from} 到 {to}";
+    "incident.flapping" => "{rule} is flapping: told {count} times within the hour, silent until it calms down", "{rule} 抖动：一小时内已通知 {count} 次，平稳前不再通知";
+    "incident.joined" => "{rule} is bad too: {summary}", "{rule} 也异常：{summary}";
+    "incident.priority" => "Priority {from} to {to}", "优先级 {from} 到 {to}";
+    "incident.triggered" => "{person} opened it", "{person} 手动打开";
+    "incident.order_ended" => "Order {order}: {state}", "发布单 {order}：{state}";
+    "suspect.other_environment" => "another environment: {environment}", "另一环境：{environment}";
+    "suspect.balancer" => "load balancer {balancer} in front of it", "前面的负载均衡 {balancer}";
+    "suspect.nowhere" => "no place named", "未说明位置";
+    "suspect.came_late" => "reported {late} after it was made", "发生 {late} 后才上报";
+    "suspect.no_difference" => "no difference: new {new}, old {old}", "无差别：新 {new}，旧 {old}";
+    "suspect.outlived_undo" => "goes on {after} after the undo", "回滚 {after} 后仍在继续";
     "suspect.ends_with_undo" => "ended with the undo", "随回滚结束";
 );
 
@@ -76,10 +88,22 @@ part!(ORDER, "Release orders.":
     "order.rolled_back" => "Rolled back: {count} of {count} on {to}, all in the load balancer", "已回滚：{count}/{count} 是 {to}，都在负载均衡中";
     "order.done" => "Done: {count} servers on {to}", "完成：{count} 台是 {to}";
     "order.failed" => "Failed: {because}. Hosts left as they are: {hosts}", "失败：{because}。保持现状的主机：{hosts}";
+    "order.brake" => "{person} stops it after batch {batch}", "{person} 要求在第 {batch} 批后停止";
+    "order.retried" => "{person} asks the failed step again", "{person} 重试失败的步骤";
+    "order.goes_on" => "Everything answers again: goes on by itself", "全部恢复响应：自动继续";
+    "order.planned_anew" => "What is on the hosts changed: planned anew, digest {digest}", "主机现状有变：已重新计划，摘要 {digest}";
+    "order.no_steps" => "{host} has {version} already: no steps", "{host} 已是 {version}：无步骤";
+    "order.waits_for_room" => "{host} waits: {min} servers must stay in service", "{host} 等待：须保持 {min} 台在服务中";
+    "order.host_lost" => "{host}: source down, step {step} unknown, asked again when it answers", "{host}：失联，步骤 {step} 未知，恢复后再问";
+    "order.asked_again" => "{host} answers again: asked {step} again", "{host} 恢复响应：再次询问 {step}";
+    "order.undo_failed" => "{host}: taking back {step} failed, try {try} of {tries}: {why}", "{host}：回滚 {step} 失败，第 {try}/{tries} 次：{why}";
+    "order.taken_back_by" => "{person} takes it back", "{person} 要求回滚";
     "order.cancelled" => "{person} cancelled it", "{person} 取消";
     "because.judge" => "new gave {new_bad} bad answers of {new_all} ({new_share}), old {old_bad} of {old_all} ({old_share})", "新版异常响应 {new_bad}/{new_all}（{new_share}），旧版 {old_bad}/{old_all}（{old_share}）";
     "because.rule" => "rule {rule} is bad: {value}", "规则 {rule} 异常：{value}";
     "because.person" => "{person} halted it", "{person} 中止";
+    "because.brake" => "stopped after batch {batch} as asked", "按要求在第 {batch} 批后停止";
+    "because.no_data" => "rule {rule} has no data", "规则 {rule} 无数据";
     "because.step_failed" => "{host} failed at {step}: {why}", "{host} 在 {step} 失败：{why}";
     "because.step_silent" => "{host} did not answer the step {step} for {limit}", "{host} 在 {limit} 内未回应步骤 {step}";
     "because.host_lost" => "{host} disappeared at {step}", "{host} 在 {step} 时失联";
@@ -112,8 +136,20 @@ part!(VERB, "Answers of verbs.":
     "verb.own_approval" => "Needs approval by someone other than {author}", "需要 {author} 以外的人批准";
     "verb.wrong_state" => "Order {order} is {state}: {verb} can't be done now", "发布单 {order} 处于{state}：现在不能{verb}";
     "verb.stale_plan" => "The plan changed: the digest is {digest} now", "计划已变：现在摘要是 {digest}";
+    "verb.no_run" => "{service} has no `run` in its configuration: flyball can't start it", "{service} 的配置没有 `run`：flyball 无法启动它";
+    "verb.min_in_service" => "{min} of {servers} servers must stay in service: none can be taken out", "{servers} 台中须保持 {min} 台在服务中：无法移出任何一台";
+    "verb.on_line_already" => "{version} is on line on every server of {service} in {environment}", "{environment} 的 {service} 每台都已是 {version}";
+    "verb.nothing_on_line" => "Nothing is on line on the servers of {service} in {environment}", "{environment} 的 {service} 服务器上没有在线的发布";
+    "verb.newer_order" => "Order {newer} came after {order} there: roll that one back", "发布单 {newer} 在 {order} 之后：请回滚它";
+    "verb.no_undo" => "Order {order} restarted what was there: there is nothing to take back", "发布单 {order} 只是重启：没有可回滚的内容";
+    "verb.retry_first" => "A step of {order} failed: retry it, or roll back", "{order} 有步骤失败：请重试或回滚";
     "verb.no_host" => "{service} has no server in {environment}", "{service} 在 {environment} 没有服务器";
     "verb.unknown_artifact" => "No artifact {artifact} was pushed", "没有推送过制品 {artifact}";
+    "verb.incident_state" => "Incident {incident} is {state}: {verb} can't be done now", "故障 {incident} 处于{state}：现在不能{verb}";
+    "verb.too_long" => "{what} has {len} bytes, {limit} at most", "{what} 有 {len} 字节，最多 {limit}";
+    "verb.empty" => "{what} is empty", "{what}为空";
+    "verb.incident_done" => "{incident}: {done}", "{incident}：{done}";
+    "verb.said" => "Said in {room}", "已在 {room} 发言";
     "verb.already" => "Already {state}", "已经{state}";
     "verb.confirm" => "Confirm within 60 s: {what}", "请在 60 秒内确认：{what}";
     "verb.looking" => "Looking at {what}", "正在查看 {what}";
@@ -122,6 +158,11 @@ part!(VERB, "Answers of verbs.":
 part!(CHAT, "What the bot says in a room.":
     "chat.alert" => "{rule} is bad: {summary}", "{rule} 异常：{summary}";
     "chat.calls_author" => "{author}: your release {order} is the first suspect of {incident}", "{author}：你的发布 {order} 是 {incident} 的首要嫌疑";
+    "chat.calls_author_of_change" => "{author}: your change is the first suspect of {incident}: {what}", "{author}：你的变更是 {incident} 的首要嫌疑：{what}";
+    "chat.incident" => "{incident} {priority}: {title}", "{incident} {priority}：{title}";
+    "chat.alert_no_data" => "{rule} has no data: {summary}", "{rule} 无数据：{summary}";
+    "chat.alert_source_down" => "{rule}: source down: {summary}", "{rule}：数据源失联：{summary}";
+    "chat.flapping" => "{rule} is flapping: told {count} times within the hour, silent until it calms down", "{rule} 抖动：一小时内已通知 {count} 次，平稳前不再通知";
     "chat.halted" => "Halted {service} {to}: {because}", "已中止 {service} {to}：{because}";
     "chat.rolled_back" => "{service} is back on {to}: {count} servers, {took} after the halt", "{service} 已回到 {to}：{count} 台，中止后 {took}";
     "chat.done" => "{service} {to} is on line on {count} servers", "{service} {to} 已在 {count} 台上在线";
@@ -130,9 +171,34 @@ part!(CHAT, "What the bot says in a room.":
 
 part!(SELF, "Of flyball itself.":
     "self.started" => "flyball {version} started", "flyball {version} 已启动";
+    "self.service_crashed" => "{service} crashed on {host}", "{service} 在 {host} 上崩溃";
     "self.host_lost" => "{host}: source down", "{host}：失联";
     "self.host_back" => "{host} reports again", "{host} 恢复上报";
     "self.balancer_gone" => "Load balancer {balancer} does not answer", "负载均衡 {balancer} 无响应";
     "self.balancer_back" => "Load balancer {balancer} answers again", "负载均衡 {balancer} 恢复响应";
     "self.disk_full" => "The disk is full: telemetry is refused, events and pages go on", "磁盘已满：遥测被拒绝，事件和呼叫继续";
+);
+
+part!(HELP, "What each verb does.":
+    "help.check" => "Looks at each server of a service, or at a host, and says how it is", "查看服务的每台服务器或一台主机的情况";
+    "help.status" => "Says how things are, or how one service is", "说明整体或一个服务的情况";
+    "help.deploy" => "Makes a release order and rolls it out", "建发布单并铺开";
+    "help.rollback" => "Takes back exactly what an order touched", "撤回一个发布单改动的一切";
+    "help.halt" => "Stops a release now", "立即中止发布";
+    "help.brake" => "Stops a release after this batch", "本批之后停下发布";
+    "help.resume" => "Goes on with a halted release", "继续已中止的发布";
+    "help.retry" => "Does the failed step again, then goes on", "重做失败的步骤再继续";
+    "help.approve" => "Approves somebody else's plan by its digest", "按摘要批准他人的计划";
+    "help.cancel" => "Ends an order before it began", "在开始前取消发布单";
+    "help.restart" => "Restarts a service, server by server", "逐台重启服务";
+    "help.log" => "Shows the last lines of a service, a host or an order", "显示服务、主机或发布单的最近日志";
+    "help.graph" => "Draws a graph", "画图";
+    "help.ack" => "Says: I have this incident", "认领故障";
+    "help.resolve" => "Says: this incident is over", "解决故障";
+    "help.note" => "Writes into an incident's story", "为故障写备注";
+    "help.reassign" => "Gives an incident to somebody else", "把故障转派他人";
+    "help.incidents" => "Lists incidents", "列出故障";
+    "help.orders" => "Lists release orders", "列出发布单";
+    "help.changes" => "Lists what was changed, newest first", "列出变更，最新在前";
+    "help.help" => "Shows the verbs", "显示命令";
 );
