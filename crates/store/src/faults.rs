@@ -65,6 +65,24 @@ fn small_options() -> Options {
     }
 }
 
+/// A batch and what it sends: each row a series' number, a time and a value.
+fn sending(rows: impl IntoIterator<Item = (u64, Time, f64)>) -> (SampleBatch, Vec<truth::Put>) {
+    let (mut batch, mut puts) = (SampleBatch::new(), Vec::new());
+    for (number, time, value) in rows {
+        batch.push(&series(number), time, value);
+        puts.push(truth::Put { series: number, time, bits: value.to_bits() });
+    }
+    (batch, puts)
+}
+
+/// Appends, waits, and notes it as acknowledged.
+fn append_acked(store: &Store, truth: &mut Truth, (batch, puts): (SampleBatch, Vec<truth::Put>), received: Time) {
+    let appended = store.append(&batch, received).expect("a healthy disk");
+    appended.commit.wait().expect("a healthy disk");
+    truth.sent(&puts);
+    truth.acked(&puts);
+}
+
 fn series(number: u64) -> Labels {
     Labels::new([("__name__", "load"), ("instance", &format!("host-{number}"))]).expect("two labels")
 }
@@ -175,10 +193,17 @@ pub fn model(seeds: std::ops::Range<u64>, steps: u64) -> Report {
     for seed in seeds {
         let Ok(mut work) = Work::begin(seed, Simulated::new(seed)) else { continue };
         for step in 0..steps {
+            // Now and then the disk fails for a while: what is acknowledged after it must not depend on what it lost.
+            match work.random.below(60) {
+                0 => work.files.break_writes(Some(Fault::Enospc)),
+                1..8 => work.files.break_writes(None),
+                _ => {}
+            }
             work.step();
             if work.random.below(40) > 0 {
                 continue;
             }
+            work.files.break_writes(None);
             match work.random.below(3) {
                 0 => {
                     if let Err(error) = work.store.close() {
@@ -289,7 +314,6 @@ struct OneLog {
     path: PathBuf,
     bytes: Vec<u8>,
     records: Vec<(usize, Vec<truth::Put>)>,
-    written: usize,
 }
 
 fn one_log(bytes: u64) -> OneLog {
@@ -300,13 +324,9 @@ fn one_log(bytes: u64) -> OneLog {
     let mut random = Random::new(bytes);
     let mut sent = Vec::new();
     for step in 0.. {
-        let (mut batch, mut puts) = (SampleBatch::new(), Vec::new());
-        for number in 0..=random.below(12) {
-            let (time, value) = (Time::from_secs(BEGIN + step), random.below(10_000) as f64 / 4.0);
-            batch.push(&series(number), time, value);
-            puts.push(truth::Put { series: number, time, bits: value.to_bits() });
-        }
-        let appended = store.append(&batch, Time::from_secs(BEGIN + step)).expect("a healthy disk");
+        let time = Time::from_secs(BEGIN + step);
+        let (batch, puts) = sending((0..=random.below(12)).map(|number| (number, time, random.below(10_000) as f64 / 4.0)));
+        let appended = store.append(&batch, time).expect("a healthy disk");
         appended.commit.wait().expect("a healthy disk");
         if store.inner.log.segments().len() > 1 {
             break;
@@ -322,12 +342,28 @@ fn one_log(bytes: u64) -> OneLog {
         Ok(())
     });
     assert!(found.is_ok() && ends.len() == sent.len(), "every batch is one record");
-    OneLog { path, written: bytes.len(), bytes, records: ends.into_iter().zip(sent).collect() }
+    OneLog { path, bytes, records: ends.into_iter().zip(sent).collect() }
 }
 
-fn open_one(path: &Path, bytes: Vec<u8>) -> Result<Store, StoreError> {
+impl OneLog {
+    /// After the log another segment, written by a second opening: its samples need the names in the first.
+    fn later(&self, truth: &mut Truth) -> (PathBuf, Vec<u8>) {
+        let files = Simulated::new(2);
+        files.put(&self.path, self.bytes.clone());
+        let later = Time::from_secs(BEGIN + 900);
+        let store = Store::open(small_options(), Arc::new(files.clone()), later).expect("a healthy disk");
+        for number in 0..13 {
+            append_acked(&store, truth, sending([(number, later, 1.5)]), later);
+        }
+        let path = self.path.with_file_name("0000000000000002.log");
+        let bytes = files.contents(&path).expect("the second segment");
+        (path, bytes)
+    }
+}
+
+fn open_files<'a>(contents: impl IntoIterator<Item = (&'a PathBuf, Vec<u8>)>) -> Result<Store, StoreError> {
     let files = Simulated::new(1);
-    files.put(path, bytes);
+    contents.into_iter().for_each(|(path, bytes)| files.put(path, bytes));
     Store::open(small_options(), Arc::new(files), Time::from_secs(BEGIN + 100))
 }
 
@@ -343,7 +379,7 @@ pub fn cut(bytes: u64, stride: usize) -> Report {
             next += 1;
         }
         report.runs += 1;
-        match open_one(&log.path, log.bytes[..at].to_vec()) {
+        match open_files([(&log.path, log.bytes[..at].to_vec())]) {
             // The count at each place, every value at some: reading all of it 65,536 times takes minutes.
             Ok(store) if store.stats().samples != truth.acked_len() || at % 61 == 0 => {
                 report.compare(&truth, &store, &format_args!("cut at {at}"));
@@ -369,12 +405,13 @@ pub fn flip(bytes: u64, stride: usize) -> Report {
         truth.sent(puts);
         truth.acked(puts);
     }
-    for at in (0..log.written).step_by(stride.max(1)) {
+    let (later_path, later_bytes) = log.later(&mut truth);
+    for at in (0..log.bytes.len()).step_by(stride.max(1)) {
         let mut broken = log.bytes.clone();
         broken[at] ^= 1 << random.below(8);
         let hit = log.records.iter().find(|(end, _)| at < *end).map_or(0, |(_, puts)| puts.len() as u64);
         report.runs += 1;
-        match open_one(&log.path, broken) {
+        match open_files([(&log.path, broken), (&later_path, later_bytes.clone())]) {
             Ok(store) => {
                 let (lost, wrong) = truth.compare(&store);
                 report.wrong += wrong;
@@ -404,16 +441,8 @@ pub fn flip_checkpoint(samples: i64, keep_log: bool, stride: usize) -> Report {
     let store = Store::open(options.clone(), Arc::new(files.clone()), Time::from_secs(BEGIN)).expect("a healthy disk");
     let (mut truth, mut random) = (Truth::default(), Random::new(5));
     let mut put = |step: i64, truth: &mut Truth| {
-        let (mut batch, mut puts) = (SampleBatch::new(), Vec::new());
-        for number in 0..20 {
-            let (time, value) = (Time::from_secs(BEGIN + step), random.below(1 << 40) as f64);
-            batch.push(&series(number), time, value);
-            puts.push(truth::Put { series: number, time, bits: value.to_bits() });
-        }
-        let appended = store.append(&batch, Time::from_secs(BEGIN + step)).expect("a healthy disk");
-        appended.commit.wait().expect("a healthy disk");
-        truth.sent(&puts);
-        truth.acked(&puts);
+        let time = Time::from_secs(BEGIN + step);
+        append_acked(&store, truth, sending((0..20).map(|number| (number, time, random.below(1 << 40) as f64))), time);
     };
     (0..samples).for_each(|step| put(step, &mut truth));
     store.inner.log.roll();
@@ -457,10 +486,10 @@ pub fn write_until_killed(dir: &Path, out: &mut dyn Write) -> Result<(), StoreEr
     let options = Options { segment_bytes: 256 << 10, checkpoint_bytes: 256 << 10, ..Options::new(dir) };
     let store = Store::open(options, Arc::new(OnDisk), Time::from_secs(BEGIN))?;
     let whole = TimeRange { from: Time::MIN, to: Time::MAX };
-    let newest = (0..20).filter_map(|number| read_series(&store, number, whole)?.last().map(|put| put.time)).max();
+    let newest = (0..20).filter_map(|number| truth::read(&store, number, whole)?.last().map(|put| put.time)).max();
     let begin = newest.map_or(0, |newest| newest.micros_from(Time::from_secs(BEGIN)) / 1_000_000 + 1);
     for number in begin.. {
-        let appended = store.append(&numbered(number), Time::from_secs(BEGIN + number))?;
+        let appended = store.append(&numbered(number).0, Time::from_secs(BEGIN + number))?;
         appended.commit.wait()?;
         if writeln!(out, "{number}").and_then(|()| out.flush()).is_err() {
             break;
@@ -469,16 +498,8 @@ pub fn write_until_killed(dir: &Path, out: &mut dyn Write) -> Result<(), StoreEr
     Ok(())
 }
 
-fn numbered(number: i64) -> SampleBatch {
-    let mut batch = SampleBatch::new();
-    for host in 0..20 {
-        batch.push(&series(host), Time::from_secs(BEGIN + number), (number * 31 + host as i64) as f64);
-    }
-    batch
-}
-
-fn read_series(store: &Store, number: u64, range: TimeRange) -> Option<Vec<truth::Put>> {
-    truth::read(store, number, range)
+fn numbered(number: i64) -> (SampleBatch, Vec<truth::Put>) {
+    sending((0..20).map(|host| (host, Time::from_secs(BEGIN + number), (number * 31 + host as i64) as f64)))
 }
 
 /// F-01: starts the child, kills it with -9 after some acknowledgements, opens its folder; `rounds` times in one folder.
@@ -519,13 +540,7 @@ pub fn kill(dir: &Path, rounds: u64, child: impl Fn() -> Command) -> std::io::Re
         let kept_from = newest - store.inner.options.retention.as_secs() as i64;
         // The batch after the last acknowledged one may be there too.
         for &number in acked.iter().filter(|number| **number > kept_from).chain([&(newest + 1)]) {
-            let puts: Vec<truth::Put> = (0..20)
-                .map(|host| truth::Put {
-                    series: host,
-                    time: Time::from_secs(BEGIN + number),
-                    bits: ((number * 31 + host as i64) as f64).to_bits(),
-                })
-                .collect();
+            let (_, puts) = numbered(number);
             truth.sent(&puts);
             if number <= newest {
                 truth.acked(&puts);
@@ -556,11 +571,7 @@ pub fn slow_disk(batches: u64) -> Report {
     let (mut truth, mut waiting, mut busy) = (Truth::default(), Vec::new(), 0);
     for step in 0..batches {
         let (time, value) = (Time::from_secs(BEGIN + step as i64), step as f64);
-        let (mut batch, mut puts) = (SampleBatch::new(), Vec::new());
-        for number in 0..20 {
-            batch.push(&series(number), time, value);
-            puts.push(truth::Put { series: number, time, bits: value.to_bits() });
-        }
+        let (batch, puts) = sending((0..20).map(|number| (number, time, value)));
         match store.append(&batch, time) {
             Ok(appended) => {
                 truth.sent(&puts);

@@ -35,7 +35,7 @@ pub struct Options {
     pub retention: Duration,
     /// The log is kept so long behind the last checkpoint, for back-tests. Default 3 days.
     pub keep_log: Duration,
-    /// But not more bytes of it. Default 1 GiB.
+    /// But not more bytes of it. Default 2 GiB: 2 days of 1,500 series at 1 s.
     pub keep_log_bytes: u64,
     /// A sample may be so much older than the newest of its series. Default 30 minutes.
     pub out_of_order: Duration,
@@ -64,7 +64,7 @@ impl Options {
             dir: dir.into(),
             retention: Duration::from_secs(6 * 3600),
             keep_log: Duration::from_secs(3 * 86_400),
-            keep_log_bytes: 1 << 30,
+            keep_log_bytes: 2 << 30,
             out_of_order: Duration::from_secs(1800),
             future_max: Duration::from_secs(600),
             segment_bytes: 16 << 20,

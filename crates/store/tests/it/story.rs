@@ -188,13 +188,13 @@ fn a_full_disk_refuses_and_goes_on_by_itself() {
     let store = open(&files, options());
     put(&store, &[("a=1", 0, 1.0)], 0);
     files.break_writes(Some(Fault::Enospc));
-    let appended = store.append(&batch(&[("a=1", 1, 1.0)]), at(1)).unwrap();
+    let appended = store.append(&batch(&[("a=1", 1, 1.0), ("failed=1", 1, 1.0)]), at(1)).unwrap();
     assert!(matches!(appended.commit.wait(), Err(StoreError::Full)));
     assert!(matches!(store.append(&batch(&[("a=1", 2, 1.0)]), at(2)), Err(StoreError::Full)));
     assert!(store.stats().refusing.is_some());
     files.break_writes(None);
     assert!(matches!(store.append(&batch(&[("a=1", 2, 1.0)]), at(2)), Err(StoreError::Full)), "one probe a second");
-    put(&store, &[("a=1", 3, 3.0), ("new=1", 3, 3.0)], 3);
+    put(&store, &[("a=1", 3, 3.0), ("new=1", 3, 3.0), ("failed=1", 3, 3.0)], 3);
     store.pause_writes(true);
     assert!(store.append(&batch(&[("a=1", 4, 1.0)]), at(4)).err().unwrap().is_temporary());
     store.pause_writes(false);
@@ -203,7 +203,26 @@ fn a_full_disk_refuses_and_goes_on_by_itself() {
     drop(store);
     let store = open(&files, options());
     assert_eq!(read(&store, "new=1"), [(3, 3.0)]);
+    assert_eq!(read(&store, "failed=1"), [(3, 3.0)], "its name was in a group that never reached the disk");
     assert_eq!(&read(&store, "a=1")[read(&store, "a=1").len() - 2..], [(3, 3.0), (4, 4.0)]);
+}
+
+#[test]
+fn a_group_written_again_after_a_failed_sync_replays_once() {
+    let files = Simulated::new(1);
+    let store = open(&files, options());
+    put(&store, &[("a=1", 0, 1.0)], 0);
+    // The next group is one write and one sync: the sync fails, so the group goes into a second segment.
+    files.fail_call(2, Fault::Eio);
+    put(&store, &[("a=1", 1, 2.0), ("b=1", 1, 2.0)], 1);
+    put(&store, &[("b=1", 2, 3.0)], 2);
+    drop(store);
+    assert_eq!(store::files::Files::list(&files, std::path::Path::new("/data/metrics/log")).unwrap().len(), 2);
+    let store = open(&files, options());
+    let mut seen = Vec::new();
+    store.replay_log(Time::MIN, &mut |_, batch| seen.push(batch.len())).unwrap();
+    assert_eq!(seen, [1, 2, 1]);
+    assert_eq!(read(&store, "b=1"), [(1, 2.0), (2, 3.0)]);
 }
 
 #[test]
