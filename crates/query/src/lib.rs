@@ -23,12 +23,13 @@ mod parser;
 mod print;
 mod selectors;
 pub mod source;
+pub mod testing;
 mod value;
 
 pub use ast::{Expr, Span};
 pub use error::{EvalError, ParseError, ParseErrorKind};
 pub use evaluate::{Limits, Params, Query, evaluate};
 pub use function::{FUNCTIONS, Function, KEYWORDS, Word, WordKind, completion_words};
-pub use parser::{DEPTH_MAX, TEXT_MAX, parse};
+pub use parser::{DEPTH_MAX, NESTING_MAX, TEXT_MAX, parse};
 pub use selectors::{SelectorUse, depends_on_time, selectors};
 pub use value::{Annotation, Annotations, Answer, Series, Value, VectorSample};

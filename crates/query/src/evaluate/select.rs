@@ -1,0 +1,268 @@
+//! Reads selectors: the newest sample within the lookback at each step, or the window of a range.
+//!
+//! A series is read once into a column and the steps walk over it with pointers that only move forward.
+
+use model::sample::is_stale;
+use model::{Labels, Time};
+
+use super::table::Table;
+use super::{Evaluator, Grid, resolve_duration};
+use crate::ast::{At, Edges, Expr, ExprKind, MatrixSelector, Shift, Span, Subquery, VectorSelector};
+use crate::error::EvalError;
+use crate::source::{Columns, SeriesRef, TimeRange};
+use crate::value::{Series, Value};
+
+/// What of a sample to take.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Take {
+    Value,
+    /// Its time in seconds, for `timestamp`.
+    Time,
+}
+
+/// The samples in a window, left open: oldest first, without staleness markers.
+#[derive(Clone, Copy)]
+pub(super) struct Window<'a> {
+    pub times: &'a [Time],
+    pub values: &'a [f64],
+    /// Where in the series' column the window begins.
+    pub first: usize,
+    /// The instant that the window does not include, in microseconds.
+    pub start: i64,
+    /// The last instant that it includes.
+    pub end: i64,
+}
+
+/// Where the windows of a range lie.
+#[derive(Clone, Copy)]
+pub(super) struct Windows {
+    grid: Grid,
+    pub range: i64,
+    offset: i64,
+    at: Option<i64>,
+}
+
+impl Windows {
+    /// The last instant of the window at a step.
+    fn end(&self, step: usize) -> i64 {
+        self.at.unwrap_or_else(|| self.grid.time(step)).saturating_sub(self.offset)
+    }
+
+    fn all(&self) -> TimeRange {
+        let (first, last) = (self.end(0), self.end(self.grid.count - 1));
+        TimeRange { from: Time(first.saturating_sub(self.range).saturating_add(1)), to: Time(last) }
+    }
+
+    /// Calls `see` with the window of each step that holds samples.
+    pub fn walk(&self, columns: &Columns, mut see: impl FnMut(usize, Window<'_>)) {
+        let (times, values) = (&columns.times[..], &columns.values[..]);
+        let (mut first, mut past) = (0, 0);
+        for step in 0..self.grid.count {
+            let end = self.end(step);
+            let start = end.saturating_sub(self.range);
+            while past < times.len() && times[past].0 <= end {
+                past += 1;
+            }
+            while first < past && times[first].0 <= start {
+                first += 1;
+            }
+            if first < past {
+                see(step, Window { times: &times[first..past], values: &values[first..past], first, start, end });
+            }
+        }
+    }
+}
+
+/// The series that a range function runs over.
+pub(super) enum Ranged {
+    /// Series of the source, read one by one.
+    Stored(Vec<(SeriesRef, Labels)>, TimeRange),
+    /// The table of a subquery and the steps that it has.
+    Computed(Box<Table>, Grid),
+}
+
+impl Ranged {
+    pub fn len(&self) -> usize {
+        match self {
+            Ranged::Stored(series, _) => series.len(),
+            Ranged::Computed(table, _) => table.rows.len(),
+        }
+    }
+
+    pub fn labels(&self, place: usize) -> (Labels, bool) {
+        match self {
+            Ranged::Stored(series, _) => (series[place].1.clone(), false),
+            Ranged::Computed(table, _) => (table.rows[place].labels.clone(), table.rows[place].drop_name),
+        }
+    }
+}
+
+impl Evaluator<'_> {
+    /// How far back, and the fixed instant of `@`.
+    fn shift(&self, shift: &Shift) -> Result<(i64, Option<i64>), EvalError> {
+        let offset = match &shift.offset {
+            Some(offset) => resolve_duration(offset, &self.context, true)?,
+            None => 0,
+        };
+        let at = shift.at.map(|at| match at {
+            At::Time(time) => time.0,
+            At::Start => self.query.start,
+            At::End => self.params.end.0,
+        });
+        Ok((offset, at))
+    }
+
+    fn find(&self, selector: &VectorSelector, range: TimeRange) -> Result<Vec<(SeriesRef, Labels)>, EvalError> {
+        if let Some(edges) = selector.edges {
+            let word = if edges == Edges::Anchored { "anchored" } else { "smoothed" };
+            return Err(EvalError::not_yet(selector.span, format!("`{word}` ranges")));
+        }
+        let limit = self.params.limits.series;
+        let mut series = self.source.series(&selector.matchers, range, limit)?;
+        if series.len() > limit {
+            return Err(EvalError::Limit { what: "too many series match a selector", limit: limit as u64 });
+        }
+        series.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+        Ok(series)
+    }
+
+    /// Reads a series into the column at hand.
+    fn load(&mut self, series: SeriesRef, range: TimeRange) -> Result<(), EvalError> {
+        self.columns.times.clear();
+        self.columns.values.clear();
+        self.source.read(series, range, &mut self.columns)?;
+        self.samples_read += self.columns.times.len() as u64;
+        self.check_limits()
+    }
+
+    /// An instant vector selector.
+    pub fn select(&mut self, selector: &VectorSelector, grid: Grid, take: Take) -> Result<Table, EvalError> {
+        let (offset, at) = self.shift(&selector.shift)?;
+        let lookback = i64::try_from(self.params.lookback.as_micros()).unwrap_or(i64::MAX);
+        let windows = Windows { grid, range: lookback, offset, at };
+        let all = windows.all();
+        let series = self.find(selector, all)?;
+        self.charge_cells(series.len() * grid.count)?;
+        let mut table = Table::new(grid.count);
+        table.values.reserve(series.len() * grid.count);
+        table.present.reserve(series.len() * grid.count);
+        for (place, (handle, labels)) in series.into_iter().enumerate() {
+            if place % 64 == 63 {
+                self.check_cancel()?;
+            }
+            self.load(handle, all)?;
+            let (values, present) = table.push(labels, false);
+            windows.walk(&self.columns, |step, window| {
+                let last = window.values.len() - 1;
+                if !is_stale(window.values[last]) {
+                    present[step] = true;
+                    values[step] = if take == Take::Value { window.values[last] } else { window.times[last].secs_f64() };
+                }
+            });
+            table.pop_if_empty();
+        }
+        Ok(table)
+    }
+
+    /// Prepares the argument of a range function.
+    pub fn ranged(&mut self, expr: &Expr, grid: Grid) -> Result<(Ranged, Windows), EvalError> {
+        match &expr.unparenthesized().kind {
+            ExprKind::Matrix(matrix) => self.stored(matrix, grid),
+            ExprKind::Subquery(subquery) => self.computed(subquery, expr.span, grid),
+            _ => Err(EvalError::failed(expr.span, "a range vector was expected here")),
+        }
+    }
+
+    fn stored(&mut self, matrix: &MatrixSelector, grid: Grid) -> Result<(Ranged, Windows), EvalError> {
+        let range = resolve_duration(&matrix.range, &self.context, false)?;
+        let (offset, at) = self.shift(&matrix.selector.shift)?;
+        let windows = Windows { grid, range, offset, at };
+        let all = windows.all();
+        Ok((Ranged::Stored(self.find(&matrix.selector, all)?, all), windows))
+    }
+
+    fn computed(&mut self, subquery: &Subquery, span: Span, grid: Grid) -> Result<(Ranged, Windows), EvalError> {
+        let range = resolve_duration(&subquery.range, &self.context, false)?;
+        let step = match &subquery.step {
+            Some(step) => resolve_duration(step, &self.context, false)?,
+            None => i64::try_from(self.params.subquery_step.as_micros()).unwrap_or(i64::MAX),
+        }
+        .max(1);
+        let (offset, at) = self.shift(&subquery.shift)?;
+        let windows = Windows { grid, range, offset, at };
+        let TimeRange { from: Time(from), to: Time(to) } = windows.all();
+        // The first multiple of the step inside: subqueries are aligned whatever the query's own steps.
+        let start = (from - 1).div_euclid(step).saturating_add(1).saturating_mul(step);
+        let count = if start > to { 0 } else { (to - start) / step + 1 };
+        if count as u64 > self.params.limits.samples {
+            return Err(EvalError::failed(span, "this subquery has too many steps"));
+        }
+        let inner = Grid { start, step, count: count as usize };
+        let table = if count == 0 { Table::new(0) } else { self.vector(&subquery.expr, inner)? };
+        Ok((Ranged::Computed(Box::new(table), inner), windows))
+    }
+
+    /// Puts the samples of one series of a range into the column at hand, without staleness markers.
+    pub fn load_ranged(&mut self, ranged: &Ranged, place: usize) -> Result<(), EvalError> {
+        if place % 64 == 63 {
+            self.check_cancel()?;
+        }
+        match ranged {
+            Ranged::Stored(series, range) => {
+                self.load(series[place].0, *range)?;
+                drop_stale(&mut self.columns);
+            }
+            Ranged::Computed(table, grid) => {
+                self.columns.times.clear();
+                self.columns.values.clear();
+                let (values, present) = table.row(place);
+                for step in (0..grid.count).filter(|step| present[*step]) {
+                    self.columns.times.push(Time(grid.time(step)));
+                    self.columns.values.push(values[step]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An instant query for a range: each series with the samples of its window, at their own times.
+    pub fn bare_range(&mut self, expr: &Expr, grid: Grid) -> Result<Value, EvalError> {
+        let (ranged, windows) = self.ranged(expr, grid)?;
+        let mut out = Vec::new();
+        for place in 0..ranged.len() {
+            self.load_ranged(&ranged, place)?;
+            let (mut labels, drop_name) = ranged.labels(place);
+            if drop_name {
+                labels = super::without_name(&labels);
+            }
+            let mut series = Series { labels, times: Vec::new(), values: Vec::new() };
+            windows.walk(&self.columns, |_, window| {
+                series.times.extend_from_slice(window.times);
+                series.values.extend_from_slice(window.values);
+            });
+            self.charge_cells(series.times.len())?;
+            if !series.times.is_empty() {
+                out.push(series);
+            }
+        }
+        out.sort_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(Value::Matrix(out))
+    }
+}
+
+/// Takes the staleness markers out: inside a range they say nothing.
+fn drop_stale(columns: &mut Columns) {
+    if !columns.values.iter().any(|value| is_stale(*value)) {
+        return;
+    }
+    let mut kept = 0;
+    for place in 0..columns.values.len() {
+        if !is_stale(columns.values[place]) {
+            columns.times[kept] = columns.times[place];
+            columns.values[kept] = columns.values[place];
+            kept += 1;
+        }
+    }
+    columns.times.truncate(kept);
+    columns.values.truncate(kept);
+}

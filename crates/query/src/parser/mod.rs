@@ -1,0 +1,450 @@
+//! The parser: tokens to a checked tree, by operator precedence.
+//!
+//! Refuses texts over [`TEXT_MAX`] bytes and trees over [`DEPTH_MAX`] levels before they can cost memory or stack. Every
+//! tree that it gives out has passed the type check.
+
+mod check;
+mod selector;
+
+use crate::ast::{
+    Aggregate, AggregateOp, Binary, BinaryOp, Call, Cardinality, Expr, ExprKind, Grouping, Matching, Number, Span, Unary,
+};
+use crate::error::{ParseError, ParseErrorKind};
+use crate::function::{FUNCTIONS, Function, KEYWORDS, nearest};
+use crate::lexer::{self, Mistake, Token, TokenKind};
+use crate::literal;
+
+/// Longest text of a query, in bytes.
+pub const TEXT_MAX: usize = 1 << 20;
+/// Most levels of a query's tree, a chain of operators counted link by link.
+pub const DEPTH_MAX: u32 = 200;
+/// Most levels of parentheses, calls and signs: a level of these takes the most stack. A thread of 2 MiB overflowed between
+/// 140 and 190 without optimisation.
+pub const NESTING_MAX: u32 = 120;
+
+/// Words that can't be a metric's name where an expression begins.
+const RESERVED: [&str; 6] = ["bool", "on", "ignoring", "group_left", "group_right", "atan2"];
+
+/// Parses and checks a query.
+pub fn parse(text: &str) -> Result<Expr, ParseError> {
+    let located = |(kind, span, message, hint): Mistake| {
+        let (line, column) = span.line_column(text);
+        ParseError { kind, message, hint, span, line, column }
+    };
+    if text.len() > TEXT_MAX {
+        let message = format!("the query is {} bytes long, {TEXT_MAX} at most", text.len());
+        return Err(located((ParseErrorKind::Limit, Span::default(), message, None)));
+    }
+    let tokens = lexer::tokens(text).map_err(located)?;
+    let mut parser = Parser { text, tokens, at: 0, depth: 0, lenient: false };
+    parser.whole().map_err(located)
+}
+
+/// An expression and how many levels it has.
+type Deep = (Expr, u32);
+
+struct Parser<'a> {
+    text: &'a str,
+    tokens: Vec<Token>,
+    at: usize,
+    depth: u32,
+    /// The next selector may match every series: it only picks labels, for `info`.
+    lenient: bool,
+}
+
+impl<'a> Parser<'a> {
+    fn whole(&mut self) -> Result<Expr, Mistake> {
+        if self.kind() == TokenKind::End {
+            return Err((ParseErrorKind::Unexpected, self.token().span, "the query is empty".into(), None));
+        }
+        let (expr, _) = self.expression(0)?;
+        if self.kind() != TokenKind::End {
+            return self.unexpected("an operator or the end");
+        }
+        Ok(expr)
+    }
+
+    fn token(&self) -> Token {
+        self.tokens[self.at]
+    }
+
+    fn kind(&self) -> TokenKind {
+        self.token().kind
+    }
+
+    fn kind_after(&self, ahead: usize) -> TokenKind {
+        self.tokens.get(self.at + ahead).map_or(TokenKind::End, |token| token.kind)
+    }
+
+    fn take(&mut self) -> Token {
+        let token = self.token();
+        if token.kind != TokenKind::End {
+            self.at += 1;
+        }
+        token
+    }
+
+    fn accept(&mut self, kind: TokenKind) -> Option<Token> {
+        (self.kind() == kind).then(|| self.take())
+    }
+
+    fn expect(&mut self, kind: TokenKind, wanted: &str) -> Result<Token, Mistake> {
+        match self.accept(kind) {
+            Some(token) => Ok(token),
+            None => self.unexpected(wanted),
+        }
+    }
+
+    fn text_of(&self, token: Token) -> &'a str {
+        token.span.of(self.text)
+    }
+
+    /// The word at hand in lower case, empty where there is none.
+    fn word(&self) -> String {
+        if self.kind() == TokenKind::Word { self.text_of(self.token()).to_ascii_lowercase() } else { String::new() }
+    }
+
+    fn accept_word(&mut self, word: &str) -> bool {
+        let found = self.kind() == TokenKind::Word && self.text_of(self.token()).eq_ignore_ascii_case(word);
+        if found {
+            self.take();
+        }
+        found
+    }
+
+    fn unexpected<T>(&self, wanted: &str) -> Result<T, Mistake> {
+        let token = self.token();
+        let shown: String = self.text_of(token).chars().take(40).collect();
+        let message = match token.kind {
+            TokenKind::End => format!("the query ends where {wanted} was expected"),
+            _ => format!("`{shown}` stands where {wanted} was expected"),
+        };
+        let open_paren = token.kind == TokenKind::End
+            && self.tokens.iter().filter(|token| token.kind == TokenKind::LeftParen).count()
+                > self.tokens.iter().filter(|token| token.kind == TokenKind::RightParen).count();
+        let hint = if open_paren {
+            Some("a `(` is not closed".to_string())
+        } else if token.kind == TokenKind::Word {
+            let known = KEYWORDS.iter().map(|(word, _)| *word).filter(|word| *word != shown);
+            nearest(&shown, known).map(|word| format!("did you mean `{word}`?"))
+        } else {
+            None
+        };
+        Err((ParseErrorKind::Unexpected, token.span, message, hint))
+    }
+
+    fn wrong<T>(&self, kind: ParseErrorKind, span: Span, message: impl Into<String>) -> Result<T, Mistake> {
+        Err((kind, span, message.into(), None))
+    }
+
+    /// One level deeper into parentheses, calls and signs.
+    fn enter(&mut self) -> Result<(), Mistake> {
+        self.depth += 1;
+        if self.depth > NESTING_MAX {
+            let message = format!("the query is nested more than {NESTING_MAX} levels deep");
+            return self.wrong(ParseErrorKind::Limit, self.token().span, message);
+        }
+        Ok(())
+    }
+
+    fn limit_depth(&self, levels: u32, span: Span) -> Result<(), Mistake> {
+        if levels > DEPTH_MAX {
+            return self.wrong(ParseErrorKind::Limit, span, format!("the query has more than {DEPTH_MAX} levels of operators"));
+        }
+        Ok(())
+    }
+
+    /// An expression whose operators bind stronger than `floor`.
+    fn expression(&mut self, floor: u8) -> Result<Deep, Mistake> {
+        self.enter()?;
+        let (mut lhs, mut levels) = self.prefixed()?;
+        while let Some(op) = self.operator() {
+            let binding = op.binding();
+            if binding <= floor {
+                break;
+            }
+            let op_span = self.take().span;
+            let (return_bool, matching) = self.matching()?;
+            // `^` alone groups to the right.
+            let (rhs, rhs_levels) = self.expression(if op == BinaryOp::Pow { binding - 1 } else { binding })?;
+            levels = levels.max(rhs_levels) + 1;
+            let span = lhs.span.to(rhs.span);
+            self.limit_depth(levels, span)?;
+            let binary = Binary { op, lhs, rhs, return_bool, matching, op_span };
+            check::binary(&binary, span)?;
+            lhs = Expr { kind: ExprKind::Binary(Box::new(binary)), span };
+        }
+        self.depth -= 1;
+        Ok((lhs, levels))
+    }
+
+    fn operator(&self) -> Option<BinaryOp> {
+        Some(match self.kind() {
+            TokenKind::Plus => BinaryOp::Add,
+            TokenKind::Minus => BinaryOp::Sub,
+            TokenKind::Star => BinaryOp::Mul,
+            TokenKind::Slash => BinaryOp::Div,
+            TokenKind::Percent => BinaryOp::Mod,
+            TokenKind::Caret => BinaryOp::Pow,
+            TokenKind::EqualEqual => BinaryOp::Equal,
+            TokenKind::NotEqual => BinaryOp::NotEqual,
+            TokenKind::Less => BinaryOp::Less,
+            TokenKind::LessEqual => BinaryOp::LessEqual,
+            TokenKind::Greater => BinaryOp::Greater,
+            TokenKind::GreaterEqual => BinaryOp::GreaterEqual,
+            TokenKind::TrimUpper => BinaryOp::TrimUpper,
+            TokenKind::TrimLower => BinaryOp::TrimLower,
+            TokenKind::Word => match self.word().as_str() {
+                "and" => BinaryOp::And,
+                "or" => BinaryOp::Or,
+                "unless" => BinaryOp::Unless,
+                "atan2" => BinaryOp::Atan2,
+                _ => return None,
+            },
+            _ => return None,
+        })
+    }
+
+    /// What may stand between an operator and its right side: `bool`, `on`, `ignoring`, `group_left`, `fill`.
+    fn matching(&mut self) -> Result<(bool, Matching), Mistake> {
+        let return_bool = self.accept_word("bool");
+        let mut matching = Matching::default();
+        let mut by_labels = false;
+        if self.accept_word("on") {
+            matching.on = true;
+            by_labels = true;
+        } else if self.accept_word("ignoring") {
+            by_labels = true;
+        }
+        if by_labels {
+            matching.labels = self.label_list()?;
+        }
+        let side = match self.word().as_str() {
+            "group_left" => Cardinality::ManyToOne,
+            "group_right" => Cardinality::OneToMany,
+            _ => Cardinality::OneToOne,
+        };
+        if side != Cardinality::OneToOne {
+            let token = self.take();
+            if !by_labels {
+                let message = format!("`{}` needs `on (...)` or `ignoring (...)` before it", self.text_of(token));
+                return self.wrong(ParseErrorKind::Unexpected, token.span, message);
+            }
+            matching.cardinality = side;
+            if self.kind() == TokenKind::LeftParen {
+                matching.include = self.label_list()?;
+            }
+        }
+        while self.kind_after(1) == TokenKind::LeftParen {
+            let (left, right) = match self.word().as_str() {
+                "fill" => (true, true),
+                "fill_left" => (true, false),
+                "fill_right" => (false, true),
+                _ => break,
+            };
+            let span = self.take().span;
+            self.take();
+            let sign = if self.accept(TokenKind::Minus).is_some() { -1.0 } else { 1.0 };
+            self.accept(TokenKind::Plus);
+            let value = sign * self.number()?.value;
+            self.expect(TokenKind::RightParen, "`)`")?;
+            let twice = left && matching.fill_left.is_some() || right && matching.fill_right.is_some();
+            if twice {
+                return self.wrong(ParseErrorKind::Meaning, span, "this side is filled twice");
+            }
+            matching.fill_left = if left { Some(value) } else { matching.fill_left };
+            matching.fill_right = if right { Some(value) } else { matching.fill_right };
+        }
+        Ok((return_bool, matching))
+    }
+
+    /// `(a, b, "c.d")`, a comma at the end allowed.
+    fn label_list(&mut self) -> Result<Vec<String>, Mistake> {
+        self.expect(TokenKind::LeftParen, "`(` and labels")?;
+        let mut labels = Vec::new();
+        while self.accept(TokenKind::RightParen).is_none() {
+            let token = self.token();
+            let label = match token.kind {
+                TokenKind::Word | TokenKind::Metric => self.text_of(token).to_string(),
+                TokenKind::String => self.unquoted(token)?,
+                _ => return self.unexpected("a label or `)`"),
+            };
+            if label.is_empty() {
+                return self.wrong(ParseErrorKind::Meaning, token.span, "a label's name can't be empty");
+            }
+            self.take();
+            labels.push(label);
+            if self.kind() != TokenKind::RightParen {
+                self.expect(TokenKind::Comma, "`,` or `)`")?;
+            }
+        }
+        Ok(labels)
+    }
+
+    /// A sign and what it stands before, or something with its ranges and modifiers.
+    fn prefixed(&mut self) -> Result<Deep, Mistake> {
+        if !matches!(self.kind(), TokenKind::Plus | TokenKind::Minus) {
+            return self.postfixed();
+        }
+        let sign = self.take();
+        let negative = sign.kind == TokenKind::Minus;
+        // Signs bind like `*`: -2 ^ 2 is -(2 ^ 2).
+        let (expr, levels) = self.expression(BinaryOp::Mul.binding())?;
+        let span = sign.span.to(expr.span);
+        if let ExprKind::Number(mut number) = expr.kind {
+            number.value = if negative { -number.value } else { number.value };
+            return Ok((Expr { kind: ExprKind::Number(number), span }, levels));
+        }
+        self.limit_depth(levels + 1, span)?;
+        check::unary(&expr)?;
+        Ok((Expr { kind: ExprKind::Unary(Box::new(Unary { negative, expr })), span }, levels + 1))
+    }
+
+    fn primary(&mut self) -> Result<Deep, Mistake> {
+        let token = self.token();
+        match token.kind {
+            TokenKind::Number | TokenKind::Duration => {
+                let number = self.number()?;
+                Ok((Expr { kind: ExprKind::Number(number), span: token.span }, 1))
+            }
+            TokenKind::String => {
+                let value = self.unquoted(token)?;
+                self.take();
+                Ok((Expr { kind: ExprKind::String(value), span: token.span }, 1))
+            }
+            TokenKind::LeftParen => {
+                self.take();
+                let (inner, levels) = self.expression(0)?;
+                let close = self.expect(TokenKind::RightParen, "an operator or `)`")?;
+                let span = token.span.to(close.span);
+                self.limit_depth(levels + 1, span)?;
+                Ok((Expr { kind: ExprKind::Paren(Box::new(inner)), span }, levels + 1))
+            }
+            TokenKind::LeftBrace | TokenKind::Metric => self.vector_selector(),
+            TokenKind::Word => self.named(token),
+            _ => self.unexpected("an expression"),
+        }
+    }
+
+    /// What begins with a word: a number in letters, an aggregation, a function or a metric.
+    fn named(&mut self, token: Token) -> Result<Deep, Mistake> {
+        let name = self.text_of(token);
+        if let Some(value) = literal::number(name) {
+            self.take();
+            return Ok((Expr { kind: ExprKind::Number(Number { value, duration: false }), span: token.span }, 1));
+        }
+        let called = self.kind_after(1) == TokenKind::LeftParen;
+        if let Some(op) = AggregateOp::named(name) {
+            let grouped = self.kind_after(1) == TokenKind::Word && self.kind_after(2) == TokenKind::LeftParen && {
+                let next = self.text_of(self.tokens[self.at + 1]);
+                next.eq_ignore_ascii_case("by") || next.eq_ignore_ascii_case("without")
+            };
+            if called || grouped {
+                return self.aggregate(op);
+            }
+        }
+        if RESERVED.iter().any(|word| word.eq_ignore_ascii_case(name)) {
+            return self.unexpected("an expression");
+        }
+        if called { self.call(token, name) } else { self.vector_selector() }
+    }
+
+    fn aggregate(&mut self, op: AggregateOp) -> Result<Deep, Mistake> {
+        let name = self.take();
+        let mut grouping = self.grouping()?;
+        let open = self.token().span;
+        let (mut args, levels, close) = self.arguments(false)?;
+        if grouping.is_none() {
+            grouping = self.grouping()?;
+        }
+        let end = self.tokens[self.at - 1].span;
+        let span = name.span.to(close).to(end);
+        let wanted = if op.parameter().is_some() { 2 } else { 1 };
+        if args.len() != wanted {
+            let message =
+                format!("`{}` takes {wanted} argument{}, not {}", op.text(), if wanted == 1 { "" } else { "s" }, args.len());
+            return self.wrong(ParseErrorKind::Type, open.to(close), message);
+        }
+        let expr = args.pop().expect("counted above");
+        let aggregate = Aggregate { op, expr, parameter: args.pop(), grouping: grouping.unwrap_or(Grouping::By(Vec::new())) };
+        check::aggregate(&aggregate)?;
+        self.limit_depth(levels + 1, span)?;
+        Ok((Expr { kind: ExprKind::Aggregate(Box::new(aggregate)), span }, levels + 1))
+    }
+
+    fn grouping(&mut self) -> Result<Option<Grouping>, Mistake> {
+        Ok(if self.accept_word("by") {
+            Some(Grouping::By(self.label_list()?))
+        } else if self.accept_word("without") {
+            Some(Grouping::Without(self.label_list()?))
+        } else {
+            None
+        })
+    }
+
+    fn call(&mut self, token: Token, name: &str) -> Result<Deep, Mistake> {
+        let Some(function) = Function::named(name) else {
+            let known = FUNCTIONS.iter().map(|function| function.name).chain(AggregateOp::ALL.map(AggregateOp::text));
+            let hint = nearest(name, known).map(|near| format!("did you mean `{near}`?"));
+            return Err((ParseErrorKind::UnknownFunction, token.span, format!("there is no function `{name}`"), hint));
+        };
+        self.take();
+        let (args, levels, close) = self.arguments(name == "info")?;
+        let span = token.span.to(close);
+        let call = Call { function, args };
+        check::call(&call, span)?;
+        self.limit_depth(levels + 1, span)?;
+        Ok((Expr { kind: ExprKind::Call(call), span }, levels + 1))
+    }
+
+    /// `(a, b)`: the arguments, the levels of the deepest and the closing parenthesis.
+    fn arguments(&mut self, second_lenient: bool) -> Result<(Vec<Expr>, u32, Span), Mistake> {
+        self.expect(TokenKind::LeftParen, "`(`")?;
+        let mut args = Vec::new();
+        let mut levels = 0;
+        if let Some(close) = self.accept(TokenKind::RightParen) {
+            return Ok((args, levels, close.span));
+        }
+        loop {
+            self.lenient = second_lenient && args.len() == 1;
+            let (arg, arg_levels) = self.expression(0)?;
+            levels = levels.max(arg_levels);
+            args.push(arg);
+            if let Some(close) = self.accept(TokenKind::RightParen) {
+                return Ok((args, levels, close.span));
+            }
+            self.expect(TokenKind::Comma, "an operator, `,` or `)`")?;
+            if self.kind() == TokenKind::RightParen {
+                return self.unexpected("another argument");
+            }
+        }
+    }
+
+    fn number(&mut self) -> Result<Number, Mistake> {
+        let token = self.token();
+        let text = self.text_of(token);
+        let number = match token.kind {
+            TokenKind::Number => literal::number(text).map(|value| Number { value, duration: false }),
+            TokenKind::Word => literal::number(text).map(|value| Number { value, duration: false }),
+            TokenKind::Duration => literal::duration(text).map(|millis| Number { value: millis as f64 / 1e3, duration: true }),
+            _ => None,
+        };
+        match number {
+            Some(number) => {
+                self.take();
+                Ok(number)
+            }
+            None => self.unexpected("a number or a duration"),
+        }
+    }
+
+    fn unquoted(&self, token: Token) -> Result<String, Mistake> {
+        literal::unquote(self.text_of(token)).map_err(|(at, sentence)| {
+            let start = token.span.start as usize + at;
+            (ParseErrorKind::Lexical, Span::new(start, start + 2), sentence.to_string(), None)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

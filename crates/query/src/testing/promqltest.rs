@@ -1,0 +1,511 @@
+//! Runs tests in Prometheus' `promqltest` language: `load`, `clear`, `eval instant`, `eval range`, `expect ...`.
+//!
+//! Every instant query is also evaluated as the middle step of a range, so that both ways must agree.
+
+use std::time::Duration;
+
+use model::labels::METRIC_NAME;
+use model::{Labels, Time};
+
+use super::memory::MemorySource;
+use super::notation::parse_series;
+use crate::error::EvalError;
+use crate::evaluate::{Params, evaluate};
+use crate::value::{Annotation, Answer, Value};
+
+/// A check that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Line of the command in the test, from 1.
+    pub line: usize,
+    /// What was expected and what came.
+    pub message: String,
+}
+
+/// How a test is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// As in [`Params::delayed_name_removal`]; Prometheus' own tests run with it.
+    pub delayed_name_removal: bool,
+    /// As in [`Params::lookback`].
+    pub lookback: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { delayed_name_removal: false, lookback: crate::evaluate::LOOKBACK }
+    }
+}
+
+/// What a run did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How many `eval` commands there were.
+    pub evals: usize,
+    /// What did not hold.
+    pub failures: Vec<Failure>,
+    /// Lines of `eval` commands refused as not yet built (or whose data could not be loaded for that reason).
+    pub not_yet: Vec<usize>,
+}
+
+/// Runs a test and returns what did not hold; what is not yet built counts as a failure.
+pub fn run(text: &str) -> Vec<Failure> {
+    let report = run_with(text, Options::default());
+    let not_yet = report.not_yet.into_iter().map(|line| Failure { line, message: "not yet built".into() });
+    report.failures.into_iter().chain(not_yet).collect()
+}
+
+/// Runs a test.
+pub fn run_with(text: &str, options: Options) -> Report {
+    let lines: Vec<&str> = text.lines().map(|line| line.trim()).collect();
+    let mut runner = Runner { options, source: MemorySource::new(), missing: Vec::new(), report: Report::default() };
+    let mut at = 0;
+    while at < lines.len() {
+        let line = lines[at];
+        if line.is_empty() || line.starts_with('#') {
+            at += 1;
+            continue;
+        }
+        let block_end = (at + 1..lines.len()).find(|next| lines[*next].is_empty()).unwrap_or(lines.len());
+        let block: Vec<&str> = lines[at + 1..block_end].iter().copied().filter(|line| !line.starts_with('#')).collect();
+        let number = at + 1;
+        if line == "clear" {
+            runner.source.clear();
+            runner.missing.clear();
+            at += 1;
+            continue;
+        }
+        if line.starts_with("load") {
+            runner.load(line, &block, number);
+        } else if line.starts_with("eval") {
+            runner.report.evals += 1;
+            runner.eval(line, &block, number);
+        } else {
+            runner.fail(number, format!("`{line}` is no command: load, clear, eval"));
+        }
+        at = block_end;
+    }
+    runner.report
+}
+
+struct Runner {
+    options: Options,
+    source: MemorySource,
+    /// Series that could not be loaded as they are, because native histograms are not yet built.
+    missing: Vec<Labels>,
+    report: Report,
+}
+
+/// What a test expects of a query.
+#[derive(Default)]
+struct Expected {
+    fail: Option<Wanted>,
+    ordered: bool,
+    warn: Vec<Wanted>,
+    info: Vec<Wanted>,
+    no_warn: bool,
+    no_info: bool,
+    text: Option<String>,
+    /// Start, end and step of an expected range vector, microseconds.
+    range: Option<(i64, i64, i64)>,
+    /// Lines of series, or one number.
+    values: Vec<String>,
+}
+
+enum Wanted {
+    Any,
+    Exactly(String),
+    Regex(regex::Regex),
+}
+
+impl Wanted {
+    fn fits(&self, text: &str) -> bool {
+        match self {
+            Wanted::Any => true,
+            Wanted::Exactly(wanted) => text == wanted,
+            Wanted::Regex(pattern) => pattern.is_match(text),
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Wanted::Any => "any".into(),
+            Wanted::Exactly(wanted) => format!("`{wanted}`"),
+            Wanted::Regex(pattern) => format!("/{pattern}/"),
+        }
+    }
+}
+
+impl Runner {
+    fn fail(&mut self, line: usize, message: impl Into<String>) {
+        self.report.failures.push(Failure { line, message: message.into() });
+    }
+
+    fn load(&mut self, line: &str, block: &[&str], number: usize) {
+        let (command, interval) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let Some(interval) = time(interval).filter(|micros| *micros > 0) else {
+            return self.fail(number, format!("`{interval}` is no interval"));
+        };
+        for line in block {
+            let (labels_part, values) = split_series(line);
+            let start_times = labels_part.ends_with("@st");
+            let labels = match parse_series(labels_part.trim_end_matches("@st")) {
+                Ok(series) => series.labels,
+                Err(error) => {
+                    self.fail(number, error.to_string());
+                    continue;
+                }
+            };
+            if let Some(base) = labels.metric().strip_suffix("_bucket").filter(|_| command == "load_with_nhcb") {
+                self.missing.push(labels.with(METRIC_NAME, base).without("le"));
+            }
+            if start_times || values.contains("{{") {
+                self.missing.push(labels);
+            } else if let Err(error) = self.source.load_line(line, Duration::from_micros(interval as u64)) {
+                self.fail(number, error.to_string());
+            }
+        }
+    }
+
+    /// Whether a query reads a series that is missing.
+    fn reads_missing(&self, query: &str) -> bool {
+        let selectors = crate::parse(query).map(|expr| crate::selectors(&expr)).unwrap_or_default();
+        let reads =
+            |labels: &Labels| selectors.iter().any(|used| used.matchers.iter().all(|matcher| matcher.matches_labels(labels)));
+        self.missing.iter().any(reads)
+    }
+
+    fn eval(&mut self, line: &str, block: &[&str], number: usize) {
+        let Some(case) = Case::read(line) else { return self.fail(number, format!("`{line}` is no eval command")) };
+        let mut expected = match Expected::read(block) {
+            Ok(expected) => expected,
+            Err(message) => return self.fail(number, message),
+        };
+        match case.flavour {
+            "fail" if expected.fail.is_none() => expected.fail = Some(Wanted::Any),
+            "warn" => expected.warn.push(Wanted::Any),
+            "info" => expected.info.push(Wanted::Any),
+            "ordered" => expected.ordered = true,
+            _ => {}
+        }
+        if self.reads_missing(case.query) || expected.values.iter().any(|line| line.contains("{{")) {
+            self.report.not_yet.push(number);
+            return;
+        }
+        match self.judge(&case, &expected) {
+            Ok(()) => {}
+            Err(Verdict::NotYet) => self.report.not_yet.push(number),
+            Err(Verdict::Wrong(message)) => self.fail(number, format!("{}: {message}", case.query)),
+        }
+    }
+
+    fn params(&self, start: i64, end: i64, step: i64) -> Params<'static> {
+        let mut params = Params::range(Time(start), Time(end), Duration::from_micros(step as u64));
+        params.delayed_name_removal = self.options.delayed_name_removal;
+        params.lookback = self.options.lookback;
+        params
+    }
+
+    fn judge(&self, case: &Case<'_>, expected: &Expected) -> Result<(), Verdict> {
+        let params = self.params(case.start, case.end, case.step);
+        let answer = match self.answer(case.query, &params) {
+            Err(Verdict::Wrong(error)) => {
+                return match &expected.fail {
+                    Some(wanted) if wanted.fits(&error) => Ok(()),
+                    Some(wanted) => wrong(format!("failed with `{error}`, expected {}", wanted.shown())),
+                    None => wrong(format!("failed: {error}")),
+                };
+            }
+            other => other?,
+        };
+        if expected.fail.is_some() {
+            return wrong(format!("should have failed, answered {:?}", answer.value));
+        }
+        remarks("warning", &answer.annotations.warnings, &expected.warn, expected.no_warn, case.query)?;
+        remarks("info", &answer.annotations.infos, &expected.info, expected.no_info, case.query)?;
+        compare(&answer.value, expected, case).map_err(Verdict::Wrong)?;
+        self.also_as_range(case, &answer, expected)
+    }
+
+    fn answer(&self, query: &str, params: &Params<'_>) -> Result<Answer, Verdict> {
+        let expr = crate::parse(query).map_err(|error| Verdict::Wrong(error.to_string()))?;
+        evaluate(&expr, params, &self.source).map_err(|error| match error {
+            EvalError::NotYet { .. } => Verdict::NotYet,
+            other => Verdict::Wrong(other.to_string()),
+        })
+    }
+
+    /// The same instant as the middle step of a range.
+    fn also_as_range(&self, case: &Case<'_>, answer: &Answer, expected: &Expected) -> Result<(), Verdict> {
+        let Value::Vector(wanted) = &answer.value else { return Ok(()) };
+        let about_the_range =
+            ["start()", "end()", "step()", "range()", "sort", "limitk"].iter().any(|word| case.query.contains(word));
+        if case.step != 0 || expected.ordered || about_the_range {
+            return Ok(());
+        }
+        let minute = 60_000_000;
+        let params = self.params(case.start - minute, case.start + minute, minute);
+        let Ok(answer) = self.answer(case.query, &params) else {
+            // Another step of the range may fail on its own; the instant is judged already.
+            return Ok(());
+        };
+        let Value::Matrix(series) = &answer.value else { return wrong("a range query that is no matrix") };
+        let at = Time(case.start);
+        let mut found: Vec<(Labels, f64)> = Vec::new();
+        for series in series {
+            let here = series.times.iter().position(|time| *time == at);
+            found.extend(here.map(|place| (series.labels.clone(), series.values[place])));
+        }
+        let same = found.len() == wanted.len()
+            && wanted
+                .iter()
+                .all(|sample| found.iter().any(|(labels, value)| *labels == sample.labels && near(*value, sample.value)));
+        if same { Ok(()) } else { wrong(format!("as a range {found:?}, as an instant {wanted:?}")) }
+    }
+}
+
+enum Verdict {
+    NotYet,
+    Wrong(String),
+}
+
+fn wrong<T>(message: impl Into<String>) -> Result<T, Verdict> {
+    Err(Verdict::Wrong(message.into()))
+}
+
+/// A query of a test and when to evaluate it, in microseconds; the step is 0 for an instant.
+struct Case<'a> {
+    flavour: &'a str,
+    start: i64,
+    end: i64,
+    step: i64,
+    query: &'a str,
+}
+
+impl<'a> Case<'a> {
+    fn read(line: &'a str) -> Option<Case<'a>> {
+        let (command, rest) = word(line);
+        let flavour = command.strip_prefix("eval")?.trim_start_matches('_');
+        let (kind, rest) = word(rest);
+        match kind {
+            "instant" => {
+                let (at, query) = match rest.strip_prefix("at ") {
+                    Some(rest) => word(rest),
+                    None => ("0", rest),
+                };
+                let at = time(at)?;
+                Some(Case { flavour, start: at, end: at, step: 0, query })
+            }
+            "range" => {
+                let mut times = [0; 3];
+                let mut rest = rest;
+                for (place, name) in ["from", "to", "step"].into_iter().enumerate() {
+                    let (found, after) = word(rest);
+                    let (value, after) = word(after);
+                    times[place] = time(value).filter(|_| found == name)?;
+                    rest = after;
+                }
+                Some(Case { flavour, start: times[0], end: times[1], step: times[2], query: rest })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn word(text: &str) -> (&str, &str) {
+    let text = text.trim_start();
+    let end = text.find(char::is_whitespace).unwrap_or(text.len());
+    (&text[..end], text[end..].trim_start())
+}
+
+/// The labels of a series line, and its values.
+fn split_series(line: &str) -> (&str, &str) {
+    let mut quote = None;
+    let mut depth = 0;
+    for (place, letter) in line.char_indices() {
+        match (quote, letter) {
+            (Some(open), _) if open == letter => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'' | '`') => quote = Some(letter),
+            (None, '{') => depth += 1,
+            (None, '}') => depth -= 1,
+            (None, _) if letter.is_whitespace() && depth == 0 => return line.split_at(place),
+            _ => {}
+        }
+    }
+    (line, "")
+}
+
+/// Microseconds of `5m`, `-10s` or a number of seconds.
+fn time(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    let millis = crate::literal::duration(digits).map(|millis| millis as f64);
+    let millis = millis.or_else(|| crate::literal::number(digits).map(|seconds| seconds * 1e3))?;
+    Some(sign * (millis * 1e3).round() as i64)
+}
+
+impl Expected {
+    fn read(block: &[&str]) -> Result<Expected, String> {
+        let mut expected = Expected::default();
+        for line in block {
+            if let Some(rest) = line.strip_prefix("expect string ") {
+                let text = crate::literal::unquote(rest.trim()).map_err(|(_, sentence)| sentence.to_string())?;
+                expected.text = Some(text);
+            } else if let Some(rest) = line.strip_prefix("expect range vector ") {
+                let words: Vec<&str> = rest.split_whitespace().collect();
+                let times = match words[..] {
+                    ["from", start, "to", end, "step", step] => [time(start), time(end), time(step)],
+                    _ => [None; 3],
+                };
+                let [Some(start), Some(end), Some(step)] = times else { return Err(format!("`{line}` is no expectation")) };
+                expected.range = Some((start, end, step));
+            } else if let Some(rest) = line.strip_prefix("expect ") {
+                expected.read_one(rest)?;
+            } else if let Some(rest) = line.strip_prefix("expected_fail_message ") {
+                expected.fail = Some(Wanted::Exactly(rest.trim().into()));
+            } else if let Some(rest) = line.strip_prefix("expected_fail_regexp ") {
+                expected.fail = Some(Wanted::Regex(pattern(rest)?));
+            } else {
+                expected.values.push(line.to_string());
+            }
+        }
+        Ok(expected)
+    }
+
+    fn read_one(&mut self, rest: &str) -> Result<(), String> {
+        let (kind, how) = word(rest);
+        let wanted = match how.split_once(':') {
+            Some(("msg", text)) => Wanted::Exactly(text.trim().into()),
+            Some(("regex", text)) => Wanted::Regex(pattern(text)?),
+            _ => Wanted::Any,
+        };
+        match kind {
+            "ordered" => self.ordered = true,
+            "fail" => self.fail = Some(wanted),
+            "warn" => self.warn.push(wanted),
+            "info" => self.info.push(wanted),
+            "no_warn" => self.no_warn = true,
+            "no_info" => self.no_info = true,
+            other => return Err(format!("`expect {other}` is not known")),
+        }
+        Ok(())
+    }
+}
+
+fn pattern(text: &str) -> Result<regex::Regex, String> {
+    regex::Regex::new(&format!("^(?:{})$", text.trim())).map_err(|error| error.to_string())
+}
+
+fn remarks(what: &str, found: &[Annotation], wanted: &[Wanted], none: bool, query: &str) -> Result<(), Verdict> {
+    let rendered: Vec<String> = found.iter().map(|remark| remark.render(query)).collect();
+    if none && !found.is_empty() {
+        return wrong(format!("unexpected {what}: {rendered:?}"));
+    }
+    if let Some(missing) = wanted.iter().find(|wanted| !rendered.iter().any(|text| wanted.fits(text))) {
+        return wrong(format!("no {what} like {}, only {rendered:?}", missing.shown()));
+    }
+    if !wanted.is_empty() && rendered.iter().any(|text| !wanted.iter().any(|wanted| wanted.fits(text))) {
+        return wrong(format!("a {what} too many: {rendered:?}"));
+    }
+    Ok(())
+}
+
+fn compare(value: &Value, expected: &Expected, case: &Case<'_>) -> Result<(), String> {
+    match value {
+        Value::String(text) => match &expected.text {
+            Some(wanted) if wanted == text => Ok(()),
+            wanted => Err(format!("answered {text:?}, expected {wanted:?}")),
+        },
+        Value::Scalar { value, .. } => {
+            let [wanted] = &expected.values[..] else { return Err(format!("answered the scalar {value}, expected none")) };
+            let wanted = parse_series(&format!("{{}} {wanted}")).map_err(|error| error.to_string())?.values;
+            match wanted[..] {
+                [Some(wanted)] if near(wanted, *value) => Ok(()),
+                _ => Err(format!("answered the scalar {value}, expected {wanted:?}")),
+            }
+        }
+        Value::Vector(samples) => compare_vector(samples, expected),
+        Value::Matrix(series) => {
+            let (start, step) = match expected.range {
+                Some((start, _, step)) => (start, step),
+                None if case.step == 0 => return Err("answered a range vector, expected none".into()),
+                None => (case.start, case.step),
+            };
+            compare_matrix(series, expected, start, step)
+        }
+    }
+}
+
+fn compare_vector(samples: &[crate::value::VectorSample], expected: &Expected) -> Result<(), String> {
+    let mut wanted = Vec::new();
+    for line in &expected.values {
+        let series = parse_series(line).map_err(|error| error.to_string())?;
+        let [value] = series.values[..] else { return Err(format!("`{line}` needs one value for an instant")) };
+        wanted.push((series.labels, value));
+    }
+    let shown = || -> Vec<String> { samples.iter().map(|sample| format!("{} {}", sample.labels, sample.value)).collect() };
+    if wanted.len() != samples.len() {
+        return Err(format!("answered {} series, expected {}: {:?}", samples.len(), wanted.len(), shown()));
+    }
+    for (place, (labels, value)) in wanted.iter().enumerate() {
+        let found = match expected.ordered {
+            true => samples.get(place).filter(|sample| sample.labels == *labels),
+            false => samples.iter().find(|sample| sample.labels == *labels),
+        };
+        let fits = found.zip(*value).is_some_and(|(sample, value)| near(value, sample.value));
+        if !fits {
+            return Err(format!("expected {labels} {value:?}, answered {:?}", shown()));
+        }
+    }
+    Ok(())
+}
+
+fn compare_matrix(found: &[crate::value::Series], expected: &Expected, start: i64, step: i64) -> Result<(), String> {
+    let shown = || -> Vec<String> {
+        let cell = |(time, value): (&Time, &f64)| format!("{value}@{}", time.0 / 1_000_000);
+        let cells =
+            |series: &crate::value::Series| series.times.iter().zip(&series.values).map(cell).collect::<Vec<_>>().join(" ");
+        found.iter().map(|series| format!("{} {}", series.labels, cells(series))).collect()
+    };
+    if expected.values.len() != found.len() {
+        return Err(format!("answered {} series, expected {}: {:?}", found.len(), expected.values.len(), shown()));
+    }
+    for line in &expected.values {
+        let wanted = parse_series(line).map_err(|error| error.to_string())?;
+        let Some(series) = found.iter().find(|series| series.labels == wanted.labels) else {
+            return Err(format!("expected {}, answered {:?}", wanted.labels, shown()));
+        };
+        let cells =
+            wanted.values.iter().enumerate().filter_map(|(place, value)| value.map(|value| (start + step * place as i64, value)));
+        let cells: Vec<(i64, f64)> = cells.collect();
+        let same = cells.len() == series.times.len()
+            && cells
+                .iter()
+                .zip(series.times.iter().zip(&series.values))
+                .all(|(want, (time, value))| want.0 == time.0 && near(want.1, *value));
+        if !same {
+            return Err(format!("expected `{line}`, answered {:?}", shown()));
+        }
+    }
+    Ok(())
+}
+
+/// Equal up to a millionth; NaN equals NaN.
+fn near(a: f64, b: f64) -> bool {
+    const SHARE: f64 = 1e-6;
+    if a.is_nan() || b.is_nan() {
+        return a.is_nan() && b.is_nan();
+    }
+    if a == b {
+        return true;
+    }
+    if a.is_infinite() || b.is_infinite() {
+        return false;
+    }
+    let difference = (a - b).abs();
+    if a == 0.0 || b == 0.0 {
+        return difference < SHARE * f64::MIN_POSITIVE;
+    }
+    difference / (a.abs() + b.abs()).min(f64::MAX) < SHARE
+}
