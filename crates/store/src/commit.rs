@@ -36,7 +36,12 @@ impl Group {
         *state = GroupState::Done(outcome.clone());
         drop(state);
         self.done.notify_all();
-        waiting.into_iter().for_each(|told| told(outcome.clone()));
+        for told in waiting {
+            // A panic of one must not take the writer's thread from all the others.
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| told(outcome.clone()))).is_err() {
+                tracing::error!("a callback for a commit panicked");
+            }
+        }
     }
 }
 
@@ -80,7 +85,8 @@ impl Commit {
         }
     }
 
-    /// Calls `told` with the outcome: at once where there is one, else on the thread that writes. It must not block there.
+    /// Calls `told` with the outcome: at once where there is one, else on the thread that writes. It must
+    /// neither block nor call the store there.
     pub fn on_synced(self, told: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
         let mut state = self.group.state.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *state {

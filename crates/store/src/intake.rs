@@ -250,7 +250,7 @@ impl Inner {
         intake.rows.clear();
         let options = &self.options;
         let future = received + options.future_max;
-        let oldest = self.cutoff(intake.newest.max(received.0 - options.future_max.as_micros() as i64), received);
+        let oldest = self.cutoff(intake.newest, received);
         let (mut touched, mut new_series, mut refused, mut defined) = (Vec::new(), Vec::new(), Refused::default(), Vec::new());
         let (mut full, mut risen) = (None, 0);
         let mut current: Option<Arc<Series>> = None;

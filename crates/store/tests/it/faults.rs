@@ -62,3 +62,10 @@ fn f07_slow_disk() {
 fn f52_the_model() {
     check("model", faults::model(fresh(size(20)), 1_000));
 }
+
+#[test]
+fn many_senders_and_checkpoints_at_once() {
+    for seed in fresh(3) {
+        check("senders", faults::senders(8, 200, seed));
+    }
+}

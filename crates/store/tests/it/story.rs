@@ -226,6 +226,21 @@ fn a_group_written_again_after_a_failed_sync_replays_once() {
 }
 
 #[test]
+fn a_name_written_once_is_written_again_by_the_next_opening() {
+    let files = Simulated::new(1);
+    put(&open(&files, options()), &[("only=1", 0, 1.0)], 0);
+    put(&open(&files, options()), &[("only=1", 1, 2.0), ("only=1", 2, 3.0)], 2);
+    // The record with the name, the first of the first segment, gets a damaged byte.
+    let path = std::path::Path::new("/data/metrics/log/0000000000000001.log");
+    let mut bytes = files.contents(path).unwrap();
+    bytes[1024 + 30] ^= 4;
+    files.put(path, bytes);
+    let store = open(&files, options());
+    assert_eq!(store.damage().log_places, 1);
+    assert_eq!(read(&store, "only=1"), [(0, 1.0), (1, 2.0), (2, 3.0)]);
+}
+
+#[test]
 fn a_newer_format_is_refused_with_a_sentence() {
     let files = Simulated::new(1);
     let store = open(&files, options());
