@@ -84,7 +84,7 @@ export function world(kind: string): Plugin {
     const query = url.searchParams.get('query') ?? ''
     if (url.pathname.endsWith('/labels')) return { status: 'success', data: ['__name__', 'code', 'host', 'instance', 'job', 'mode', 'service'] }
     if (url.pathname.includes('/label/')) return { status: 'success', data: url.pathname.includes('__name__') ? metricNames : ['shop', 'pay', 'search'] }
-    if (query.includes('totl')) return { status: 'success', data: { resultType: 'matrix', result: [] } }
+    if (/^\w+$/.test(query) && !metricNames.includes(query)) return { status: 'success', data: { resultType: 'matrix', result: [] } }
     if (query.includes('((')) throw new Refused(400, 'bad_request', 'unexpected "(": a name or a number belongs here', { place: `line 1, column ${query.indexOf('((') + 2}` })
     const now = Date.now() / 1000
     const end = Number(url.searchParams.get('end') ?? now)

@@ -121,7 +121,7 @@ export function DataTable<Row>(props: Props<Row>): ReactNode {
           <button type="button" className="btn small" onClick={settle}>{word('do.sort_again')}</button>
         </div>
       )}
-      <div className={`wide${props.narrow ? ' has-narrow' : ''}`} role="region" aria-label={name} tabIndex={-1}>
+      <div className={`wide${props.narrow ? ' has-narrow' : ''}`}>
         <table aria-label={name}>
           <thead>
             <tr>

@@ -74,6 +74,8 @@ export interface GraphProps {
 
 export const leftRoom = 48
 export const rightRoom = 12
+/** Height of a row of names: 24 px is the least that a finger hits. */
+const flagRow = 24
 export const seriesColors = ['--s1', '--s2', '--s3', '--s4', '--s5', '--s6', '--s7', '--s8'] as const
 export const colorOf = (index: number): string => seriesColors[index % seriesColors.length]!
 export const dashed = (index: number): boolean => index >= 4
@@ -128,7 +130,7 @@ export function Graph(props: GraphProps): ReactNode {
       }
     })
     for (const limit of limits) see(limit.value)
-    return scale(least, most, Math.max(2, Math.round(height / 42)), zero)
+    return scale(least, most, Math.max(2, Math.floor(height / 44)), zero)
   }, [times, series, bands, limits, from, to, height, zero])
   const yRef = useRef(y)
   yRef.current = y
@@ -163,7 +165,7 @@ export function Graph(props: GraphProps): ReactNode {
         {
           size: leftRoom, font: `11px Inter Variable, sans-serif`, stroke: color('--text-3'), gap: 6, ticks: { show: false }, grid: { stroke: color('--grid'), width: 1 },
           splits: () => ticks(yRef.current),
-          values: (_, splits) => splits.map((value) => tick(value, unit, settings.language)),
+          values: (_, splits) => splits.map((value) => tick(value, unit, settings.language, yRef.current.max)),
         },
       ],
       series: [
@@ -253,7 +255,7 @@ export function Graph(props: GraphProps): ReactNode {
   return (
     <figure className="graph" onPointerEnter={() => setOwn(true)} onPointerLeave={() => setOwn(false)}>
       {rows > 0 && (
-        <div className="flags" style={{ height: rows * 16 + 2, marginLeft: leftRoom }}>
+        <div className="flags" style={{ height: rows * flagRow, marginLeft: leftRoom }}>
           {labels.map((label, index) => {
             const spot = placed[index]
             if (!spot) return null
@@ -267,7 +269,7 @@ export function Graph(props: GraphProps): ReactNode {
             )
             const shared = {
               className: `flag ${tones[label.first.shape]}${props.lit !== undefined && props.lit === id ? ' lit' : ''}`,
-              style: { left: spot.left, bottom: spot.row * 16 + 1, maxWidth: inner },
+              style: { left: spot.left, bottom: spot.row * flagRow, maxWidth: inner },
               onPointerEnter: () => { setOpen(index); props.onLit?.(id) },
               onPointerLeave: () => { setOpen(undefined); props.onLit?.(undefined) },
               onFocus: () => { setOpen(index); props.onLit?.(id) },

@@ -23,7 +23,7 @@ export function rowShape(row: Pick<TimelineRow, 'tone' | 'text' | 'order'>): Sha
 }
 
 /** Where a line of the timeline leads. */
-export function rowTarget(row: { incident?: number | undefined; order?: string | undefined }): string | undefined {
+export function rowTarget(row: { incident?: number | null | undefined; order?: string | null | undefined }): string | undefined {
   if (row.order) return `/orders/${row.order}`
-  return row.incident === undefined ? undefined : `/incidents/${row.incident}`
+  return row.incident == null ? undefined : `/incidents/${row.incident}`
 }

@@ -36,7 +36,7 @@ async function refused(response: Response): Promise<ApiError> {
   // Prometheus' own form says the error as a string.
   if (typeof body.error === 'string') return new ApiError(response.status, body.errorType ?? 'error', body.error, undefined, undefined, undefined, after)
   const error = body.error ?? {}
-  return new ApiError(response.status, error.code ?? `http_${response.status}`, error.message ?? (text.slice(0, 200) || response.statusText), error.place, error.hint, error.id, after)
+  return new ApiError(response.status, error.code ?? `http_${response.status}`, error.message ?? (text.slice(0, 200) || response.statusText), error.place ?? undefined, error.hint ?? undefined, error.id ?? undefined, after)
 }
 
 /** The session has ended: to the login page, and back here afterwards. */

@@ -3,7 +3,8 @@ import { describe, expect, it, test } from 'vitest'
 import { distance, nearest } from './distance'
 import { crowd, gather, place } from './flags'
 import { Chords, name as keyName } from './keys'
-import { measure, number, tick, unitOf } from './number'
+import { lanes } from './lanes'
+import { measure, number, tick, unitNamed, unitOf } from './number'
 import { tokens, typing } from './promql'
 import { freeze, parseSpan, queryStep, resolve, step } from './range'
 import { isolated, ladder, scale, stats, ticks, timeTicks } from './scale'
@@ -67,6 +68,8 @@ describe('number', () => {
     expect(measure(value, unit, 'zh')).toBe(zh)
   })
   test.each([[14_000, 'none', '14k'], [0.3, 'ratio', `30${N}%`], [0, 'none', '0'], [2_000_000_000, 'bytes', `2${N}GB`], [0.005, 'seconds', `5${N}ms`], [8_000, 'none', '8000']] as const)('tick %d', (value, unit, expected) => expect(tick(value, unit, 'en')).toBe(expected))
+  it('writes all ticks of an axis alike', () => expect(tick(8_000, 'none', 'en', 14_000)).toBe('8k'))
+  test.each([['/min', 'per_minute'], ['%', 'percent'], ['ms', 'millis'], ['carts', 'none']])('unit %s', (text, unit) => expect(unitNamed(text)).toBe(unit))
   test.each([
     ['rate(node_network_receive_bytes_total[5s])', 'bytes_per_second'], ['node_memory_MemFree_bytes', 'bytes'], ['rate(a_total{x="b/c"}[1s]) / rate(b_total[1s])', 'ratio'],
     ['sum(rate(orders_total[2s])) * 60', 'per_minute'], ['histogram_quantile(0.95, rate(x_seconds_bucket[1m]))', 'seconds'], ['avg(rate(node_cpu_seconds_total[5s]))', 'ratio'], ['up', 'none'],
@@ -132,6 +135,21 @@ describe('flags', () => {
     expect(gather(many, 50)).toHaveLength(3)
     expect(gather(many.slice(0, crowd), 50)).toHaveLength(crowd)
   })
+})
+
+describe('lanes', () => {
+  const line = (second: number, id: string, tone: string, args: Record<string, string> = {}) => ({ at: `2026-11-22T10:15:${String(second).padStart(2, '0')}Z`, text: { id, args }, tone, seq: second })
+  const at = (second: number) => Date.UTC(2026, 10, 22, 10, 15, second)
+  it('tells a release that was taken back', () => {
+    const found = lanes([
+      line(9, 'order.started', 'change'), line(35, 'order.batch_in', 'ok'), line(42, 'alert.bad', 'bad', { rule: 'R' }), line(43, 'order.halted', 'halted'),
+      line(44, 'incident.told', 'told'), line(46, 'order.rolled_back', 'rolled_back'), line(51, 'alert.ok', 'ok', { rule: 'R' }),
+    ])
+    expect(found.servers.map((span) => [span.tone, span.from, span.to])).toEqual([['new', at(9), at(35)], ['newer', at(35), at(43)], ['bad', at(43), at(46)], ['undo', at(46), at(46)]])
+    expect(found.alert).toMatchObject([{ from: at(42), to: at(51) }])
+    expect(found.told).toMatchObject([{ seq: 44 }])
+  })
+  it('leaves open what has not ended', () => expect(lanes([line(1, 'alert.bad', 'bad', { rule: 'R' })]).alert[0]!.to).toBeUndefined())
 })
 
 describe('events', () => {

@@ -68,8 +68,8 @@ export function measure(value: number | null | undefined, unit: Unit, language: 
   return `${parts.value}${tight ? '' : language === 'zh' ? ' ' : narrow}${parts.unit}`
 }
 
-/** A tick on an axis: shorter than a measure (`14k`, `30 %`, `1.5 GB`). */
-export function tick(value: number, unit: Unit, language: Language): string {
+/** A tick on an axis: shorter than a measure (`14k`, `30 %`, `1.5 GB`). `largest` of the axis decides about `k` and `M` for all of it. */
+export function tick(value: number, unit: Unit, language: Language, largest = value): string {
   if (value === 0 && unit !== 'ratio' && unit !== 'percent') return '0'
   if (unit === 'ratio' || unit === 'percent') {
     const shown = unit === 'ratio' ? value * 100 : value
@@ -86,7 +86,7 @@ export function tick(value: number, unit: Unit, language: Language): string {
     const parts = scaled(value, unit === 'bytes' ? ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] : ['B/s', 'kB/s', 'MB/s', 'GB/s', 'TB/s'])
     return `${parts.value.replace(/\.?0+$/, (zeros) => (zeros.startsWith('.') ? '' : zeros))}${narrow}${parts.unit}`
   }
-  const size = Math.abs(value)
+  const size = Math.max(Math.abs(value), Math.abs(largest))
   if (size >= 1e9) return `${short(value / 1e9)}G`
   if (size >= 1e6) return `${short(value / 1e6)}M`
   if (size >= 10_000) return `${short(value / 1e3)}k`
@@ -112,4 +112,13 @@ export function unitOf(expression: string): Unit {
   if (/histogram_quantile/.test(expression) && /_seconds_bucket\b/.test(expression)) return 'seconds'
   if (perSecond) return /\*\s*60\b/.test(expression) ? 'per_minute' : 'per_second'
   return 'none'
+}
+
+/** The unit that the server or a configuration names: `/min`, `%`, `ms`. `%` is 0..100 already; `ratio` is 0..1. */
+export function unitNamed(text: string): Unit {
+  const known: Record<string, Unit> = {
+    '%': 'percent', percent: 'percent', ratio: 'ratio', share: 'ratio', s: 'seconds', seconds: 'seconds', ms: 'millis', B: 'bytes', bytes: 'bytes', 'B/s': 'bytes_per_second',
+    '/s': 'per_second', '1/s': 'per_second', '/min': 'per_minute', '1/min': 'per_minute',
+  }
+  return known[text.trim()] ?? 'none'
 }

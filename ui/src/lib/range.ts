@@ -55,9 +55,9 @@ export function spanText(millis: Millis): string {
   return `${Math.max(1, Math.round(millis / 1000))}s`
 }
 
-/** Step of a range query in seconds: about 400 points, never finer than 1 s, on a 1-2-5 ladder. */
-export function queryStep(from: Millis, to: Millis, points = 400): number {
-  const wanted = (to - from) / 1000 / points
-  for (const candidate of [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400]) if (candidate >= wanted) return candidate
+/** Step of a range query in seconds: about 400 points, never finer than `finest`, on a 1-2-5 ladder. */
+export function queryStep(from: Millis, to: Millis, points = 400, finest = 1): number {
+  const wanted = Math.max(finest, (to - from) / 1000 / points)
+  for (const candidate of [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400]) if (candidate >= wanted) return candidate
   return 86_400
 }

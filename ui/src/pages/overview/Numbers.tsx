@@ -1,0 +1,35 @@
+// Five numbers, business first: value, unit, limit, state, five minutes with the changes. A click opens Explore.
+import { Link } from '@tanstack/react-router'
+import type { ReactNode } from 'react'
+import { millis, useFormat, useWord } from '../../components/language'
+import { Spark } from '../../components/Spark'
+import { State } from '../../components/State'
+import { alertShape } from '../../components/tones'
+import type { Number as NumberRow, StoryRef } from '../../data/api'
+import { tick, unitNamed } from '../../lib/number'
+
+export function Numbers({ numbers, story }: { numbers: readonly NumberRow[]; story?: StoryRef | null | undefined }): ReactNode {
+  const word = useWord()
+  const format = useFormat()
+  const onset = story?.onset ? [millis(story.onset)] : []
+  // What is bad comes first; nothing else is reordered.
+  const sorted = [...numbers].sort((a, b) => Number(b.state === 'bad') - Number(a.state === 'bad'))
+  return (
+    <section className="kpis" aria-label={word('overview.numbers')}>
+      {sorted.slice(0, 5).map((one) => {
+        const unit = unitNamed(one.unit)
+        const shown = format.quantity(one.value, unit)
+        const last = one.times.at(-1)
+        const to = last === undefined ? 0 : last * 1000
+        return (
+          <Link key={one.title} to="/explore" search={{ q: one.query } as never} className="panel kpi">
+            <div className="t2 sm row between"><span className="cut">{one.title}</span><State shape={alertShape[one.state]}>{one.state === 'ok' ? <span className="sr">{word('state.ok')}</span> : undefined}</State></div>
+            <div className="v">{one.value == null ? <span className="t3">{word('state.no_data')}</span> : <>{shown.value}<small>{unit === 'none' ? one.unit : shown.unit}</small></>}</div>
+            <Spark times={one.times} values={one.values} from={to - 300_000} to={to} flags={onset} zero={unit === 'ratio' || unit === 'percent'} />
+            <div className="t3 xs nw">{one.limit == null ? word('overview.number.last') : word('overview.number.limit', { limit: tick(one.limit, unit, format.language) })}</div>
+          </Link>
+        )
+      })}
+    </section>
+  )
+}
