@@ -270,6 +270,10 @@ fn aggregation_help(op: AggregateOp) -> &'static str {
 
 /// The known word nearest to `word`, if one is near enough to be meant.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // Longer than any word of the language: nothing is near, and comparing would take long.
+    if word.len() > 64 {
+        return None;
+    }
     let word = word.to_ascii_lowercase();
     known
         .map(|candidate| (strsim::damerau_levenshtein(&word, candidate), candidate))

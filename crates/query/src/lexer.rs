@@ -217,7 +217,12 @@ impl Lexer<'_> {
             TokenKind::Duration
         } else {
             let hint = "write numbers like 1.5e3, 0x1F or 1_000, durations like 1h30m (units y w d h m s ms, largest first)";
-            return self.wrong(start, self.at, format!("`{text}` is neither a number nor a duration"), Some(hint));
+            return self.wrong(
+                start,
+                self.at,
+                format!("`{}` is neither a number nor a duration", text.get(..40).unwrap_or(text)),
+                Some(hint),
+            );
         };
         self.push(kind, start);
         Ok(())

@@ -106,7 +106,7 @@ pub(super) fn linear_regression(times: &[model::Time], values: &[f64], zero: i64
     let mut constant = true;
     for (time, &y) in times.iter().zip(values) {
         constant &= y == values[0];
-        let x = (time.0 - zero) as f64 / 1e6;
+        let x = time.0.saturating_sub(zero) as f64 / 1e6;
         kahan_add(x, &mut x_sum, &mut x_lost);
         kahan_add(y, &mut y_sum, &mut y_lost);
         kahan_add(x * y, &mut xy_sum, &mut xy_lost);

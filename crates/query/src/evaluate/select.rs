@@ -192,11 +192,12 @@ impl Evaluator<'_> {
         let windows = Windows { grid, range, offset, at };
         let TimeRange { from: Time(from), to: Time(to) } = windows.all();
         // The first multiple of the step inside: subqueries are aligned whatever the query's own steps.
-        let start = (from - 1).div_euclid(step).saturating_add(1).saturating_mul(step);
-        let count = if start > to { 0 } else { (to - start) / step + 1 };
+        let start = from.saturating_sub(1).div_euclid(step).saturating_add(1).saturating_mul(step);
+        let count = if start > to { 0 } else { (to.saturating_sub(start) / step).saturating_add(1) };
         if count as u64 > self.params.limits.samples {
             return Err(EvalError::failed(span, "this subquery has too many steps"));
         }
+        self.charge_cells(count as usize)?;
         let inner = Grid { start, step, count: count as usize };
         let table = if count == 0 { Table::new(0) } else { self.vector(&subquery.expr, inner)? };
         Ok((Ranged::Computed(Box::new(table), inner), windows))

@@ -222,8 +222,8 @@ fn extrapolated(window: Window<'_>, lost: impl Iterator<Item = f64>, range: i64,
     lost.for_each(|value| growth += value);
     let (first_time, last_time) = (window.times[0].0, window.times[count - 1].0);
     let seconds = |micros: i64| micros as f64 / 1e6;
-    let mut to_start = seconds(first_time - window.start);
-    let mut to_end = seconds(window.end - last_time);
+    let mut to_start = seconds(first_time.saturating_sub(window.start));
+    let mut to_end = seconds(window.end.saturating_sub(last_time));
     let sampled = seconds(last_time - first_time);
     let between = sampled / (count - 1) as f64;
     // A sample would have been expected within 1.1 intervals; else the series begins or ends inside the window, and is

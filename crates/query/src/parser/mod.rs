@@ -22,6 +22,9 @@ pub const DEPTH_MAX: u32 = 200;
 /// 140 and 190 without optimisation.
 pub const NESTING_MAX: u32 = 120;
 
+/// Most regular expressions in a query: each may take 1 MiB and some milliseconds to compile.
+pub const PATTERNS_MAX: usize = 200;
+
 /// Words that can't be a metric's name where an expression begins.
 const RESERVED: [&str; 6] = ["bool", "on", "ignoring", "group_left", "group_right", "atan2"];
 
@@ -36,7 +39,7 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
         return Err(located((ParseErrorKind::Limit, Span::default(), message, None)));
     }
     let tokens = lexer::tokens(text).map_err(located)?;
-    let mut parser = Parser { text, tokens, at: 0, depth: 0, lenient: false };
+    let mut parser = Parser { text, tokens, at: 0, depth: 0, lenient: false, patterns: 0 };
     parser.whole().map_err(located)
 }
 
@@ -50,6 +53,8 @@ struct Parser<'a> {
     depth: u32,
     /// The next selector may match every series: it only picks labels, for `info`.
     lenient: bool,
+    /// Regular expressions so far.
+    patterns: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -114,7 +119,7 @@ impl<'a> Parser<'a> {
 
     fn unexpected<T>(&self, wanted: &str) -> Result<T, Mistake> {
         let token = self.token();
-        let shown: String = self.text_of(token).chars().take(40).collect();
+        let shown = shortened(self.text_of(token));
         let message = match token.kind {
             TokenKind::End => format!("the query ends where {wanted} was expected"),
             _ => format!("`{shown}` stands where {wanted} was expected"),
@@ -386,7 +391,12 @@ impl<'a> Parser<'a> {
         let Some(function) = Function::named(name) else {
             let known = FUNCTIONS.iter().map(|function| function.name).chain(AggregateOp::ALL.map(AggregateOp::text));
             let hint = nearest(name, known).map(|near| format!("did you mean `{near}`?"));
-            return Err((ParseErrorKind::UnknownFunction, token.span, format!("there is no function `{name}`"), hint));
+            return Err((
+                ParseErrorKind::UnknownFunction,
+                token.span,
+                format!("there is no function `{}`", shortened(name)),
+                hint,
+            ));
         };
         self.take();
         let (args, levels, close) = self.arguments(name == "info")?;
@@ -443,6 +453,15 @@ impl<'a> Parser<'a> {
             let start = token.span.start as usize + at;
             (ParseErrorKind::Lexical, Span::new(start, start + 2), sentence.to_string(), None)
         })
+    }
+}
+
+/// A piece of the query for a message.
+fn shortened(text: &str) -> String {
+    const LETTERS: usize = 60;
+    match text.char_indices().nth(LETTERS) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_string(),
     }
 }
 

@@ -3,7 +3,7 @@
 use model::Time;
 use model::labels::METRIC_NAME;
 
-use super::{Deep, Parser};
+use super::{Deep, PATTERNS_MAX, Parser, shortened};
 use crate::ast::{
     At, BinaryOp, DurationExpr, DurationKind, Edges, Expr, ExprKind, MatrixSelector, Number, Shift, Span, Subquery,
     VectorSelector,
@@ -53,7 +53,7 @@ impl Parser<'_> {
         }
         if let Some(name) = &name {
             if let Some(twice) = matchers.iter().find(|matcher: &&Matcher| matcher.name == METRIC_NAME) {
-                let message = format!("the metric's name is set twice: `{name}` and `{}`", twice.value);
+                let message = format!("the metric's name is set twice: `{}` and `{}`", shortened(name), shortened(&twice.value));
                 return self.wrong(ParseErrorKind::Meaning, span, message);
             }
             matchers.push(self.matcher(METRIC_NAME, MatchOp::Equal, name, span)?);
@@ -108,16 +108,21 @@ impl Parser<'_> {
         }
     }
 
-    fn matcher(&self, name: &str, op: MatchOp, value: &str, span: Span) -> Result<Matcher, Mistake> {
+    fn matcher(&mut self, name: &str, op: MatchOp, value: &str, span: Span) -> Result<Matcher, Mistake> {
         if name.is_empty() {
             return self.wrong(ParseErrorKind::Meaning, span, "a label's name can't be empty");
+        }
+        self.patterns += usize::from(matches!(op, MatchOp::Regex | MatchOp::NotRegex));
+        if self.patterns > PATTERNS_MAX {
+            let message = format!("the query has more than {PATTERNS_MAX} regular expressions");
+            return self.wrong(ParseErrorKind::Limit, span, message);
         }
         Matcher::new(name, op, value).map_err(|error| {
             let reason = match *error {
                 regex::Error::CompiledTooBig(_) => "it grows too large".to_string(),
                 ref other => other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_string(),
             };
-            (ParseErrorKind::Meaning, span, format!("`{value}` is no regular expression: {reason}"), None)
+            (ParseErrorKind::Meaning, span, format!("`{}` is no regular expression: {reason}", shortened(value)), None)
         })
     }
 

@@ -183,12 +183,29 @@ fn deep_and_long_texts_are_refused_without_harm() {
         format!("a[1{}]", "+1".repeat(10_000)),
         "abs(".repeat(50_000),
         " ".repeat(TEXT_MAX + 1),
+        format!("a{{{}}}", "b=~\"c.*\",".repeat(PATTERNS_MAX + 1)),
     ];
     for case in &cases {
         let error = parse(case).unwrap_err();
         assert_eq!(error.kind, ParseErrorKind::Limit, "{}", &case[..20]);
     }
     assert!(parse(&format!("1{}", "+1".repeat(150))).is_ok());
+}
+
+/// A message stays short, and comes soon, however long the mistake is.
+#[test]
+fn long_words_make_short_messages() {
+    let word = "x".repeat(TEXT_MAX - 20);
+    for text in [
+        format!("{word}(a)"),
+        format!("a {word}"),
+        format!("1{word}"),
+        format!("a{{b=~\"{word}(\"}}"),
+        format!("{word}{{__name__=\"{word}\"}}"),
+    ] {
+        let Err(error) = parse(&text[..text.len().min(TEXT_MAX)]) else { panic!("{}", shortened(&text)) };
+        assert!(error.to_string().len() < 400, "{error}");
+    }
 }
 
 #[test]

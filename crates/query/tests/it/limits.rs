@@ -42,6 +42,34 @@ fn a_query_that_reads_too_much_is_stopped() {
     assert_eq!(error("max_over_time((a + 1)[10h:1s])", &params), "this subquery has too many steps");
 }
 
+/// Times at the ends of 64 bits saturate: an answer or an error, never an overflow.
+#[test]
+fn extreme_times_do_no_harm() {
+    let far = Time((1 << 62) - 1);
+    for query in [
+        "a offset 292y",
+        "a @ 9.19e12 offset -292y",
+        "rate(a[292y] @ -9.19e12 offset 292y)",
+        "predict_linear(a[292y] offset -292y, 1e300)",
+        "deriv(a[292y] @ 9.19e12)",
+        "max_over_time(a[292y:292y] @ 9.19e12 offset -292y)",
+        "max_over_time(a[292y:1ms])",
+        "sum_over_time(max_over_time(a[292y:290y] @ -9.19e12 offset 292y)[292y:291y])",
+        "year(vector(1e300)) + hour(vector(-1e300)) + day_of_year(vector(Inf))",
+        "timestamp(a @ 9.19e12)",
+    ] {
+        let expr = parse(query).unwrap();
+        for at in [Time(0), far, Time(-far.0)] {
+            let lookback = Duration::from_secs(u64::MAX / 2);
+            for params in [Params::instant(at), Params { lookback, ..Params::range(at, at, Duration::MAX) }] {
+                // Whichever it is, it must come.
+                let _ = evaluate(&expr, &params, &source());
+            }
+        }
+        assert!(query::selectors(&expr).len() <= 1);
+    }
+}
+
 #[test]
 fn a_caller_can_stop_a_query() {
     let asked = AtomicU32::new(0);
