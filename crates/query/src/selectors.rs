@@ -23,6 +23,8 @@ pub struct SelectorUse {
     pub ahead: Duration,
     /// True when it takes the newest sample within the lookback, false when it reads a range.
     pub instant: bool,
+    /// True for an `anchored` or `smoothed` range, which looks beyond its edges by up to the lookback.
+    pub beyond: bool,
     /// The fixed instant of its own or an outer `@`.
     pub at: Option<At>,
 }
@@ -30,7 +32,7 @@ pub struct SelectorUse {
 impl SelectorUse {
     /// How far back it reads with this lookback.
     pub fn window(&self, lookback: Duration) -> Duration {
-        if self.instant { self.reach.saturating_add(lookback) } else { self.reach }
+        if self.instant || self.beyond { self.reach.saturating_add(lookback) } else { self.reach }
     }
 
     /// The fixed instant of `@ <number>`, where there is one that does not depend on the query's own range.
@@ -96,6 +98,7 @@ fn one(selector: &VectorSelector, reach: Reach, instant: bool) -> SelectorUse {
         reach: Duration::from_micros(reach.far.max(0) as u64),
         ahead: Duration::from_micros(reach.near.min(0).unsigned_abs()),
         instant,
+        beyond: selector.edges.is_some(),
         at: reach.at,
     }
 }
@@ -137,6 +140,7 @@ mod tests {
         assert_eq!(windows("rate(up[5m]) / on (job) up offset 1h"), [(300, 0, false), (3900, 0, false)]);
         assert_eq!(windows("max_over_time(rate(up[5m] offset 10s)[1h:1m] offset -30s)"), [(300 + 10 + 3600 - 30, 20, false)]);
         assert_eq!(windows("up @ 100 + topk(scalar(a), b)"), [(300, 0, true), (300, 0, false), (300, 0, false)]);
+        assert_eq!(windows("rate(up[1m] smoothed)"), [(360, 0, false)]);
         assert_eq!(windows("up offset -1m"), [(300, 60, false)]);
     }
 

@@ -10,6 +10,7 @@ mod binary;
 mod buckets;
 mod call;
 mod duration;
+mod edges;
 mod labels;
 mod select;
 mod table;

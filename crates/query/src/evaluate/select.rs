@@ -40,6 +40,10 @@ pub(super) struct Windows {
     pub range: i64,
     offset: i64,
     at: Option<i64>,
+    /// How far `anchored` and `smoothed` ranges look beyond their left edge.
+    before: i64,
+    /// How far `smoothed` ranges look beyond their right edge.
+    after: i64,
 }
 
 impl Windows {
@@ -50,7 +54,8 @@ impl Windows {
 
     fn all(&self) -> TimeRange {
         let (first, last) = (self.end(0), self.end(self.grid.count - 1));
-        TimeRange { from: Time(first.saturating_sub(self.range).saturating_add(1)), to: Time(last) }
+        let from = first.saturating_sub(self.range).saturating_sub(self.before).saturating_add(1);
+        TimeRange { from: Time(from), to: Time(last.saturating_add(self.after)) }
     }
 
     /// Calls `see` with the window of each step that holds samples.
@@ -60,10 +65,11 @@ impl Windows {
         for step in 0..self.grid.count {
             let end = self.end(step);
             let start = end.saturating_sub(self.range);
-            while past < times.len() && times[past].0 <= end {
+            let (low, high) = (start.saturating_sub(self.before), end.saturating_add(self.after));
+            while past < times.len() && times[past].0 <= high {
                 past += 1;
             }
-            while first < past && times[first].0 <= start {
+            while first < past && times[first].0 <= low {
                 first += 1;
             }
             if first < past {
@@ -98,6 +104,10 @@ impl Ranged {
 }
 
 impl Evaluator<'_> {
+    fn lookback(&self) -> i64 {
+        i64::try_from(self.params.lookback.as_micros()).unwrap_or(i64::MAX)
+    }
+
     /// How far back, and the fixed instant of `@`.
     fn shift(&self, shift: &Shift) -> Result<(i64, Option<i64>), EvalError> {
         let offset = match &shift.offset {
@@ -113,10 +123,6 @@ impl Evaluator<'_> {
     }
 
     fn find(&self, selector: &VectorSelector, range: TimeRange) -> Result<Vec<(SeriesRef, Labels)>, EvalError> {
-        if let Some(edges) = selector.edges {
-            let word = if edges == Edges::Anchored { "anchored" } else { "smoothed" };
-            return Err(EvalError::not_yet(selector.span, format!("`{word}` ranges")));
-        }
         let limit = self.params.limits.series;
         let mut series = self.source.series(&selector.matchers, range, limit)?;
         if series.len() > limit {
@@ -137,9 +143,11 @@ impl Evaluator<'_> {
 
     /// An instant vector selector.
     pub fn select(&mut self, selector: &VectorSelector, grid: Grid, take: Take) -> Result<Table, EvalError> {
+        if selector.edges.is_some() {
+            return Err(EvalError::not_yet(selector.span, "`smoothed` at an instant"));
+        }
         let (offset, at) = self.shift(&selector.shift)?;
-        let lookback = i64::try_from(self.params.lookback.as_micros()).unwrap_or(i64::MAX);
-        let windows = Windows { grid, range: lookback, offset, at };
+        let windows = Windows { grid, range: self.lookback(), offset, at, before: 0, after: 0 };
         let all = windows.all();
         let series = self.find(selector, all)?;
         self.charge_cells(series.len() * grid.count)?;
@@ -176,7 +184,12 @@ impl Evaluator<'_> {
     fn stored(&mut self, matrix: &MatrixSelector, grid: Grid) -> Result<(Ranged, Windows), EvalError> {
         let range = resolve_duration(&matrix.range, &self.context, false)?;
         let (offset, at) = self.shift(&matrix.selector.shift)?;
-        let windows = Windows { grid, range, offset, at };
+        let (before, after) = match matrix.selector.edges {
+            None => (0, 0),
+            Some(Edges::Anchored) => (self.lookback(), 0),
+            Some(Edges::Smoothed) => (self.lookback(), self.lookback()),
+        };
+        let windows = Windows { grid, range, offset, at, before, after };
         let all = windows.all();
         Ok((Ranged::Stored(self.find(&matrix.selector, all)?, all), windows))
     }
@@ -189,7 +202,7 @@ impl Evaluator<'_> {
         }
         .max(1);
         let (offset, at) = self.shift(&subquery.shift)?;
-        let windows = Windows { grid, range, offset, at };
+        let windows = Windows { grid, range, offset, at, before: 0, after: 0 };
         let TimeRange { from: Time(from), to: Time(to) } = windows.all();
         // The first multiple of the step inside: subqueries are aligned whatever the query's own steps.
         let start = from.saturating_sub(1).div_euclid(step).saturating_add(1).saturating_mul(step);
@@ -228,6 +241,11 @@ impl Evaluator<'_> {
 
     /// An instant query for a range: each series with the samples of its window, at their own times.
     pub fn bare_range(&mut self, expr: &Expr, grid: Grid) -> Result<Value, EvalError> {
+        if let ExprKind::Matrix(matrix) = &expr.kind
+            && matrix.selector.edges.is_some()
+        {
+            return Err(EvalError::not_yet(expr.span, "`anchored` and `smoothed` ranges without a function"));
+        }
         let (ranged, windows) = self.ranged(expr, grid)?;
         let mut out = Vec::new();
         for place in 0..ranged.len() {

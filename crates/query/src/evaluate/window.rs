@@ -4,8 +4,8 @@ use model::Time;
 
 use super::select::{Take, Window, Windows};
 use super::table::{Data, Table};
-use super::{Evaluator, Grid, arithmetic};
-use crate::ast::{Call, Expr, Span, ValueType};
+use super::{Evaluator, Grid, arithmetic, edges};
+use crate::ast::{Call, Edges, Expr, ExprKind, Span, ValueType};
 use crate::error::EvalError;
 use crate::source::Columns;
 
@@ -14,6 +14,7 @@ use crate::source::Columns;
 struct Slope {
     counter: bool,
     per_second: bool,
+    edges: Option<Edges>,
 }
 
 impl Evaluator<'_> {
@@ -21,10 +22,24 @@ impl Evaluator<'_> {
     pub fn over_time(&mut self, call: &Call, span: Span, grid: Grid) -> Result<Data, EvalError> {
         let name = call.function.name;
         let range = call.args.iter().find(|arg| arg.value_type() == ValueType::Matrix).expect("the type check saw one");
+        let edges = match &range.unparenthesized().kind {
+            ExprKind::Matrix(matrix) => matrix.selector.edges,
+            _ => None,
+        };
+        if let Some(edges) = edges {
+            let allowed = edges::allowed(edges);
+            if !allowed.contains(&name) {
+                let word = if edges == Edges::Anchored { "anchored" } else { "smoothed" };
+                let message = format!("{word} modifier can only be used with: {} - not with {name}", allowed.join(", "));
+                return Err(EvalError::failed(span, message));
+            }
+        }
         match name {
-            "rate" => self.slope(range, span, grid, Slope { counter: true, per_second: true }),
-            "increase" => self.slope(range, span, grid, Slope { counter: true, per_second: false }),
-            "delta" => self.slope(range, span, grid, Slope { counter: false, per_second: false }),
+            "changes" if edges.is_some() => self.roll(range, span, grid, |_, window| edges::anchored(window).map(changes)),
+            "resets" if edges.is_some() => self.roll(range, span, grid, |_, window| edges::anchored(window).map(resets)),
+            "rate" => self.slope(range, span, grid, Slope { counter: true, per_second: true, edges }),
+            "increase" => self.slope(range, span, grid, Slope { counter: true, per_second: false, edges }),
+            "delta" => self.slope(range, span, grid, Slope { counter: false, per_second: false, edges }),
             "irate" => self.roll(range, span, grid, |_, window| last_two(window, true)),
             "idelta" => self.roll(range, span, grid, |_, window| last_two(window, false)),
             "avg_over_time" => self.roll(range, span, grid, |_, window| Some(arithmetic::mean(window.values))),
@@ -156,7 +171,14 @@ impl Evaluator<'_> {
                 }
                 let last = window.first + window.values.len() - 1;
                 let lost = resets[next..].iter().take_while(|place| **place < last).map(|place| columns.values[*place]);
-                if let Some(value) = extrapolated(window, lost, windows.range, slope) {
+                let value = match slope.edges {
+                    None => extrapolated(window, lost, windows.range, slope),
+                    Some(edges) => edges::growth(window, edges, slope.counter).map(|growth| {
+                        let seconds = windows.range as f64 / 1e6;
+                        if slope.per_second { growth / seconds } else { growth }
+                    }),
+                };
+                if let Some(value) = value {
                     values[step] = value;
                     present[step] = true;
                 }
@@ -197,7 +219,7 @@ impl Evaluator<'_> {
     /// `timestamp(x)`: the samples' own times where `x` is a selector, else the steps.
     pub fn timestamps(&mut self, arg: &Expr, span: Span, grid: Grid) -> Result<Data, EvalError> {
         let table = match &arg.unparenthesized().kind {
-            crate::ast::ExprKind::Vector(selector) => self.select(selector, grid, Take::Time)?,
+            ExprKind::Vector(selector) => self.select(selector, grid, Take::Time)?,
             _ => {
                 let mut table = self.vector(arg, grid)?;
                 for row in 0..table.rows.len() {
