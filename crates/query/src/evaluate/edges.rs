@@ -53,6 +53,21 @@ pub(super) fn growth(window: Window<'_>, edges: Edges, counter: bool) -> Option<
     Some(growth)
 }
 
+/// The value at the nominal end of a window that reaches beyond it: a sample, the line between two, or the last one.
+pub(super) fn smoothed(window: Window<'_>) -> Option<f64> {
+    let at = Time(window.end);
+    let next = window.times.partition_point(|time| *time < at);
+    match (next.checked_sub(1), window.times.get(next)) {
+        (_, Some(time)) if *time == at => Some(window.values[next]),
+        (Some(before), Some(time)) => {
+            let share = at.micros_from(window.times[before]) as f64 / time.micros_from(window.times[before]) as f64;
+            Some(window.values[before] + (window.values[next] - window.values[before]) * share)
+        }
+        (Some(before), None) => Some(window.values[before]),
+        (None, _) => None,
+    }
+}
+
 /// The samples of an anchored window: the one at or before its left edge and all behind it. None where nothing follows.
 pub(super) fn anchored(window: Window<'_>) -> Option<&[f64]> {
     let inside = window.times.partition_point(|time| time.0 <= window.start);

@@ -143,11 +143,16 @@ impl Evaluator<'_> {
 
     /// An instant vector selector.
     pub fn select(&mut self, selector: &VectorSelector, grid: Grid, take: Take) -> Result<Table, EvalError> {
-        if selector.edges.is_some() {
-            return Err(EvalError::not_yet(selector.span, "`smoothed` at an instant"));
+        if selector.edges == Some(Edges::Anchored) {
+            return Err(EvalError::failed(selector.span, "anchored modifier can only be used with a range"));
+        }
+        let smoothed = selector.edges == Some(Edges::Smoothed);
+        if smoothed && take == Take::Time {
+            return Err(EvalError::not_yet(selector.span, "the timestamp of a `smoothed` selector"));
         }
         let (offset, at) = self.shift(&selector.shift)?;
-        let windows = Windows { grid, range: self.lookback(), offset, at, before: 0, after: 0 };
+        let after = if smoothed { self.lookback() } else { 0 };
+        let windows = Windows { grid, range: self.lookback(), offset, at, before: 0, after };
         let all = windows.all();
         let series = self.find(selector, all)?;
         self.charge_cells(series.len() * grid.count)?;
@@ -160,6 +165,17 @@ impl Evaluator<'_> {
             }
             self.load(handle, all)?;
             let (values, present) = table.push(labels, false);
+            if smoothed {
+                drop_stale(&mut self.columns);
+                windows.walk(&self.columns, |step, window| {
+                    if let Some(value) = super::edges::smoothed(window) {
+                        present[step] = true;
+                        values[step] = value;
+                    }
+                });
+                table.pop_if_empty();
+                continue;
+            }
             windows.walk(&self.columns, |step, window| {
                 let last = window.values.len() - 1;
                 if !is_stale(window.values[last]) {
