@@ -3,6 +3,7 @@
 //! The notations are Prometheus': series as in `promtool` unit tests, tests as in its `promqltest`. Not for production:
 //! a lookup here walks over all series.
 
+mod expect;
 mod memory;
 mod notation;
 pub mod promqltest;
