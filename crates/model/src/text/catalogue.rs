@@ -10,7 +10,7 @@ macro_rules! part {
 }
 
 /// All parts.
-pub const CATALOGUE: &[&[Entry]] = &[GENERAL, CHANGE, ALERT, INCIDENT, ORDER, STEP, VERB, HELP, CHAT, SELF];
+pub const CATALOGUE: &[&[Entry]] = &[GENERAL, CHANGE, ALERT, INCIDENT, ORDER, STEP, VERB, HELP, OVERVIEW, CHAT, SELF];
 
 part!(GENERAL, "Of no area.":
     "plain" => "{text}", "{text}";
@@ -33,6 +33,7 @@ part!(ALERT, "States of alerts.":
     "alert.ok" => "{rule} is ok", "{rule} 正常";
     "alert.no_data" => "{rule} has no data", "{rule} 无数据";
     "alert.source_down" => "{rule}: source down", "{rule}：数据源失联";
+    "alert.too_many" => "{rule} has {count} alerts, {limit} are kept", "{rule} 有 {count} 条告警，保留 {limit} 条";
     "alert.heartbeat_late" => "{heartbeat} is late by {late}", "{heartbeat} 迟到 {late}";
     "alert.heartbeat_failed" => "{heartbeat} failed with exit code {code}", "{heartbeat} 失败，退出码 {code}";
 );
@@ -201,4 +202,23 @@ part!(HELP, "What each verb does.":
     "help.orders" => "Lists release orders", "列出发布单";
     "help.changes" => "Lists what was changed, newest first", "列出变更，最新在前";
     "help.help" => "Shows the verbs", "显示命令";
+);
+
+part!(OVERVIEW, "The sentence that says how things are.":
+    "overview.well" => "Nothing hurts now.", "现在一切正常。";
+    "overview.well_figures" => "{hosts} hosts report, looked at {at}", "{hosts} 台主机在上报，{at} 查看";
+    "overview.taken_back" => "Nothing hurts now. A bad release of {service} was halted and taken back by itself.", "现在一切正常。{service} 的一次有问题的发布已自动中止并回滚。";
+    "overview.hurts" => "{what} hurts since {since}.", "{what} 自 {since} 起异常。";
+    "overview.suspect" => "First suspect: release {order}", "首要嫌疑：发布 {order}";
+    "overview.no_suspect" => "No suspect among {count} changes", "{count} 个变更中没有嫌疑";
+    "overview.rolling_back" => "Release {order} is being rolled back, {done} of {of}", "发布 {order} 回滚中，{done}/{of}";
+    "overview.halted" => "The release of {service} {to} is halted and waits for a person.", "{service} {to} 的发布已中止，等待处理。";
+    "overview.going_back" => "The release of {service} {to} is being rolled back.", "{service} {to} 的发布回滚中。";
+    "overview.rolling" => "{service} {to} rolls out, all is well.", "{service} {to} 正在铺开，一切正常。";
+    "overview.progress" => "{done} of {of} servers", "{done}/{of} 台";
+    "waiting.acknowledge" => "{number} to acknowledge", "{number} 待认领";
+    "waiting.resolve" => "{number} to resolve", "{number} 待解决";
+    "waiting.heartbeat" => "{heartbeat} is late", "{heartbeat} 迟到";
+    "waiting.approve" => "order {order} to approve", "发布单 {order} 待批准";
+    "waiting.halted" => "order {order} is halted", "发布单 {order} 已中止";
 );

@@ -1,0 +1,4 @@
+//! Verbs: one grammar and one executor for every surface.
+
+pub mod grammar;
+pub mod picture;

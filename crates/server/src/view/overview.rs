@@ -1,0 +1,329 @@
+//! The Overview: one sentence that says how things are, what waits for a person, numbers, services, and the newest story.
+
+use std::time::Duration;
+
+use engine::State;
+use model::api::{Number, OrderRow, Overview, OwnState, ServiceRow, StoryRef, Track, Waiting, WaitingKind};
+use model::config::ServiceConfig;
+use model::incident::{Incident, IncidentState};
+use model::order::{Order, OrderState};
+use model::{AlertState, EnvironmentName, ProjectName, ServiceName, Text, Time};
+use query::source::Source;
+
+use super::{numbers, place, rows, servers};
+
+/// How far back a number's line goes, and its step.
+const NUMBER_BACK: Duration = Duration::from_secs(300);
+const NUMBER_STEP: Duration = Duration::from_secs(5);
+/// Most numbers shown.
+const NUMBERS_MAX: usize = 5;
+/// A story that ended longer ago is no news.
+const STORY_FOR: Duration = Duration::from_secs(3600);
+
+/// The Overview at this moment. `own` is what only the server knows of itself.
+pub fn overview(state: &State, source: &dyn Source, at: Time, own: OwnState) -> Overview {
+    let open: Vec<&Incident> = state.incidents.values().filter(|incident| incident.state != IncidentState::Resolved).collect();
+    let hurting: Vec<&&Incident> = open.iter().filter(|incident| incident.recovered_at.is_none()).collect();
+    let mut running: Vec<&Order> = state.orders.values().filter(|order| !order.state.is_final()).collect();
+    running.sort_by_key(|order| (urgency(order), order.created_at));
+    let story = story(state, at);
+    let (sentence, figures, well) = sentence(state, &hurting, &running, &story, at);
+    Overview {
+        at,
+        sentence,
+        state: if well { AlertState::Ok } else { AlertState::Bad },
+        figures,
+        waiting: waiting(state, &open, &running, at),
+        numbers: numbers_of(state, source, at),
+        services: services(state, source, at),
+        heartbeats: rows::heartbeats(state, at),
+        on_call: rows::on_call(&state.config),
+        hosts: rows::hosts(state),
+        running: running.into_iter().map(rows::order).collect::<Vec<OrderRow>>(),
+        story,
+        own,
+    }
+}
+
+/// The worst first: halted, rolling back, running, the rest.
+fn urgency(order: &Order) -> u8 {
+    match order.state {
+        OrderState::Halted => 0,
+        OrderState::RollingBack => 1,
+        OrderState::Running => 2,
+        _ => 3,
+    }
+}
+
+fn sentence(
+    state: &State,
+    hurting: &[&&Incident],
+    running: &[&Order],
+    story: &Option<StoryRef>,
+    at: Time,
+) -> (Text, Option<Text>, bool) {
+    if let Some(incident) = hurting.iter().min_by_key(|incident| (incident.priority, incident.onset)) {
+        let name = incident.scope.service.as_ref().map_or_else(|| incident.number.to_string(), ToString::to_string);
+        let text = Text::new("overview.hurts").with("what", name).with("since", incident.onset.clock());
+        let suspect = incident.suspects.first().and_then(|suspect| suspect.change.order.clone());
+        let undo =
+            suspect.as_ref().and_then(|number| state.orders.get(number)).filter(|order| order.state == OrderState::RollingBack);
+        let figures = match (undo, suspect) {
+            (Some(order), _) => {
+                let row = rows::order(order);
+                let undone = order.hosts.values().filter(|host| host.state == model::order::HostState::Old).count();
+                Some(
+                    Text::new("overview.rolling_back")
+                        .with("order", order.number.tail())
+                        .with("done", undone)
+                        .with("of", row.hosts),
+                )
+            }
+            (None, Some(order)) => Some(Text::new("overview.suspect").with("order", order.tail())),
+            (None, None) => Some(Text::new("overview.no_suspect").with("count", incident.changes_seen)),
+        };
+        return (text, figures, false);
+    }
+    if let Some(order) = running.iter().find(|order| matches!(order.state, OrderState::Halted | OrderState::RollingBack)) {
+        let id = if order.state == OrderState::Halted { "overview.halted" } else { "overview.going_back" };
+        return (Text::new(id).with("service", &order.service).with("to", &order.release.version), order.because.clone(), false);
+    }
+    if let Some(order) = running.iter().find(|order| order.state == OrderState::Running) {
+        let row = rows::order(order);
+        let text = Text::new("overview.rolling").with("service", &order.service).with("to", &order.release.version);
+        return (text, Some(Text::new("overview.progress").with("done", row.hosts_done).with("of", row.hosts)), true);
+    }
+    let ended = story.as_ref().and_then(|story| story.order.as_ref()).and_then(|number| state.orders.get(number));
+    match ended {
+        Some(order) if order.state == OrderState::RolledBack => {
+            let text = Text::new("overview.taken_back").with("service", &order.service);
+            (text, order.because.clone(), true)
+        }
+        _ => {
+            let agents = rows::hosts(state).iter().filter(|host| host.state == AlertState::Ok).count();
+            (
+                Text::new("overview.well"),
+                Some(Text::new("overview.well_figures").with("hosts", agents).with("at", at.clock())),
+                true,
+            )
+        }
+    }
+}
+
+fn waiting(state: &State, open: &[&Incident], running: &[&Order], at: Time) -> Vec<Waiting> {
+    let mut out = Vec::new();
+    for incident in open {
+        let id = match (incident.state, incident.recovered_at) {
+            (IncidentState::Open, None) => "waiting.acknowledge",
+            (_, Some(_)) => "waiting.resolve",
+            _ => continue,
+        };
+        out.push(Waiting {
+            text: Text::new(id).with("number", incident.number),
+            to: format!("/incidents/{}", incident.number.0),
+            state: WaitingKind::Incident,
+        });
+    }
+    for row in rows::heartbeats(state, at).iter().filter(|row| row.state == AlertState::Bad) {
+        let text = Text::new("waiting.heartbeat").with("heartbeat", &row.heartbeat);
+        out.push(Waiting { text, to: "/".into(), state: WaitingKind::Heartbeat });
+    }
+    for host in rows::hosts(state).iter().filter(|host| host.state == AlertState::SourceDown) {
+        let text = Text::new("self.host_lost").with("host", &host.host);
+        out.push(Waiting { text, to: "/".into(), state: WaitingKind::SourceDown });
+    }
+    for order in running {
+        let id = match order.state {
+            OrderState::Draft => "waiting.approve",
+            OrderState::Halted => "waiting.halted",
+            _ => continue,
+        };
+        let to = format!("/deploy/{}/{}/{}/{}", order.project, order.service, order.environment, order.number);
+        out.push(Waiting { text: Text::new(id).with("order", order.number.tail()), to, state: WaitingKind::Order });
+    }
+    out
+}
+
+fn numbers_of(state: &State, source: &dyn Source, at: Time) -> Vec<Number> {
+    let configured: Vec<_> =
+        state.config.services().flat_map(|(_, _, service)| &service.numbers).take(NUMBERS_MAX).cloned().collect();
+    let chosen = if configured.is_empty() { machine_numbers(state) } else { configured };
+    chosen
+        .into_iter()
+        .map(|number| {
+            let from = Time(at.0 / 5_000_000 * 5_000_000) - NUMBER_BACK;
+            let series = numbers::over(source, &number.query, from, from + NUMBER_BACK, NUMBER_STEP).unwrap_or_default();
+            let value = numbers::one(source, &number.query, at);
+            let line = series.into_iter().next();
+            Number {
+                state: match (value, number.limit) {
+                    (None, _) => AlertState::NoData,
+                    (Some(value), Some(limit)) if value > limit => AlertState::Bad,
+                    _ => AlertState::Ok,
+                },
+                title: number.title,
+                query: number.query,
+                value,
+                unit: number.unit,
+                limit: number.limit,
+                times: line.as_ref().map(|line| line.times.clone()).unwrap_or_default(),
+                values: line.map(|line| line.values).unwrap_or_default(),
+            }
+        })
+        .collect()
+}
+
+/// Where nobody has chosen numbers: this machine's own.
+fn machine_numbers(state: &State) -> Vec<model::config::NumberConfig> {
+    let Some(host) = state.hosts.keys().next() else { return Vec::new() };
+    let on = format!("host={:?}", host.as_str());
+    let number = |title: &str, query: String, unit: &str, limit: Option<f64>| model::config::NumberConfig {
+        title: title.into(),
+        query,
+        unit: unit.into(),
+        limit,
+    };
+    vec![
+        number("CPU", format!("100 * (1 - avg(rate(node_cpu_seconds_total{{{on}, mode=\"idle\"}}[15s])))"), "%", Some(95.0)),
+        number(
+            "Memory",
+            format!("100 * (1 - node_memory_MemAvailable_bytes{{{on}}} / node_memory_MemTotal_bytes{{{on}}})"),
+            "%",
+            Some(95.0),
+        ),
+        number(
+            "Disk",
+            format!("100 * max(1 - node_filesystem_avail_bytes{{{on}}} / (node_filesystem_size_bytes{{{on}}} > 0))"),
+            "%",
+            Some(90.0),
+        ),
+        number(
+            "Network in",
+            format!("sum(rate(node_network_receive_bytes_total{{{on}, device!=\"lo\"}}[15s])) / 1000"),
+            "kB/s",
+            None,
+        ),
+        number("TCP connections", format!("sum(node_tcp_connection_states{{{on}, state=\"established\"}})"), "", None),
+    ]
+}
+
+fn services(state: &State, source: &dyn Source, at: Time) -> Vec<ServiceRow> {
+    let mut out = Vec::new();
+    for (project, service, config) in state.config.services() {
+        for environment in config.environments.keys() {
+            out.push(service_row(state, source, at, (project, service, environment), config));
+        }
+    }
+    out
+}
+
+/// One service in one environment.
+pub fn service_row(
+    state: &State,
+    source: &dyn Source,
+    at: Time,
+    (project, service, environment): (&ProjectName, &ServiceName, &EnvironmentName),
+    config: &ServiceConfig,
+) -> ServiceRow {
+    let here = config.environments.get(environment).cloned().unwrap_or_default();
+    let servers = servers::rows(state, source, at, service, environment, &here);
+    let running = |row: &&model::api::ServerRow| {
+        row.host_up
+            && row.state == Some(model::signal::ServiceState::Running)
+            && row.balancer.as_deref().is_none_or(|word| word == "in")
+    };
+    let servers_in = servers.iter().filter(running).count() as u32;
+    let (requests, bad_share) = match &here.balancer {
+        Some(balancer) => {
+            let backend = here.backend.clone().unwrap_or_else(|| service.to_string());
+            let which = format!("balancer={:?}, proxy={backend:?}", balancer.as_str());
+            let all = numbers::one(source, &format!("sum(rate(haproxy_server_http_responses_total{{{which}}}[10s]))"), at);
+            let bad = numbers::one(
+                source,
+                &format!("sum(rate(haproxy_server_http_responses_total{{{which}, code=\"5xx\"}}[10s]))"),
+                at,
+            );
+            (all, all.filter(|all| *all > 0.0).and_then(|all| bad.map(|bad| bad / all)))
+        }
+        None => (None, None),
+    };
+    let bad = state.incidents.values().any(|incident| {
+        incident.state != IncidentState::Resolved
+            && incident.recovered_at.is_none()
+            && incident.scope.service.as_ref() == Some(service)
+    });
+    let lost = servers.iter().any(|row| !row.host_up);
+    let last = state.changes.iter().rev().find(|seen| {
+        seen.change.scope.service.as_ref() == Some(service)
+            && seen.change.scope.environment.as_ref().is_none_or(|of| of == environment)
+    });
+    ServiceRow {
+        project: project.clone(),
+        service: service.clone(),
+        environment: environment.clone(),
+        state: match (bad, lost) {
+            _ if servers.is_empty() => AlertState::NoData,
+            (true, _) => AlertState::Bad,
+            (false, true) => AlertState::SourceDown,
+            (false, false) => AlertState::Ok,
+        },
+        requests,
+        bad_share,
+        p95: numbers::one(source, &format!("max(probe_duration_seconds{{service={:?}}})", service.as_str()), at),
+        on_line: place::on_line(state, service, environment),
+        servers_in,
+        servers: here.servers.len() as u32,
+        last_change: last.map(|seen| seen.change.what.clone()),
+        last_change_at: last.map(|seen| seen.at),
+    }
+}
+
+/// The newest incident, else the newest release, if it is news.
+fn story(state: &State, at: Time) -> Option<StoryRef> {
+    let fresh = |end: Option<Time>| end.is_none_or(|end| at.since(end) < STORY_FOR);
+    let incident = state.incidents.values().filter(|incident| fresh(incident.recovered_at)).max_by_key(|incident| incident.onset);
+    let order = state
+        .orders
+        .values()
+        .filter(|order| order.started_at.is_some() && fresh(order.ended_at))
+        .max_by_key(|order| order.started_at);
+    let (service, onset, order, incident) = match (incident, order) {
+        (Some(incident), order)
+            if order.is_none_or(|order| order.started_at <= Some(incident.opened_at) || order.halted_at.is_some()) =>
+        {
+            let order = incident.suspects.first().and_then(|suspect| suspect.change.order.clone());
+            (incident.scope.service.clone(), Some(incident.onset), order, Some(incident))
+        }
+        (_, Some(order)) => (Some(order.service.clone()), order.halted_at, Some(order.number.clone()), None),
+        _ => return None,
+    };
+    let begun = order.as_ref().and_then(|number| state.orders.get(number)).and_then(|order| order.started_at);
+    let begin = begun.into_iter().chain(onset).min().unwrap_or(at);
+    let ended = order
+        .as_ref()
+        .and_then(|number| state.orders.get(number))
+        .and_then(|order| order.ended_at)
+        .into_iter()
+        .chain(incident.and_then(|incident| incident.recovered_at))
+        .max();
+    let margin = Duration::from_secs(15);
+    Some(StoryRef {
+        incident: incident.map(|incident| incident.number),
+        tracks: service.as_ref().map(|service| tracks(state, service)).unwrap_or_default(),
+        order,
+        service,
+        from: begin - margin,
+        to: ended.map(|end| end + margin * 2).filter(|end| *end < at),
+        onset,
+    })
+}
+
+fn tracks(state: &State, service: &ServiceName) -> Vec<Track> {
+    let Some((_, config)) = state.config.service(service) else { return Vec::new() };
+    config
+        .numbers
+        .iter()
+        .take(2)
+        .map(|number| Track { title: number.title.clone(), query: number.query.clone(), unit: number.unit.clone() })
+        .collect()
+}
