@@ -1,0 +1,523 @@
+//! Does the steps that the server signed, each at most once, and remembers what came of it.
+//!
+//! A step is done only if its signature, host, epoch, expiry and the host's own policy file allow it. It is noted on disk
+//! before it begins and its answer before that leaves. Asked again it gets the recorded answer. If the agent ended in the
+//! middle, the step is first looked at by its own verification; only when that says "not done" and the server asks again
+//! it is done again, and every action here is one that may be. It knows a closed list of actions and no shell.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use dial::{Dialer, Request};
+use ed25519_dalek::{Signature, VerifyingKey};
+use futures::future::BoxFuture;
+use futures::stream::{BoxStream, StreamExt};
+use model::plan::{Action, Doer, StepAnswer, StepOutcome, StepRequest};
+use model::{ArtifactDigest, EffectKey, HostName, ServiceName};
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+use wire::link::duty::HostDuty;
+use wire::link::{CHUNK_LEN_MAX, SignedStep};
+
+use crate::clock::ServerClock;
+use crate::execute::journal::{Entry, Journal};
+use crate::execute::release::{ARTIFACT_LEN_MAX, ReleaseError, check_digest, sha256_of};
+use crate::folder::{Folder, FolderError, failed, sync_parent};
+use crate::link::chain;
+use crate::outbox::Outbox;
+use crate::policy::Policy;
+use crate::supervise::Supervisor;
+
+pub mod journal;
+pub mod release;
+
+/// Longest signed payload, in bytes.
+const PAYLOAD_LEN_MAX: usize = 64 * 1024;
+/// Longest time that any step may take, whatever it says.
+const TIME_LIMIT_MAX: Duration = Duration::from_secs(3_600);
+/// Between two looks at a version.
+const VERIFY_EVERY: Duration = Duration::from_millis(100);
+/// Longest wait for one answer while verifying.
+const VERIFY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Where artifacts come from.
+pub trait ArtifactSource: Send + Sync {
+    /// The bytes of an artifact from `offset` on, in order.
+    fn fetch(&self, digest: &ArtifactDigest, offset: u64) -> BoxFuture<'static, Result<Chunks, String>>;
+}
+
+/// Bytes on their way; an error says why they end.
+pub type Chunks = BoxStream<'static, Result<Vec<u8>, String>>;
+
+/// Does the steps.
+pub struct Executor {
+    folder: Arc<Folder>,
+    host: HostName,
+    clock: Arc<ServerClock>,
+    outbox: Arc<Outbox>,
+    supervisor: Arc<Supervisor>,
+    duty: watch::Receiver<Option<Arc<HostDuty>>>,
+    policy_path: PathBuf,
+    journal: Arc<Mutex<Journal>>,
+    keys: Mutex<HashMap<String, VerifyingKey>>,
+    busy: Mutex<HashSet<EffectKey>>,
+    gates: Mutex<BTreeMap<ServiceName, Arc<tokio::sync::Mutex<()>>>>,
+    artifacts: Arc<dyn ArtifactSource>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What an executor works with.
+pub struct Parts {
+    /// The agent's folder.
+    pub folder: Arc<Folder>,
+    /// This host.
+    pub host: HostName,
+    /// For expiry.
+    pub clock: Arc<ServerClock>,
+    /// For answers.
+    pub outbox: Arc<Outbox>,
+    /// For processes.
+    pub supervisor: Arc<Supervisor>,
+    /// For the host's own addresses.
+    pub duty: watch::Receiver<Option<Arc<HostDuty>>>,
+    /// The host's policy file.
+    pub policy_path: PathBuf,
+    /// For artifacts.
+    pub artifacts: Arc<dyn ArtifactSource>,
+}
+
+impl Executor {
+    /// Opens the journal.
+    pub fn new(parts: Parts) -> Result<Executor, FolderError> {
+        let Parts { folder, host, clock, outbox, supervisor, duty, policy_path, artifacts } = parts;
+        let journal = Journal::open(&folder.file("steps.journal"))?;
+        Ok(Executor {
+            folder,
+            host,
+            clock,
+            outbox,
+            supervisor,
+            duty,
+            policy_path,
+            journal: Arc::new(Mutex::new(journal)),
+            keys: Mutex::default(),
+            busy: Mutex::default(),
+            gates: Mutex::default(),
+            artifacts,
+        })
+    }
+
+    /// The highest epoch that was seen.
+    pub fn epoch_seen(&self) -> u64 {
+        locked(&self.journal).epoch().0
+    }
+
+    /// Keys of steps that were started and have no answer.
+    pub fn unanswered(&self) -> Vec<String> {
+        locked(&self.journal)
+            .entries()
+            .filter(|entry| entry.answer.is_none())
+            .map(|entry| entry.request.key.to_string())
+            .collect()
+    }
+
+    /// The keys whose signatures count from now on.
+    pub fn trust(&self, keys: impl Iterator<Item = (String, Vec<u8>)>) {
+        let read = |(name, bytes): (String, Vec<u8>)| {
+            let key = <[u8; 32]>::try_from(bytes).ok().and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
+            if key.is_none() {
+                tracing::error!(name, "a signing key of the server is no Ed25519 key");
+            }
+            Some((name, key?))
+        };
+        *locked(&self.keys) = keys.filter_map(read).collect();
+    }
+
+    /// The server has the answer to a step.
+    pub fn told(&self, key: &str) {
+        if let Err(error) = locked(&self.journal).told(&EffectKey::from(key)) {
+            tracing::warn!(error = %chain(&error), "an acknowledged answer could not be noted");
+        }
+    }
+
+    async fn record(&self, write: impl FnOnce(&mut Journal) -> Result<(), FolderError> + Send + 'static) -> Result<(), String> {
+        let journal = self.journal.clone();
+        let written = tokio::task::spawn_blocking(move || write(&mut locked(&journal))).await;
+        written.map_err(|error| error.to_string())?.map_err(|error| chain(&error))
+    }
+
+    fn tell(&self, answer: &StepAnswer) {
+        match serde_json::to_vec(answer) {
+            Ok(json) => self.outbox.answer(answer.key.as_str(), json),
+            Err(error) => tracing::error!(%error, "an answer that can't be written"),
+        }
+    }
+
+    /// After a start: tells again what the server may not have, and looks at what was left in the middle.
+    pub async fn reconcile(&self) {
+        let entries: Vec<Entry> = locked(&self.journal).entries().cloned().collect();
+        for entry in entries {
+            match &entry.answer {
+                Some(answer) if !entry.told => self.tell(answer),
+                Some(_) => {}
+                None => {
+                    let begun = Instant::now();
+                    if let Some(note) = self.found_done(&entry).await {
+                        self.finish(&entry.request, StepOutcome::Done { note }, begun.elapsed()).await;
+                    } else {
+                        tracing::info!(key = %entry.request.key, "left in the middle; done again only if it is asked again");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a step as it came; its answer goes to the outbox.
+    pub async fn ask(&self, signed: SignedStep) {
+        if signed.payload.len() > PAYLOAD_LEN_MAX {
+            return tracing::error!(len = signed.payload.len(), "a step that is too long was ignored");
+        }
+        let request: StepRequest = match serde_json::from_slice(&signed.payload) {
+            Ok(request) => request,
+            Err(error) => return tracing::error!(%error, "a step that can't be read was ignored"),
+        };
+        // One at a time per key: the second gets what the first comes to.
+        if !locked(&self.busy).insert(request.key.clone()) {
+            return;
+        }
+        let begun = Instant::now();
+        if let Err(why) = self.ask_once(&signed, &request).await {
+            tracing::warn!(key = %request.key, why, "a step was refused");
+            self.supervisor.log_own(format!("{} {}: refused, {why}", request.order, request.action.word()));
+            self.tell(&answer(&request, StepOutcome::Refused { why }, begun.elapsed()));
+        }
+        locked(&self.busy).remove(&request.key);
+    }
+
+    async fn ask_once(&self, signed: &SignedStep, request: &StepRequest) -> Result<(), String> {
+        self.check_signature(signed)?;
+        if request.host != self.host {
+            return Err(format!("it is for the host {}, this is {}", request.host, self.host));
+        }
+        self.check_epoch(request)?;
+        let (epoch, key) = (request.epoch, request.key.clone());
+        self.record(move |journal| journal.see_epoch(epoch)).await?;
+        let known = locked(&self.journal).get(&key).cloned();
+        if let Some(entry) = &known {
+            if entry.request.action != request.action || entry.request.order != request.order {
+                return Err("its key belongs to another step".into());
+            }
+            if let Some(answer) = &entry.answer {
+                self.tell(answer);
+                return Ok(());
+            }
+            let begun = Instant::now();
+            if let Some(note) = self.found_done(entry).await {
+                self.finish(request, StepOutcome::Done { note }, begun.elapsed()).await;
+                return Ok(());
+            }
+        }
+        self.check_expiry(request)?;
+        let policy = Policy::load(&self.policy_path).map_err(|error| chain(&error))?;
+        policy.judge(&request.action)?;
+        let service = service_of(&request.action).ok_or("it is a step for a load balancer, not for a host")?;
+
+        let gate = locked(&self.gates).entry(service.clone()).or_default().clone();
+        let _gate = gate.lock().await;
+        // While it waited a newer server may have spoken, and time has passed.
+        self.check_epoch(request)?;
+        self.check_expiry(request)?;
+        let (to_note, now) = (request.clone(), self.clock.now());
+        self.record(move |journal| journal.start(to_note, now)).await?;
+
+        let begun = Instant::now();
+        let limit = Duration::from_millis(request.time_limit_ms).min(TIME_LIMIT_MAX);
+        let outcome = match tokio::time::timeout(limit, self.perform(&request.action, limit)).await {
+            Ok(Ok(note)) => StepOutcome::Done { note },
+            Ok(Err(why)) => StepOutcome::Failed { why },
+            Err(_) => StepOutcome::Failed { why: format!("{}: not done within {} ms", request.action.word(), limit.as_millis()) },
+        };
+        self.finish(request, outcome, begun.elapsed()).await;
+        Ok(())
+    }
+
+    async fn finish(&self, request: &StepRequest, outcome: StepOutcome, took: Duration) {
+        let (word, said) = match &outcome {
+            StepOutcome::Done { note } => ("done", note),
+            StepOutcome::Failed { why } | StepOutcome::Refused { why } | StepOutcome::Unreachable { why } => ("failed", why),
+        };
+        let undo = if request.undo { "undo " } else { "" };
+        let took_ms = took.as_millis();
+        self.supervisor.log_own(format!("{} {undo}{}: {word} in {took_ms} ms, {said}", request.order, request.action.word()));
+        let answer = answer(request, outcome, took);
+        let to_note = answer.clone();
+        if let Err(error) = self.record(move |journal| journal.answer(to_note)).await {
+            // It is in memory, and after a restart the step's own verification says what was done.
+            tracing::error!(error, "an answer could not be noted");
+        }
+        self.tell(&answer);
+        self.supervisor.tell_all();
+    }
+
+    fn check_signature(&self, signed: &SignedStep) -> Result<(), String> {
+        let key = locked(&self.keys).get(&signed.key_id).copied();
+        let key = key.ok_or("it is signed by a key that this host does not know")?;
+        let signature = Signature::from_slice(&signed.signature).map_err(|_| "its signature has a wrong length")?;
+        key.verify_strict(&signed.payload, &signature).map_err(|_| "its signature is wrong".to_owned())
+    }
+
+    fn check_epoch(&self, request: &StepRequest) -> Result<(), String> {
+        let seen = locked(&self.journal).epoch();
+        if request.epoch < seen {
+            return Err(format!("older epoch {}: this host has seen {}", request.epoch.0, seen.0));
+        }
+        Ok(())
+    }
+
+    fn check_expiry(&self, request: &StepRequest) -> Result<(), String> {
+        let now = self.clock.heard_now().ok_or("the server's time is not known yet")?;
+        if now > request.expires_at { Err(format!("it expired at {}, now it is {now}", request.expires_at)) } else { Ok(()) }
+    }
+
+    /// Whether a step that was started is done, by the action's own verification. `None`: it is not, or nobody can say.
+    async fn found_done(&self, entry: &Entry) -> Option<String> {
+        match &entry.request.action {
+            Action::Fetch { digest, size, .. } => {
+                let (path, expected) = (self.folder.artifact(digest), digest.to_string());
+                let length = std::fs::metadata(&path).ok()?.len();
+                let deadline = Instant::now() + Duration::from_millis(entry.request.time_limit_ms);
+                let found = tokio::task::spawn_blocking(move || sha256_of(&path, deadline)).await.ok()?.ok()?;
+                (length == *size && found == expected).then(|| "found fetched".into())
+            }
+            Action::Unpack { service, release } => {
+                self.supervisor.releases(service).has(release).then(|| "found unpacked".into())
+            }
+            Action::Switch { service, to } => {
+                (self.supervisor.releases(service).current() == *to).then(|| "found switched".into())
+            }
+            Action::Stop { service } => self.supervisor.running(service).is_none().then(|| "found stopped".into()),
+            Action::Start { service } => {
+                let (release, _) = self.supervisor.running(service)?;
+                (release == self.supervisor.releases(service).current()).then(|| "found running".into())
+            }
+            Action::Restart { service } => {
+                let (_, since) = self.supervisor.running(service)?;
+                (since >= entry.started_at).then(|| "found restarted".into())
+            }
+            // Changes nothing, so it may be repeated.
+            Action::Verify { .. } | Action::BalancerOut { .. } | Action::Drain { .. } | Action::BalancerIn { .. } => None,
+        }
+    }
+
+    async fn perform(&self, action: &Action, limit: Duration) -> Result<String, String> {
+        let deadline = Instant::now() + limit;
+        match action {
+            Action::Fetch { digest, size, .. } => self.fetch(digest, *size, deadline).await,
+            Action::Unpack { service, release } => {
+                check_digest(&release.digest).map_err(|error| chain(&error))?;
+                let (releases, artifact, release) =
+                    (self.supervisor.releases(service), self.folder.artifact(&release.digest), release.clone());
+                blocking(move || releases.unpack(&artifact, &release, deadline)).await?;
+                Ok("unpacked beside the old one".into())
+            }
+            Action::Switch { service, to } => {
+                let (releases, to) = (self.supervisor.releases(service), to.clone());
+                blocking(move || releases.switch(to.as_ref())).await?;
+                Ok("switched".into())
+            }
+            Action::Stop { service } => self.supervisor.stop(service).await,
+            Action::Start { service } => self.supervisor.start(service, limit).await,
+            Action::Restart { service } => self.supervisor.restart(service, limit).await,
+            Action::Verify { url, version, .. } => self.verify(url, version, deadline).await,
+            Action::BalancerOut { .. } | Action::Drain { .. } | Action::BalancerIn { .. } => Err("not a step of an agent".into()),
+        }
+    }
+
+    /// Fetches into a file of its own, goes on where an earlier attempt ended, and gives it its name only when its digest is right.
+    async fn fetch(&self, digest: &ArtifactDigest, size: u64, deadline: Instant) -> Result<String, String> {
+        check_digest(digest).map_err(|error| chain(&error))?;
+        if size > ARTIFACT_LEN_MAX {
+            return Err(format!("the artifact has {size} bytes, {ARTIFACT_LEN_MAX} at most"));
+        }
+        let place = self.folder.artifact(digest);
+        if std::fs::metadata(&place).is_ok_and(|about| about.len() == size) {
+            let path = place.clone();
+            if blocking(move || sha256_of(&path, deadline)).await? == digest.as_str() {
+                return Ok("was here already".into());
+            }
+        }
+        let partial = place.with_extension("part");
+        let path = partial.clone();
+        let (mut file, mut hash, mut len) = blocking(move || open_partial(&path, size)).await?;
+        let had = len;
+        if len < size {
+            let mut chunks = self.artifacts.fetch(digest, len).await?;
+            while len < size {
+                let chunk = chunks.next().await.ok_or(format!("the server sent {len} of {size} bytes"))??;
+                len += chunk.len() as u64;
+                if chunk.len() > CHUNK_LEN_MAX || len > size {
+                    return Err(format!("the server sent more than {size} bytes"));
+                }
+                (file, hash) = blocking(move || -> Result<_, FolderError> {
+                    file.write_all(&chunk).map_err(failed("write", std::path::Path::new("the artifact")))?;
+                    hash.update(&chunk);
+                    Ok((file, hash))
+                })
+                .await?;
+            }
+        }
+        let found = hex::encode(hash.finalize());
+        if found != digest.as_str() {
+            let _ = std::fs::remove_file(&partial);
+            return Err(chain(&ReleaseError::OtherBytes { expected: digest.clone(), found }));
+        }
+        blocking(move || -> Result<_, FolderError> {
+            file.sync_all().map_err(failed("sync", &partial))?;
+            std::fs::rename(&partial, &place).map_err(failed("rename", &partial))?;
+            sync_parent(&place)
+        })
+        .await?;
+        Ok(format!("{} bytes, sha256 right", size - had))
+    }
+
+    async fn verify(&self, url: &str, version: &str, deadline: Instant) -> Result<String, String> {
+        if version.is_empty() {
+            return Err("no version to look for".into());
+        }
+        let dialer = self.own_dialer(url)?;
+        let mut last = "nothing answered yet".to_owned();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left < Duration::from_millis(20) {
+                return Err(format!("did not see {version} at {url}: {last}"));
+            }
+            // A little before the step's own limit, so that its answer can say what was seen last.
+            let timeout = VERIFY_TIMEOUT.min(left.mul_f32(0.9));
+            let request = Request { timeout, body_max: 64 * 1024, ..Request::get(url) };
+            match dialer.send(&request).await {
+                Ok(response) => {
+                    let header = response.headers.get("x-release").and_then(|value| value.to_str().ok()).unwrap_or("");
+                    let body = String::from_utf8_lossy(&response.body);
+                    let seen = shows(&body, version) || shows(header, version);
+                    if response.status.is_success() && seen {
+                        return Ok(format!("{version} answers in {} ms", response.timings.whole.as_millis()));
+                    }
+                    last = format!("it answers {} {:?}", response.status.as_u16(), body.chars().take(80).collect::<String>());
+                }
+                Err(error) => last = chain(&error),
+            }
+            tokio::time::sleep(VERIFY_EVERY.min(left / 10)).await;
+        }
+    }
+
+    /// A dialer for this host's own addresses and no other: a step must not make an agent ask strangers.
+    fn own_dialer(&self, url: &str) -> Result<Dialer, String> {
+        let uri: http::Uri = url.parse().map_err(|_| format!("`{url}` is no URL"))?;
+        let named = uri.host().unwrap_or("").trim_start_matches('[').trim_end_matches(']').to_owned();
+        let mut own: Vec<String> = Vec::new();
+        if let Some(duty) = self.duty.borrow().as_ref() {
+            own.push(duty.config.address.clone());
+            own.extend(duty.services.iter().map(|service| service.address.clone()));
+        }
+        // An address of the configuration may come with a port.
+        let plain = |address: &String| match address.parse::<SocketAddr>() {
+            Ok(address) => address.ip().to_string(),
+            Err(_) => address
+                .rsplit_once(':')
+                .map_or(address.as_str(), |(host, _)| if host.contains(':') { address } else { host })
+                .to_owned(),
+        };
+        let is_loopback = named.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) || named == "localhost";
+        let is_own = own.iter().map(plain).any(|address| !address.is_empty() && address == named);
+        if !is_loopback && !is_own {
+            return Err(format!("`{named}` is not an address of this host"));
+        }
+        let mut allow = vec![format!("{}/8", Ipv4Addr::new(127, 0, 0, 0)), "::1".to_owned()];
+        if let Ok(ip) = named.parse::<IpAddr>() {
+            allow.push(ip.to_string());
+        }
+        Ok(Dialer::new(dial::Policy::new(allow).map_err(|error| error.to_string())?))
+    }
+}
+
+async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, String>
+where
+    T: Send + 'static,
+    E: std::error::Error + Send + 'static,
+{
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| error.to_string())?.map_err(|error| chain(&error))
+}
+
+/// What an earlier attempt left, read once more for its hash; begun anew if it is too long.
+fn open_partial(path: &std::path::Path, size: u64) -> Result<(std::fs::File, Sha256, u64), FolderError> {
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.create(true).truncate(false).read(true).write(true).open(path);
+    let mut file = file.map_err(failed("open", path))?;
+    if file.metadata().map_err(failed("look at", path))?.len() > size {
+        file.set_len(0).map_err(failed("empty", path))?;
+    }
+    let (mut hash, mut len) = (Sha256::new(), 0);
+    let mut buffer = vec![0; CHUNK_LEN_MAX];
+    loop {
+        match file.read(&mut buffer).map_err(failed("read", path))? {
+            0 => return Ok((file, hash, len)),
+            got => {
+                hash.update(&buffer[..got]);
+                len += got as u64;
+            }
+        }
+    }
+}
+
+fn answer(request: &StepRequest, outcome: StepOutcome, took: Duration) -> StepAnswer {
+    StepAnswer {
+        key: request.key.clone(),
+        order: request.order.clone(),
+        host: request.host.clone(),
+        outcome,
+        took_ms: took.as_millis() as u64,
+    }
+}
+
+fn service_of(action: &Action) -> Option<&ServiceName> {
+    match action {
+        Action::Fetch { service, .. }
+        | Action::Unpack { service, .. }
+        | Action::Stop { service }
+        | Action::Switch { service, .. }
+        | Action::Start { service }
+        | Action::Verify { service, .. }
+        | Action::Restart { service } => Some(service),
+        Action::BalancerOut { .. } | Action::Drain { .. } | Action::BalancerIn { .. } => {
+            debug_assert_eq!(action.doer(), Doer::Balancer);
+            None
+        }
+    }
+}
+
+/// Whether a text shows a version as a word of its own: `1.2` is not in `11.2.3`.
+fn shows(text: &str, version: &str) -> bool {
+    let in_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+');
+    text.match_indices(version).any(|(place, found)| {
+        let (before, after) = (&text[..place], &text[place + found.len()..]);
+        let begins = before.chars().next_back().is_none_or(|c| c == 'v' || !in_word(c) && c != '.');
+        let mut next = after.chars();
+        let ends = match next.next() {
+            None => true,
+            Some('.') => next.next().is_none_or(|c| !in_word(c)),
+            Some(c) => !in_word(c),
+        };
+        begins && ends
+    })
+}
+
+#[cfg(test)]
+mod tests;
