@@ -8,7 +8,8 @@ const LINES_MAX: usize = 200;
 /// Longest value shown, in characters.
 const VALUE_LEN_MAX: usize = 120;
 
-/// One line per value that was added (`+`), taken away (`-`) or altered (`~`), by its path. A heartbeat's id is masked.
+/// One line per value that was added (`+`), taken away (`-`) or altered (`~`), by its path. Heartbeats' ids and the paths of
+/// webhooks' addresses are masked.
 pub fn difference(before: &Config, after: &Config) -> Vec<String> {
     let mut lines = Vec::new();
     let (before, after) = (tree(before), tree(after));
@@ -55,9 +56,25 @@ fn shown(path: &str, value: &Value) -> String {
     if path.starts_with("heartbeats.") && (path.ends_with(".id") || value.is_object()) {
         return "****".into();
     }
+    if path.starts_with("notification.receivers.") {
+        match value {
+            Value::String(url) if path.ends_with(".webhook.url") => return format!("\"{}\"", masked_url(url)),
+            Value::Object(_) => return "****".into(),
+            _ => {}
+        }
+    }
     let text = value.to_string();
     match text.char_indices().nth(VALUE_LEN_MAX) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
     }
+}
+
+/// An address without what may be a secret in it: who, path and query.
+pub fn masked_url(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return "****".into() };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or("");
+    let path = if path.len() <= 1 { path } else { "/****" };
+    format!("{scheme}://{host}{path}")
 }

@@ -18,7 +18,8 @@ use model::config::{Config, RuleGroup};
 use serde::Deserialize;
 
 pub use diagnostic::Diagnostic;
-pub use difference::difference;
+pub(crate) use diagnostic::nearest;
+pub use difference::{difference, masked_url};
 pub use schema::{reference, schema};
 
 use located::Located;

@@ -6,6 +6,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use model::api::{ApiError, ErrorBody};
 
+use crate::journal::JournalError;
+use crate::people::PeopleError;
+use crate::pump::PumpError;
+
 /// An answer that is no success.
 #[derive(Debug)]
 pub struct HttpError {
@@ -30,6 +34,11 @@ impl HttpError {
         HttpError::new(StatusCode::UNAUTHORIZED, "unauthenticated", "log in, or send a token")
     }
 
+    /// 401: a login that did not work.
+    pub fn wrong_login(message: impl Into<String>) -> HttpError {
+        HttpError::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
+    }
+
     /// 403: known, and may not.
     pub fn not_allowed(message: impl Into<String>) -> HttpError {
         HttpError::new(StatusCode::FORBIDDEN, "not_allowed", message)
@@ -38,6 +47,11 @@ impl HttpError {
     /// 404: no such thing; name the nearest with [`hint`](Self::hint).
     pub fn unknown(message: impl Into<String>) -> HttpError {
         HttpError::new(StatusCode::NOT_FOUND, "unknown", message)
+    }
+
+    /// 405: not in this way.
+    pub fn not_this_way(message: impl Into<String>) -> HttpError {
+        HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "not_this_way", message)
     }
 
     /// 409: not in this state.
@@ -107,6 +121,11 @@ impl HttpError {
         self
     }
 
+    /// The header that says when to try again.
+    pub fn retry_after(&self) -> Option<HeaderValue> {
+        self.retry_after_secs.map(HeaderValue::from)
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -118,6 +137,33 @@ impl HttpError {
     }
 }
 
+impl From<PumpError> for HttpError {
+    /// What it means for the sender that an event was not accepted.
+    fn from(error: PumpError) -> HttpError {
+        match error {
+            PumpError::Journal(JournalError::Full { .. }) => HttpError::full(),
+            PumpError::Journal(_) | PumpError::Stopping => HttpError::not_now(error.to_string()),
+            PumpError::Poisoned { .. } => HttpError::internal(&error),
+        }
+    }
+}
+
+impl From<JournalError> for HttpError {
+    fn from(error: JournalError) -> HttpError {
+        HttpError::internal(&error)
+    }
+}
+
+impl From<PeopleError> for HttpError {
+    fn from(error: PeopleError) -> HttpError {
+        match error {
+            PeopleError::TokenThere(_) => HttpError::conflict(error.to_string()).at("name"),
+            PeopleError::Weak => HttpError::bad_request(error.to_string()).at("password"),
+            other => HttpError::internal(&other),
+        }
+    }
+}
+
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(ErrorBody { error: self.body })).into_response();
@@ -125,7 +171,8 @@ impl IntoResponse for HttpError {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer, Basic realm=\"flyball\""));
+            // Not `Basic`: a browser would show its own dialog over the login page. It is taken all the same.
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -26,8 +26,12 @@ pub enum Access {
     Needs(Right),
 }
 
+/// The secret by which a request was let in: a stream asks with it again whether its caller is still known.
+#[derive(Clone)]
+pub struct Credential(pub String);
+
 /// A schema by its name, with those that it uses.
-type Schemas = Vec<(String, RefOr<Schema>)>;
+pub type Schemas = Vec<(String, RefOr<Schema>)>;
 
 /// One route as the API document shows it.
 pub struct RouteDoc {
@@ -154,9 +158,10 @@ async fn admit(State((guard, access)): State<(Guard, Access)>, request: Request,
     if let Access::Needs(right) = access
         && !caller.may_somewhere(right)
     {
-        guard.refused(&caller, right, parts.method.as_str(), parts.uri.path());
+        guard.refused(&caller, right, parts.method.as_str(), parts.uri.path()).await;
         return HttpError::not_allowed(format!("needs the right `{right}`")).into_response();
     }
     parts.extensions.insert(caller);
+    parts.extensions.insert(Credential(presented.secret));
     next.run(Request::from_parts(parts, body)).await
 }

@@ -1,0 +1,139 @@
+//! Programs that are pushed to be released, and tokens by which hosts come in.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use axum::Extension;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use futures::StreamExt;
+use model::order::Artifact;
+use model::rights::Right;
+use model::{Event, HostName};
+use serde::{Deserialize, Serialize};
+
+use super::app::App;
+use super::audit;
+use super::body;
+use super::doors::PutError;
+use super::error::HttpError;
+use super::limits::ARTIFACT_LEN_MAX;
+use super::params::Params;
+use super::routes::{Access, NONE, Routes, json, list};
+use crate::people::Caller;
+
+/// Longest name or version of an artifact, in bytes.
+const NAME_LEN_MAX: usize = 63;
+
+/// Adds the routes of artifacts and enrolment.
+pub fn register(routes: Routes<App>) -> Routes<App> {
+    routes
+        .get(
+            "/api/flyball/v1/artifacts",
+            Access::Needs(Right::View),
+            "Artifacts that can be released, newest first",
+            list::<Artifact>(),
+            artifacts,
+        )
+        .post(
+            "/api/flyball/v1/artifacts",
+            Access::Needs(Right::Release),
+            "Pushes an artifact: `name`, `version` in the query, the bytes as body; the same bytes twice are one artifact",
+            (NONE, json::<Artifact>()),
+            push,
+        )
+        .post(
+            "/api/flyball/v1/hosts/{host}/enrol-token",
+            Access::Needs(Right::Administer),
+            "A one-time token by which an agent enrols as this host",
+            (NONE, json::<EnrolToken>()),
+            enrol_token,
+        )
+}
+
+/// A token by which an agent enrols once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct EnrolToken {
+    /// The host.
+    pub host: HostName,
+    /// The token's text, kept nowhere.
+    pub token: String,
+}
+
+async fn artifacts(State(app): State<App>) -> Json<Vec<Artifact>> {
+    let mut all: Vec<Artifact> = app.pump.read_state(|state| state.artifacts.values().cloned().collect());
+    all.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| a.digest.cmp(&b.digest)));
+    Json(all)
+}
+
+async fn push(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    params: Params,
+    headers: HeaderMap,
+    sent: Body,
+) -> Result<Json<Artifact>, HttpError> {
+    let name = word(&params, "name")?;
+    let version = word(&params, "version")?;
+    if body::content_length(&headers) == Some(0) {
+        return Err(HttpError::bad_request("the artifact's bytes are wanted as body").at("body"));
+    }
+    let too_large = || HttpError::too_large(format!("an artifact has {ARTIFACT_LEN_MAX} bytes at most")).at("body");
+    if body::content_length(&headers).is_some_and(|len| len > ARTIFACT_LEN_MAX) {
+        return Err(too_large());
+    }
+    let bytes = sent.into_data_stream().map(|chunk| chunk.map_err(io::Error::other)).boxed();
+    let stored = app.artifacts.put(bytes, ARTIFACT_LEN_MAX).await.map_err(|error| match error {
+        PutError::TooLarge(_) => too_large(),
+        PutError::Cut(_) => HttpError::bad_request(error.to_string()).at("body"),
+        PutError::Full => HttpError::full(),
+        PutError::Write(_) => HttpError::internal(&error),
+    })?;
+    if stored.size == 0 {
+        return Err(HttpError::bad_request("the artifact's bytes are wanted as body").at("body"));
+    }
+    let known = app.pump.read_state(|state| state.artifacts.get(&stored.digest).cloned());
+    if let Some(known) = known {
+        if known.name == name && known.version == version {
+            return Ok(Json(known));
+        }
+        let message =
+            format!("these bytes were pushed before as {} {}: give them that name and version", known.name, known.version);
+        return Err(HttpError::conflict(message).at("version"));
+    }
+    let artifact =
+        Artifact { digest: stored.digest, name, version, size: stored.size, by: caller.name.clone(), at: app.clock.now() };
+    app.pump.submit(Event::ArtifactPushed(artifact.clone())).await?;
+    Ok(Json(artifact))
+}
+
+/// A name or version: what may stand in a path, a table and a command without quotes.
+fn word(params: &Params, name: &str) -> Result<String, HttpError> {
+    let text = params.required(name)?;
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-+".contains(&byte));
+    if !plain || text.len() > NAME_LEN_MAX || !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || text.contains("..") {
+        let message = format!("1 to {NAME_LEN_MAX} letters, digits, `.`, `_`, `-` or `+`, a letter or digit first");
+        return Err(HttpError::bad_request(message).at(name));
+    }
+    Ok(text.to_owned())
+}
+
+async fn enrol_token(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(host): Path<String>,
+) -> Result<Json<EnrolToken>, HttpError> {
+    app.demand_everywhere(&caller, Right::Administer, "POST", "/api/flyball/v1/hosts/{host}/enrol-token").await?;
+    let host = HostName::new(&host).map_err(|error| HttpError::bad_request(error.to_string()).at("host"))?;
+    let seen = app.pump.read_state(|state| state.hosts.keys().cloned().collect::<BTreeSet<_>>());
+    let config = app.config();
+    if !config.hosts.contains_key(&host) && !seen.contains(&host) {
+        let known = config.hosts.keys().chain(&seen);
+        return Err(app.unknown("host", host.as_str(), known.map(|name| name.as_str())));
+    }
+    let token = app.enrol.token(&host).await.map_err(|error| HttpError::internal(&error))?;
+    audit::note(&app, &caller.name, serde_json::json!({ "enrol_token_made": host })).await?;
+    Ok(Json(EnrolToken { host, token }))
+}

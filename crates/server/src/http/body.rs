@@ -1,0 +1,112 @@
+//! Bodies of requests: read up to a limit that the answer names, and JSON whose mistakes have a place.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use wire::compression::{CompressionError, Encoding};
+
+use super::error::HttpError;
+
+/// Largest JSON body of the own API, in bytes. The largest thing in one is a change's detail of 16 KiB.
+pub const JSON_LEN_MAX: usize = 128 * 1024;
+
+/// Reads a body of at most `limit` bytes.
+pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, HttpError> {
+    let too_large = || HttpError::too_large(format!("the body is larger than {limit} bytes")).at("body");
+    // Said before a byte is read, so that a sender that asks first (Expect: 100-continue) sends nothing.
+    if content_length(headers).is_some_and(|len| len > limit as u64) {
+        return Err(too_large());
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) => Err(HttpError::bad_request(format!("failed to read the body: {error}")).at("body")),
+    }
+}
+
+/// What a request says of its body's length.
+pub fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The header as text, empty where it is not there.
+pub fn header_text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+}
+
+/// The content type without its parameters, in lower case.
+pub fn media_type(headers: &HeaderMap) -> String {
+    header_text(headers, &header::CONTENT_TYPE).split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+}
+
+/// Which packing a body says it has.
+pub fn encoding(headers: &HeaderMap) -> Result<Encoding, HttpError> {
+    Encoding::parse(header_text(headers, &header::CONTENT_ENCODING)).map_err(|error| of_compression(&error))
+}
+
+/// What is wrong with a packed body.
+pub fn of_compression(error: &CompressionError) -> HttpError {
+    match error {
+        CompressionError::TooLarge { .. } => HttpError::too_large(error.to_string()).at("body"),
+        CompressionError::Damaged { .. } => HttpError::bad_request(error.to_string()).at("body"),
+        CompressionError::Unknown(_) => HttpError::unsupported(error.to_string()).at("content-encoding"),
+    }
+}
+
+/// A body that is JSON of this type.
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, _: &S) -> Result<JsonBody<T>, HttpError> {
+        let (parts, body) = request.into_parts();
+        // A form of a foreign page can't say so: it has three types, none of which is this.
+        if media_type(&parts.headers) != "application/json" {
+            let error = HttpError::unsupported("the body is wanted as JSON").at("content-type");
+            return Err(error.hint(Some("content-type: application/json".into())));
+        }
+        let bytes = read(&parts.headers, body, JSON_LEN_MAX).await?;
+        parse_json(&bytes).map(JsonBody)
+    }
+}
+
+/// Reads JSON; a mistake is named by line and column.
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HttpError> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        let text = error.to_string();
+        let sentence = text.rsplit_once(" at line ").map_or(text.as_str(), |(sentence, _)| sentence);
+        HttpError::bad_request(sentence).at(place)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::api::Login;
+
+    #[test]
+    fn mistakes_in_json_have_a_place() {
+        for (text, message, place) in [
+            ("{\"name\":1}", "invalid type: integer `1`, expected a string", "line 1, column 9"),
+            ("{\"name\":\"a\"}", "missing field `password`", "line 1, column 12"),
+            ("{\"name\":\"a\",\n \"pass\":\"\"}", "unknown field `pass`, expected `name` or `password`", "line 2, column 7"),
+            ("", "EOF while parsing a value", "line 1, column 0"),
+        ] {
+            let error = parse_json::<Login>(text.as_bytes()).unwrap_err();
+            assert_eq!(error.body().message, message, "{text}");
+            assert_eq!(error.body().place.as_deref(), Some(place), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_ends_at_its_limit() {
+        let headers = HeaderMap::new();
+        assert_eq!(read(&headers, Body::from("12345"), 5).await.unwrap(), "12345");
+        let error = read(&headers, Body::from("123456"), 5).await.unwrap_err();
+        assert_eq!((error.status().as_u16(), error.body().message.as_str()), (413, "the body is larger than 5 bytes"));
+    }
+}

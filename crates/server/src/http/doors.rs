@@ -1,0 +1,95 @@
+//! What the HTTP door asks of the rooms behind it: where samples go, where programs lie, who lets hosts in.
+//!
+//! Traits, so that the door is tested with a full disk or a slow one, and so that a room may be rebuilt behind it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::body::Bytes;
+use futures::stream::BoxStream;
+use model::{ArtifactDigest, HostName, SampleBatch};
+use query::source::Source;
+use wire::Metadata;
+
+/// Takes samples and answers queries.
+#[async_trait]
+pub trait Samples: Send + Sync + 'static {
+    /// Takes a batch; answers when what was accepted is on the disk.
+    async fn ingest(&self, batch: SampleBatch, metadata: Vec<Metadata>) -> Result<Ingested, IngestError>;
+
+    /// What queries read.
+    fn source(&self) -> Arc<dyn Source + Send + Sync>;
+
+    /// What is known about metrics, by name.
+    fn metadata(&self) -> BTreeMap<String, store::Metadata>;
+
+    /// Figures of the store.
+    fn stats(&self) -> store::Stats;
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ingested {
+    /// Samples on the disk.
+    pub accepted: u64,
+    /// Samples that were not taken, with the reasons of the first.
+    pub refused: store::Refused,
+}
+
+/// Why nothing of a batch was taken.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum IngestError {
+    /// No room on the disk.
+    #[error("the disk is full")]
+    Full,
+    /// The disk is slower than the senders, or the server ends: later again.
+    #[error("take the samples: {0}")]
+    NotNow(String),
+}
+
+/// Programs that can be released, by the sha256 of their bytes.
+#[async_trait]
+pub trait ArtifactStore: Send + Sync + 'static {
+    /// Writes what comes, at most `len_max` bytes; when it answers well, it is on the disk under its digest.
+    async fn put(&self, bytes: BoxStream<'static, io::Result<Bytes>>, len_max: u64) -> Result<Stored, PutError>;
+}
+
+/// An artifact on the disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// The sha256 of its bytes.
+    pub digest: ArtifactDigest,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// Why an artifact was not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// Larger than allowed.
+    #[error("the artifact is larger than {0} bytes")]
+    TooLarge(u64),
+    /// The sender stopped in the middle.
+    #[error("read the artifact: {0}")]
+    Cut(io::Error),
+    /// No room on the disk.
+    #[error("the disk is full")]
+    Full,
+    /// The disk.
+    #[error("write the artifact: {0}")]
+    Write(io::Error),
+}
+
+/// Lets hosts in.
+#[async_trait]
+pub trait Enrolment: Send + Sync + 'static {
+    /// Makes a one-time token by which an agent enrols as this host.
+    async fn token(&self, host: &HostName) -> Result<String, EnrolmentError>;
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+#[error("make an enrolment token: {0}")]
+pub struct EnrolmentError(pub String);

@@ -1,0 +1,155 @@
+//! How much, how often and how many at once: so that one sender, one query or one guesser does not take all.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::error::HttpError;
+
+/// Logins of one address: so many at once, then one every [`LOGIN_EVERY`].
+const LOGIN_BURST: u32 = 20;
+const LOGIN_EVERY: Duration = Duration::from_secs(3);
+/// Requests of one sender per second.
+const INGEST_PER_SEC: u32 = 2_000;
+/// Signs of life of one job: so many at once, then one a second.
+const PING_BURST: u32 = 60;
+/// Bodies that are decoded at once; each may be [`INGEST_PLAIN_MAX`] large.
+const INGEST_AT_ONCE: usize = 16;
+/// Queries that are evaluated at once.
+const QUERIES_AT_ONCE: usize = 4;
+/// Queries that wait for their turn.
+const QUERIES_WAITING: usize = 64;
+/// After so many checks, callers that are long gone are forgotten.
+const FORGET_EVERY: usize = 10_000;
+
+/// Largest body of telemetry as it is sent, in bytes.
+pub const INGEST_SENT_MAX: usize = 32 << 20;
+/// Largest body of telemetry unpacked, in bytes.
+pub const INGEST_PLAIN_MAX: usize = 64 << 20;
+/// Largest artifact, in bytes.
+pub const ARTIFACT_LEN_MAX: u64 = 1 << 30;
+
+/// The limits of one server.
+pub struct Limits {
+    logins: DefaultKeyedRateLimiter<IpAddr>,
+    senders: DefaultKeyedRateLimiter<String>,
+    pings: DefaultKeyedRateLimiter<String>,
+    ingest: Arc<Semaphore>,
+    queries: Arc<Semaphore>,
+    queries_waiting: Arc<Semaphore>,
+    checks: std::sync::atomic::AtomicUsize,
+}
+
+impl Limits {
+    /// Nobody has asked yet.
+    pub fn new() -> Limits {
+        let times = |count: u32| NonZeroU32::new(count).expect("not zero");
+        let logins = Quota::with_period(LOGIN_EVERY).expect("not zero").allow_burst(times(LOGIN_BURST));
+        let senders = Quota::per_second(times(INGEST_PER_SEC));
+        let pings = Quota::per_second(times(1)).allow_burst(times(PING_BURST));
+        Limits {
+            logins: RateLimiter::keyed(logins),
+            senders: RateLimiter::keyed(senders),
+            pings: RateLimiter::keyed(pings),
+            ingest: Arc::new(Semaphore::new(INGEST_AT_ONCE)),
+            queries: Arc::new(Semaphore::new(QUERIES_AT_ONCE)),
+            queries_waiting: Arc::new(Semaphore::new(QUERIES_WAITING)),
+            checks: Default::default(),
+        }
+    }
+
+    /// A try to log in from this address.
+    pub fn login(&self, from: Option<IpAddr>) -> Result<(), HttpError> {
+        let from = from.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        self.forget_now_and_then();
+        self.logins.check_key(&from).map_err(|until| wait("tries to log in", until.wait_time_from(DefaultClock::default().now())))
+    }
+
+    /// A body of telemetry of this sender.
+    pub fn sender(&self, name: &str) -> Result<(), HttpError> {
+        self.forget_now_and_then();
+        self.senders
+            .check_key(&name.to_owned())
+            .map_err(|until| wait("requests of this sender", until.wait_time_from(DefaultClock::default().now())))
+    }
+
+    /// A sign of life of this job.
+    pub fn ping(&self, job: &str) -> Result<(), HttpError> {
+        self.pings
+            .check_key(&job.to_owned())
+            .map_err(|until| wait("signs of life of this job", until.wait_time_from(DefaultClock::default().now())))
+    }
+
+    /// A place among those who are decoded now. Who waits costs its connection only: its body is not read yet.
+    pub async fn ingest_turn(&self) -> OwnedSemaphorePermit {
+        self.ingest.clone().acquire_owned().await.expect("never closed")
+    }
+
+    /// A place among the queries that run now; 503 where too many wait already.
+    pub async fn query_turn(&self) -> Result<OwnedSemaphorePermit, HttpError> {
+        let waiting = self.queries_waiting.clone().try_acquire_owned();
+        let _waiting = waiting.map_err(|_| HttpError::not_now(format!("{QUERIES_WAITING} queries wait already")))?;
+        Ok(self.queries.clone().acquire_owned().await.expect("never closed"))
+    }
+
+    fn forget_now_and_then(&self) {
+        if self.checks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
+            self.logins.retain_recent();
+            self.senders.retain_recent();
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits::new()
+    }
+}
+
+fn wait(of_what: &str, left: Duration) -> HttpError {
+    let secs = u32::try_from(left.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+    HttpError::too_many(format!("too many {of_what}: try again in {secs} s"), secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guessing_ends_after_a_burst_and_only_for_its_address() {
+        let limits = Limits::new();
+        let from = |last| Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
+        let refused = (0..LOGIN_BURST + 2).filter(|_| limits.login(from(1)).is_err()).count();
+        assert!(refused >= 1);
+        assert!(limits.login(from(2)).is_ok());
+        assert_eq!(limits.login(from(1)).unwrap_err().status(), 429);
+    }
+
+    #[tokio::test]
+    async fn queries_take_turns_and_the_queue_has_an_end() {
+        let limits = Arc::new(Limits::new());
+        let mut running = Vec::new();
+        for _ in 0..QUERIES_AT_ONCE {
+            running.push(limits.query_turn().await.unwrap());
+        }
+        let waiting: Vec<_> = (0..QUERIES_WAITING)
+            .map(|_| {
+                let limits = limits.clone();
+                tokio::spawn(async move { limits.query_turn().await.map(drop) })
+            })
+            .collect();
+        while limits.queries_waiting.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(limits.query_turn().await.unwrap_err().status(), 503);
+        drop(running);
+        for turn in waiting {
+            turn.await.unwrap().unwrap();
+        }
+    }
+}
