@@ -1,6 +1,8 @@
 // A made-up server for development: answers the API from dev/story, streams once a second. Never part of a build.
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Plugin } from 'vite'
+import type { Connect, Plugin } from 'vite'
 import type { Answer, ChatMessage } from '../src/data/api'
 import { made, metricNames } from './series.ts'
 import * as story from './story.ts'
@@ -44,15 +46,30 @@ export function world(kind: string): Plugin {
   return {
     name: 'made-up-world',
     configureServer(server) {
+      server.middlewares.use(answerApi)
+    },
+    // `vite preview` shows what was built, under the server's own content policy.
+    configurePreviewServer(server) {
+      server.middlewares.use(answerApi)
       server.middlewares.use((request, response, next) => {
-        const url = new URL(request.url ?? '/', 'http://here')
-        if (!url.pathname.startsWith('/api/')) return next()
-        void serve(request, response, url).catch((error: unknown) => {
-          const refused = error instanceof Refused ? error : new Refused(500, 'internal', String(error))
-          send(response, refused.status, { error: { code: refused.code, message: refused.message, ...refused.more } })
-        })
+        const path = (request.url ?? '/').split('?')[0]!
+        if (path !== '/' && path.includes('.')) return next()
+        const nonce = randomBytes(16).toString('hex')
+        const page = readFileSync(new URL('../dist/index.html', import.meta.url), 'utf8').replace('<head>', `<head><meta name="csp-nonce" content="${nonce}" />`)
+        response.setHeader('content-security-policy', `default-src 'none'; script-src 'self'; style-src 'self' 'nonce-${nonce}'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'`)
+        response.setHeader('content-type', 'text/html; charset=utf-8')
+        response.end(page)
       })
     },
+  }
+
+  function answerApi(request: IncomingMessage, response: ServerResponse, next: Connect.NextFunction): void {
+    const url = new URL(request.url ?? '/', 'http://here')
+    if (!url.pathname.startsWith('/api/')) return next()
+    void serve(request, response, url).catch((error: unknown) => {
+      const refused = error instanceof Refused ? error : new Refused(500, 'internal', String(error))
+      send(response, refused.status, { error: { code: refused.code, message: refused.message, ...refused.more } })
+    })
   }
 
   async function serve(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {

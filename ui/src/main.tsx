@@ -2,16 +2,8 @@
 import '@mantine/core/styles/baseline.css'
 import '@mantine/core/styles/default-css-variables.css'
 import '@mantine/core/styles/global.css'
-import '@mantine/core/styles/ScrollArea.css'
-import '@mantine/core/styles/UnstyledButton.css'
-import '@mantine/core/styles/CloseButton.css'
 import '@mantine/core/styles/Paper.css'
-import '@mantine/core/styles/Overlay.css'
 import '@mantine/core/styles/Popover.css'
-import '@mantine/core/styles/Menu.css'
-import '@mantine/core/styles/ModalBase.css'
-import '@mantine/core/styles/Modal.css'
-import '@mantine/core/styles/Drawer.css'
 import './styles/fonts.css'
 import './styles/tokens.css'
 import './styles/base.css'
@@ -26,10 +18,13 @@ import { scheme, useSettings } from './data/settings'
 import { router } from './router'
 import { resolver, theme } from './theme'
 
+// The server lets styles in only with the word it drew for this answer.
+const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? ''
+
 function App(): ReactNode {
   const settings = useSettings()
   return (
-    <MantineProvider theme={theme} cssVariablesResolver={resolver} forceColorScheme={scheme(settings)}>
+    <MantineProvider theme={theme} cssVariablesResolver={resolver} forceColorScheme={scheme(settings)} getStyleNonce={() => nonce}>
       <QueryClientProvider client={client}>
         <RouterProvider router={router} />
       </QueryClientProvider>

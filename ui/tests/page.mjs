@@ -46,6 +46,7 @@ export async function open(given) {
       const page = await context.newPage()
       const errors = []
       page.on('pageerror', (error) => errors.push(String(error)))
+      page.on('console', (message) => { if (message.type() === 'error' && /Content Security Policy/i.test(message.text())) errors.push(message.text().slice(0, 300)) })
       await page.goto(given.url + path)
       if (ready) await page.waitForSelector(ready, { timeout: 10_000 })
       await page.evaluate(() => document.fonts.ready)
@@ -55,9 +56,11 @@ export async function open(given) {
   }
 }
 
-/** Violations as text: rule, and where. */
-export async function axe(page) {
-  const found = await new AxeBuilder({ page }).withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']).analyze()
+/** Violations as text: rule, and where. `within` looks at one part only: what floats over the page covers things, which is no fault. */
+export async function axe(page, within) {
+  const builder = new AxeBuilder({ page })
+  if (within) builder.include(within)
+  const found = await builder.withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']).analyze()
   return found.violations.map((one) => `${one.id}: ${one.nodes.slice(0, 3).map((node) => `${node.target.join(' ')} ${node.failureSummary?.split('\n')[1]?.trim() ?? ''}`).join(' | ')}`)
 }
 

@@ -66,13 +66,15 @@ export interface GraphProps {
   /** Names at the lines' ends; by default for fewer than four. */
   ends?: boolean
   sentence?: string
+  /** Nothing was read yet: the empty frame does not say "no data". */
+  loading?: boolean
   /** Shows the table in place of the plot, when the page has its own switch. */
   table?: boolean
   /** False: no switch of its own. */
   tableSwitch?: boolean
 }
 
-export const leftRoom = 48
+export const leftRoom = 54
 export const rightRoom = 12
 /** Height of a row of names: 24 px is the least that a finger hits. */
 const flagRow = 24
@@ -234,7 +236,7 @@ export function Graph(props: GraphProps): ReactNode {
     const text = one.flags.length > 1 ? word('graph.changes', { count: one.flags.length }) : first.name
     return { ...one, first, text, x: xOf(one.at), width: textWidth(text, tones[first.shape] !== 't2') + 22 }
   })
-  const placed = flagNames ? place(labels, inner + rightRoom, 2) : []
+  const placed = flagNames ? place(labels, inner + rightRoom, 3) : []
   const rows = flagNames && labels.length > 0 ? 1 + Math.max(0, ...placed.map((spot) => spot?.row ?? 0)) : 0
 
   const sentence = props.sentence ?? say()
@@ -296,6 +298,7 @@ export function Graph(props: GraphProps): ReactNode {
       <div className="graph-box">
         <div ref={merged} role="img" aria-label={sentence} hidden={table} className="plot" style={{ height: height + (axis ? 24 : 4) }} />
         {!table && cursor && <CursorBox {...props} cursor={cursor} width={inner} own={own && cursor.own} />}
+        {!table && props.loading !== true && width > 0 && !series.some((one) => !one.hidden && one.values.some((value) => value !== null)) && <div className="graph-none t3 sm" aria-hidden="true">{word('graph.no_data')}</div>}
         {table && <GraphTable {...props} />}
         {props.tableSwitch !== false && props.table === undefined && (
           <button type="button" className="btn small quiet graph-switch" aria-pressed={table} onClick={() => setAsTable(!asTable)}>{word(table ? 'graph.graph' : 'graph.table')}</button>
@@ -306,6 +309,11 @@ export function Graph(props: GraphProps): ReactNode {
 }
 
 function columns(props: GraphProps): uPlot.AlignedData {
+  // Without a sample uPlot would draw no axes either: two empty ones keep the frame, so that nothing jumps when data comes.
+  if (props.times.length === 0) {
+    const holes = [null, null]
+    return [[props.from / 1000, props.to / 1000], ...props.series.map(() => holes), ...(props.bands ?? []).flatMap(() => [holes, holes])] as unknown as uPlot.AlignedData
+  }
   return [props.times, ...props.series.map((one) => one.values), ...(props.bands ?? []).flatMap((band) => [band.low, band.high])] as unknown as uPlot.AlignedData
 }
 

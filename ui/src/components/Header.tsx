@@ -1,5 +1,5 @@
 // The header: find or command, whether this is live, range, clock with zone, language, theme, person.
-import { Menu, Popover } from '@mantine/core'
+import { Popover } from '@mantine/core'
 import { useState, type ReactNode } from 'react'
 import { togglePause, useNow, usePaused } from '../data/clock'
 import { post } from '../data/http'
@@ -18,7 +18,6 @@ import { Glyph } from './State'
 export function Header({ onFind, onHelp }: { onFind: () => void; onHelp: () => void }): ReactNode {
   const word = useWord()
   const settings = useSettings()
-  const me = useMe().data
   const flipTheme = (): void => change({ theme: scheme(settings) === 'dark' ? 'light' : 'dark' })
   const flipLanguage = (): void => change({ language: settings.language === 'zh' ? 'en' : 'zh' })
   useKey('Shift+d', flipTheme)
@@ -34,23 +33,39 @@ export function Header({ onFind, onHelp }: { onFind: () => void; onHelp: () => v
       <Clock />
       <button type="button" className="btn quiet wideonly" style={{ padding: '0 6px' }} aria-label={word('head.language')} onClick={flipLanguage}>{settings.language === 'zh' ? '中' : 'EN'}</button>
       <button type="button" className="btn quiet wideonly" style={{ padding: '0 6px' }} aria-label={word('head.theme')} onClick={flipTheme}><Icon name={scheme(settings) === 'dark' ? 'sun' : 'moon'} /></button>
-      <Menu position="bottom-end" transitionProps={{ duration: 0 }} width={240}>
-        <Menu.Target>
-          <button type="button" className="btn quiet" style={{ padding: '0 4px' }} aria-label={word('head.person', { name: me?.shown ?? '' })} title={me?.shown}><span className="av">{initials(me?.shown ?? '?')}</span></button>
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Label>{me?.shown ?? ''}</Menu.Label>
-          <Menu.Item onClick={onHelp} rightSection={<kbd>?</kbd>}>{word('head.help')}</Menu.Item>
-          <Menu.Item onClick={flipTheme} rightSection={<kbd>Shift D</kbd>}>{word('head.theme')}</Menu.Item>
-          <Menu.Item onClick={flipLanguage} rightSection={<kbd>Shift L</kbd>}>{settings.language === 'zh' ? 'English' : '中文'}</Menu.Item>
-          <Menu.Item onClick={() => change({ zone: settings.zone === 'UTC' ? browserZone : 'UTC' })}>{settings.zone === 'UTC' ? word('head.zone.local', { zone: zoneName(browserZone) }) : word('head.zone.utc')}</Menu.Item>
-          <Menu.Item onClick={() => change({ dense: !settings.dense })}>{word(settings.dense ? 'head.dense_on' : 'head.dense_off')}</Menu.Item>
-          <Menu.Item onClick={() => change({ keys: !settings.keys })}>{word(settings.keys ? 'head.keys_on' : 'head.keys_off')}</Menu.Item>
-          <Menu.Divider />
-          <Menu.Item onClick={() => void post('/logout').finally(() => location.assign('/login'))}>{word('head.logout')}</Menu.Item>
-        </Menu.Dropdown>
-      </Menu>
+      <PersonMenu onHelp={onHelp} flipTheme={flipTheme} flipLanguage={flipLanguage} />
     </header>
+  )
+}
+
+interface PersonProps { onHelp: () => void; flipTheme: () => void; flipLanguage: () => void }
+
+function PersonMenu({ onHelp, flipTheme, flipLanguage }: PersonProps): ReactNode {
+  const word = useWord()
+  const settings = useSettings()
+  const me = useMe().data
+  const [opened, setOpened] = useState(false)
+  const item = (does: () => void, text: string, key?: string, stays = false): ReactNode => (
+    <li><button type="button" className="menu-item" onClick={() => { does(); if (!stays) setOpened(false) }}><span className="grow">{text}</span>{key && <kbd>{key}</kbd>}</button></li>
+  )
+  return (
+    <Popover opened={opened} onChange={setOpened} position="bottom-end" trapFocus returnFocus withinPortal={false} transitionProps={{ duration: 0 }} width={250}>
+      <Popover.Target>
+        <button type="button" className="btn quiet" style={{ padding: '0 4px' }} aria-label={word('head.person', { name: me?.shown ?? '' })} title={me?.shown} onClick={() => setOpened(!opened)}><span className="av">{initials(me?.shown ?? '?')}</span></button>
+      </Popover.Target>
+      <Popover.Dropdown aria-label={word('head.person', { name: me?.shown ?? '' })}>
+        <p className="m" style={{ padding: '0 8px 4px' }}>{me?.shown}{me && me.shown !== me.name && <span className="t3 sm"> {me.name}</span>}</p>
+        <ul>
+          {item(onHelp, word('head.help'), '?')}
+          {item(flipTheme, word('head.theme'), 'Shift D', true)}
+          {item(flipLanguage, settings.language === 'zh' ? 'English' : '中文', 'Shift L', true)}
+          {item(() => change({ zone: settings.zone === 'UTC' ? browserZone : 'UTC' }), settings.zone === 'UTC' ? word('head.zone.local', { zone: zoneName(browserZone) }) : word('head.zone.utc'))}
+          {item(() => change({ dense: !settings.dense }), word(settings.dense ? 'head.dense_on' : 'head.dense_off'), undefined, true)}
+          {item(() => change({ keys: !settings.keys }), word(settings.keys ? 'head.keys_on' : 'head.keys_off'), undefined, true)}
+          {item(() => void post('/logout').finally(() => location.assign('/login')), word('head.logout'))}
+        </ul>
+      </Popover.Dropdown>
+    </Popover>
   )
 }
 
@@ -117,7 +132,7 @@ export function RangeMenu(): ReactNode {
   }
   const span = (text: string): string => format.duration(instant('now', 0) - instant(`now-${text}`, 0)).replace(/ 00.(min|s|分|秒)$/, '').replace(/ 00 (分|秒)$/, '')
   return (
-    <Popover opened={opened} onChange={open} position="bottom-end" trapFocus returnFocus transitionProps={{ duration: 0 }} width={280}>
+    <Popover opened={opened} onChange={open} position="bottom-end" trapFocus returnFocus withinPortal={false} transitionProps={{ duration: 0 }} width={280}>
       <Popover.Target>
         <button type="button" className="sel" aria-haspopup="dialog" aria-expanded={opened} onClick={() => open(!opened)}>
           <span className="sr">{word('head.range')}: </span>

@@ -1,8 +1,9 @@
 // The one event stream of this tab. Knows whether what is shown is live; hands messages to whoever listens.
 // Own reader instead of EventSource: the waits between tries are ours, and silence of 5 s counts as not live.
-import { useSyncExternalStore } from 'react'
+import { useEffect, useState, useSyncExternalStore } from 'react'
 import { backoff, EventParser } from '../lib/sse'
-import { base } from './http'
+import type { LogLine } from './api'
+import { base, query } from './http'
 
 export type Link = {
   state: 'connecting' | 'live' | 'stale'
@@ -16,6 +17,9 @@ const silence = 5_000
 let link: Link = { state: 'connecting', heard: Date.now(), next: undefined }
 let lastId: string | undefined
 let attempt = 0
+/** Query string of the stream: whose log is wanted beside the rest. */
+let wanted = ''
+let reopen = false
 let running = false
 let wake: (() => void) | undefined
 let cut: AbortController | undefined
@@ -70,7 +74,7 @@ async function once(): Promise<void> {
     if (Date.now() - link.heard > 2 * silence) control.abort()
   }, 500)
   try {
-    const response = await fetch(`${base}/live`, {
+    const response = await fetch(`${base}/live${wanted}`, {
       credentials: 'same-origin', signal: control.signal,
       headers: { accept: 'text/event-stream', ...(lastId === undefined ? {} : { 'last-event-id': lastId }) },
     })
@@ -116,6 +120,10 @@ async function run(): Promise<void> {
       // Told by the state below.
     }
     if (!running) return
+    if (reopen) {
+      reopen = false
+      continue
+    }
     const wait = backoff(attempt, Math.random())
     attempt += 1
     const since = Date.now() - link.heard
@@ -131,6 +139,45 @@ async function run(): Promise<void> {
     wake = undefined
     clearTimeout(late)
   }
+}
+
+/** Asks for the log of a service or an order on the one stream; undefined ends it. Opens the stream anew, nothing is lost. */
+function want(of: LogsOf | undefined): void {
+  const next = query(of ? { ...of } : undefined)
+  if (next === wanted) return
+  wanted = next
+  if (!running) return
+  reopen = true
+  cut?.abort()
+  wake?.()
+}
+
+export interface LogsOf { service?: string; host?: string; order?: string }
+
+/** Lines of a service's or an order's log as they come, while the part that asks is shown. The newest `most` are kept. */
+export function useLogs(of: LogsOf | undefined, most = 500): readonly LogLine[] {
+  const [lines, setLines] = useState<readonly LogLine[]>([])
+  const key = query(of ? { ...of } : undefined)
+  useEffect(() => {
+    setLines([])
+    if (!of) return
+    want(of)
+    let waiting: LogLine[] = []
+    // Told at most four times a second, however many lines come.
+    const timer = setInterval(() => {
+      if (waiting.length === 0) return
+      const come = waiting
+      waiting = []
+      setLines((before) => [...before, ...come].slice(-most))
+    }, 250)
+    const stop = listen('log', (line) => void waiting.push(line as LogLine))
+    return () => {
+      clearInterval(timer)
+      stop()
+      want(undefined)
+    }
+  }, [key, most])
+  return lines
 }
 
 /** Opens the stream; called once by the frame. */

@@ -5,6 +5,7 @@ import { crowd, gather, place } from './flags'
 import { Chords, name as keyName } from './keys'
 import { lanes } from './lanes'
 import { measure, number, tick, unitNamed, unitOf } from './number'
+import { errorSaid, errorSpan } from './place'
 import { tokens, typing } from './promql'
 import { freeze, parseSpan, queryStep, resolve, step } from './range'
 import { isolated, ladder, scale, stats, ticks, timeTicks } from './scale'
@@ -218,6 +219,21 @@ describe('promql', () => {
     ['up{job="a", ', { kind: 'label', prefix: '' }],
   ])('%s can be completed', (source, expected) => expect(typing(source, source.length)).toMatchObject(expected))
   it('leaves ranges alone', () => expect(typing('rate(x[5', 8)).toBeUndefined())
+})
+
+describe('place', () => {
+  test.each([
+    ['invalid parameter "query": 1:5: a name is wanted', undefined, 'sum((x))', '('],
+    ['unknown function', 'line 1, column 1', 'raet(x[5s])', 'raet'],
+    ['1:99: the end', undefined, 'up', 'p'],
+    ['2:3: oops', undefined, 'sum(\n  foo_bar', 'foo_bar'],
+    ['bad', '4..6', 'sum(ab)', 'ab'],
+  ])('%s', (message, place, source, expected) => {
+    const span = errorSpan(source, { message, place })!
+    expect(source.slice(span.from, span.to)).toBe(expected)
+  })
+  it('says nothing where no place is named', () => expect(errorSpan('up', { message: 'no disk' })).toBeUndefined())
+  it('leaves the technical beginning out', () => expect(errorSaid('invalid parameter "query": 1:5: a name is wanted; like up')).toBe('a name is wanted; like up'))
 })
 
 describe('distance', () => {

@@ -5,8 +5,8 @@ import { Icon } from '../../components/Icon'
 import { useFormat, useWord } from '../../components/language'
 import { ApiError } from '../../data/http'
 import { useLabelNames, useLabelValues, useMetricNames } from '../../data/prom'
+import { errorSaid, errorSpan } from '../../lib/place'
 import { functions, tokens, typing, type Typing } from '../../lib/promql'
-import { errorSpan } from './place'
 import { useExplored } from './Result'
 
 interface Props {
@@ -112,7 +112,7 @@ export function Editor({ letter, value, asked, round, range, onChange, onRun, on
         </ul>
         {error && (
           <p id={`error-${letter}`} className="bad sm" role="alert">
-            {error.message === 'network' ? word('error.network') : error.message}{error.place && <span className="t3"> {error.place}</span>}{error.hint && <span className="t2"> {error.hint}</span>}
+            {error.message === 'network' ? word('error.network') : errorSaid(error.message)}{error.place && <span className="t3"> {error.place}</span>}{error.hint && <span className="t2"> {error.hint}</span>}
           </p>
         )}
       </div>

@@ -87,7 +87,7 @@ export function Result({ query, letter, range, view, flags, first, withChanges, 
   )
   return (
     <>
-      <Panel title={word('explore.panel', { letter, title })} note={word('explore.note', { step: format.duration(step * 1000) })} actions={actions}>
+      <Panel title={word('explore.panel', { letter, title })} note={word('explore.note', { step: format.duration(step * 1000).replace('.0', '') })} actions={actions}>
         {result.error && !frame ? (
           // A mistake in the query is said under its editor; everything else here.
           <Problem error={result.error} title={result.error instanceof ApiError && result.error.status === 400 ? word('explore.error', { letter }) : undefined} onRetry={() => void result.refetch()} />

@@ -16,7 +16,7 @@ export function Head({ overview }: { overview: Overview }): ReactNode {
       <span style={{ paddingTop: 2 }}><Glyph shape={alertShape[overview.state]} big /></span>
       <div className="grow">
         <h1 aria-live="polite"><Say text={overview.sentence} /></h1>
-        <div className="row wrap" style={{ marginTop: 2, minHeight: 24 }}>
+        {(overview.figures || overview.waiting.length > 0) && <div className="row wrap" style={{ marginTop: 2, minHeight: 24 }}>
           {overview.figures && <p className="t2"><Say text={overview.figures} /></p>}
           {overview.waiting.length > 0 && (
             <div className="row wrap end" style={{ gap: 6 }}>
@@ -27,7 +27,7 @@ export function Head({ overview }: { overview: Overview }): ReactNode {
               {overview.waiting.length > 6 && <Link to="/incidents" className="sm in">+{overview.waiting.length - 6}</Link>}
             </div>
           )}
-        </div>
+        </div>}
       </div>
     </section>
   )

@@ -31,7 +31,7 @@ export function Machine({ overview }: { overview: Overview }): ReactNode {
       <Panel name={word('overview.machine.name')} padded>
         <p className="m">{host ? word('overview.machine', { time: format.when(host.since ?? overview.own.started_at) }) : word('overview.machine.waiting')}</p>
         <p className="t2 sm" style={{ marginTop: 4 }}>{word('overview.machine.how')}</p>
-        <pre className="code" style={{ marginTop: 6 }}>{`projects:\n  - {name: mall, services: [{name: shop, environments: [{name: prod, hosts: [${host?.host ?? 'HOST'}]}]}]}`}</pre>
+        <pre className="code" style={{ marginTop: 6 }}>{`environments: {prod: {}}\nprojects: {mall: {services: {shop: {environments: {prod: {servers: [{host: ${host?.host ?? 'HOST'}, port: 8080}]}}}}}}`}</pre>
       </Panel>
       <div className="machine">{shown.map((one) => <MachineGraph key={one.title} shown={one} />)}</div>
     </>
@@ -56,7 +56,7 @@ function MachineGraph({ shown: one }: { shown: Shown }): ReactNode {
   return (
     <Panel title={word(one.title)} note={word(one.note)} actions={<span className="row wrap" style={{ gap: 10 }}>{series.length > 1 && series.slice(0, 4).map((found) => <span key={found.name} className="lg"><i style={{ background: `var(${found.color})` }} />{found.name}</span>)}</span>}>
       <div style={{ paddingTop: 4 }}>
-        <Graph name={word(one.title)} times={times} series={series.map((found) => (found.values.length === times.length ? found : { ...found, values: found.values.slice(-times.length) }))} unit={one.unit} from={range.from} to={range.to} height={120} group="machine" ends={false}
+        <Graph name={word(one.title)} times={times} series={series.map((found) => (found.values.length === times.length ? found : { ...found, values: found.values.slice(-times.length) }))} unit={one.unit} from={range.from} to={range.to} height={120} loading={first.isPending} group="machine" ends={false}
           onZoom={(from, to) => range.set({ from: new Date(from).toISOString(), to: new Date(to).toISOString() })} onReset={() => range.set({ from: 'now-5m', to: 'now' })} />
       </div>
       {first.error && !first.data ? <p className="bad sm" role="alert" style={{ padding: '0 14px 10px' }}>{first.error.message}</p> : null}

@@ -89,7 +89,7 @@ function TrackGraph({ track, story, from, to, flags, first, version, lit, onLit 
     <div>
       <div className="track-name"><span className="t2 xs">{track.title}{unit === 'none' && track.unit ? ` (${track.unit})` : ''}</span></div>
       <Graph name={track.title} times={frame?.times ?? []} series={series} unit={unit} from={from} to={to} height={first ? 190 : 84} flags={flags} flagNames={first} axis={false}
-        group="story" zero={!first || unit === 'ratio' || unit === 'percent'} lit={lit} onLit={onLit} tableSwitch={first} ends={series.length > 1}
+        group="story" loading={query.isPending} zero={!first || unit === 'ratio' || unit === 'percent'} lit={lit} onLit={onLit} tableSwitch={first} ends={series.length > 1}
         {...(frame && series.length > 0 ? {} : { sentence: word('graph.sentence.none', { name: track.title }) })} />
       {query.error && !query.data ? <p className="bad sm" role="alert" style={{ padding: '0 14px' }}>{query.error.message}</p> : null}
       <span className="sr">{format.clock(from)}</span>

@@ -1,7 +1,7 @@
 // Where in the query an error is: from the server's place (`line 1, column 7`, `7..12`) or the position in its message.
-import type { ApiError } from '../../data/http'
+// Pure.
 
-export function errorSpan(source: string, error: Pick<ApiError, 'place' | 'message'>): { from: number; to: number } | undefined {
+export function errorSpan(source: string, error: { place?: string | undefined; message: string }): { from: number; to: number } | undefined {
   const said = error.place ?? error.message
   const bytes = /(\d+)\s*(?:\.\.|-|to)\s*(\d+)/.exec(error.place ?? '')
   if (bytes) return widen(source, Number(bytes[1]), Number(bytes[2]))
@@ -14,6 +14,9 @@ export function errorSpan(source: string, error: Pick<ApiError, 'place' | 'messa
   const column = /(?:column|char(?:acter)?|at|position)\s+(\d+)/i.exec(said)
   return column ? widen(source, Number(column[1]) - 1, undefined) : undefined
 }
+
+/** What the server says without the words that every such answer begins with, and without the place, which is underlined. */
+export const errorSaid = (message: string): string => message.replace(/^invalid parameter "query": /, '').replace(/^\d+:\d+: /, '')
 
 /** At least one letter, at most the word that begins there. */
 function widen(source: string, from: number, to: number | undefined): { from: number; to: number } {
