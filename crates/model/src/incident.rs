@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::AlertState;
 use crate::change::{Change, Scope};
-use crate::id::{AlertKey, IncidentNumber, OrderNumber, PersonName, RuleName, Seq};
+use crate::id::{AlertKey, EffectKey, IncidentNumber, OrderNumber, PersonName, RuleName, Seq};
 use crate::labels::Labels;
 use crate::order::Tone;
 use crate::text::Text;
@@ -175,6 +175,9 @@ pub struct Told {
     pub channel: String,
     /// Since when it is owed.
     pub asked_at: Time,
+    /// Which effect, so that a result finds its line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<EffectKey>,
     /// What came of it.
     pub result: TellResult,
 }
