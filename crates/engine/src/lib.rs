@@ -14,6 +14,8 @@ pub mod rule;
 pub mod state;
 pub mod step;
 pub mod suspect;
+pub mod tell;
+pub mod testing;
 pub mod verb;
 
 pub use effect::{Effect, Tell, TellBody};

@@ -8,10 +8,12 @@ use model::incident::Incident;
 use model::order::{Artifact, Order};
 use model::signal::{HeartbeatPing, HostSeen, ServiceSeen};
 use model::{
-    AlertKey, ArtifactDigest, Change, Epoch, EventId, HeartbeatName, HostName, IncidentNumber, OrderNumber, Seq, ServiceName,
-    Time, Transition,
+    AlertKey, ArtifactDigest, Change, Epoch, EventId, HeartbeatName, HostName, IncidentNumber, OrderNumber, Outcome, Seq,
+    ServiceName, Time, Transition,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::release::Releases;
 
 /// The version of the snapshot's schema that this program writes.
 pub const STATE_SCHEMA: u16 = 1;
@@ -22,6 +24,8 @@ pub const CHANGES_KEPT: usize = 2_000;
 pub const ENDED_KEPT: usize = 200;
 /// Ids of commands, changes and pings by which repeats are known.
 pub const SEEN_KEPT: usize = 10_000;
+/// Answers to commands that are remembered for repeats.
+pub const ANSWERS_KEPT: usize = 1_000;
 
 /// Everything that the engine knows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -53,7 +57,19 @@ pub struct State {
     /// Jobs that report.
     pub heartbeats: BTreeMap<HeartbeatName, HeartbeatState>,
     /// Ids seen, oldest first: a repeat changes nothing.
-    pub seen: VecDeque<EventId>,
+    pub seen: SeenIds,
+    /// What the newest commands came to, oldest first: a repeat gets the same answer.
+    #[serde(default)]
+    pub answers: VecDeque<(EventId, Outcome)>,
+    /// How often each alert was told within the last hour, so that a flapping one falls silent.
+    #[serde(default)]
+    pub tells: BTreeMap<AlertKey, TellCount>,
+    /// Whom the bot has called about which incident, so that nobody is called twice.
+    #[serde(default)]
+    pub called: BTreeMap<IncidentNumber, BTreeSet<String>>,
+    /// How far the orders are that have not ended.
+    #[serde(default)]
+    pub releases: Releases,
     /// What the last step touched; drained by the pump into projections, not part of the state.
     #[serde(skip)]
     pub touched: Touched,
@@ -77,6 +93,18 @@ pub struct HostState {
     pub seen: HostSeen,
     /// When its link changed.
     pub since: Time,
+    /// When it counts as lost unless its link comes back before.
+    #[serde(default)]
+    pub lost_at: Option<Time>,
+}
+
+/// How often an alert was told.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TellCount {
+    /// When, within the last hour, oldest first.
+    pub at: VecDeque<Time>,
+    /// Whether it was said that it flaps.
+    pub flapping: bool,
 }
 
 /// A service on a host, as a map's key.
@@ -119,14 +147,45 @@ pub struct Touched {
 impl State {
     /// Remembers an id; false if it was seen before, so that a repeat changes nothing.
     pub fn first_time(&mut self, id: &EventId) -> bool {
-        if self.seen.contains(id) {
+        self.seen.insert(id)
+    }
+}
+
+/// The newest ids in the order in which they came, found without looking through all: with thousands of pings a second a
+/// walk over [`SEEN_KEPT`] of them for each would take a tenth of a core.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SeenIds {
+    oldest_first: VecDeque<EventId>,
+    known: BTreeSet<EventId>,
+}
+
+impl SeenIds {
+    /// Adds an id; false if it is known. The oldest gives way to the newest.
+    pub fn insert(&mut self, id: &EventId) -> bool {
+        if !self.known.insert(id.clone()) {
             return false;
         }
-        if self.seen.len() >= SEEN_KEPT {
-            self.seen.pop_front();
+        if self.oldest_first.len() >= SEEN_KEPT
+            && let Some(oldest) = self.oldest_first.pop_front()
+        {
+            self.known.remove(&oldest);
         }
-        self.seen.push_back(id.clone());
+        self.oldest_first.push_back(id.clone());
         true
+    }
+}
+
+impl Serialize for SeenIds {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(&self.oldest_first)
+    }
+}
+
+impl<'de> Deserialize<'de> for SeenIds {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<SeenIds, D::Error> {
+        let oldest_first = VecDeque::<EventId>::deserialize(deserializer)?;
+        let known = oldest_first.iter().cloned().collect();
+        Ok(SeenIds { oldest_first, known })
     }
 }
 

@@ -15,15 +15,19 @@ pub fn step(state: &mut State, recorded: &Recorded, effects: &mut Vec<Effect>) {
     state.seq = recorded.seq;
     state.at = state.at.max(recorded.at);
     match &recorded.event {
-        Event::Started { epoch, version } => release::take_over(state, recorded, *epoch, version, effects),
+        Event::Started { epoch, version } => {
+            host::take_over(state, recorded);
+            release::take_over(state, recorded, *epoch, version, effects);
+        }
         Event::Configured { config, change } => {
             state.config = (**config).clone();
             if let Some(change) = change {
-                suspect::note(state, recorded, change);
+                suspect::changed(state, recorded, change, effects);
             }
-            heartbeat::configure(state, recorded);
+            heartbeat::configure(state, recorded, effects);
+            alert::configure(state, recorded, effects);
         }
-        Event::Changed(change) => suspect::note(state, recorded, change),
+        Event::Changed(change) => suspect::changed(state, recorded, change, effects),
         Event::Alert(transition) => alert::observe(state, recorded, transition, effects),
         Event::Command(command) => verb::perform(state, recorded, command, effects),
         Event::StepAnswered(answer) => release::advance(state, recorded, answer, effects),
@@ -34,11 +38,15 @@ pub fn step(state: &mut State, recorded: &Recorded, effects: &mut Vec<Effect>) {
         Event::ArtifactPushed(artifact) => {
             state.artifacts.insert(artifact.digest.clone(), artifact.clone());
         }
-        Event::Told { incident: Some(number), receiver, result, .. } => incident::told(state, *number, receiver, result),
+        Event::Told { key, receiver, incident: Some(number), result } => {
+            incident::told(state, recorded, *number, key, receiver, result)
+        }
         Event::Told { incident: None, .. } => {}
         Event::Said { key, room, card } => incident::said(state, recorded, key, room, card),
+        Event::Answered { room, asked, answer, .. } => incident::answered(state, recorded, room, asked, answer),
         Event::Tick => {
             heartbeat::late(state, recorded, effects);
+            host::lost(state, recorded, effects);
             release::due(state, recorded, effects);
         }
     }
@@ -46,5 +54,5 @@ pub fn step(state: &mut State, recorded: &Recorded, effects: &mut Vec<Effect>) {
 
 /// When the next [`Event::Tick`] is wanted: the pump sends one at that time, or at once if it has passed.
 pub fn next_due(state: &State) -> Option<Time> {
-    [heartbeat::next_due(state), release::next_due(state)].into_iter().flatten().min()
+    [heartbeat::next_due(state), host::next_due(state), release::next_due(state)].into_iter().flatten().min()
 }

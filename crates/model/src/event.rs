@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Transition;
+use crate::api::Answer;
 use crate::change::Change;
 use crate::command::Command;
 use crate::config::Config;
@@ -86,6 +87,17 @@ pub enum Event {
         room: RoomName,
         /// What.
         card: Card,
+    },
+    /// The bot answered a verb in a room.
+    Answered {
+        /// Made of the question's id; kept for the reader of the journal.
+        key: EffectKey,
+        /// Where.
+        room: RoomName,
+        /// What was asked.
+        asked: String,
+        /// The answer.
+        answer: Box<Answer>,
     },
     /// Time has passed: something may be due.
     Tick,

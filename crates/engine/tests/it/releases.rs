@@ -221,6 +221,8 @@ fn a_restart_that_breaks_off_brings_the_server_back() {
     let Some(Outcome::Accepted { order: Some(order), .. }) = world.ask("Lin.Mei", verb) else { panic!("no order") };
     world.run_until_asked("restart");
     world.submit(worse(&order));
+    assert_eq!(world.order(&order).state, OrderState::Running, "a restart has no new release to judge");
+    world.alert("shop_errors", AlertState::Bad, 0.31);
     assert_eq!(world.run_to_end(&order), OrderState::RolledBack);
     assert_eq!(world.balancer.in_service(), 4);
 }

@@ -1,0 +1,136 @@
+//! Compiles rule groups: every mistake with its group, rule and place, all of them at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::RuleName;
+use model::config::{Rule, RuleGroup, Span};
+
+use super::template::Template;
+use super::vanish::{Need, relabels};
+use super::{Bound, Compiled, Group, Kind, Rules};
+
+/// Prometheus' interval where a group names none.
+const INTERVAL: Span = Span::secs(60);
+
+/// A mistake in a rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("rule group `{group}`, rule `{rule}`, {field}: {text}")]
+pub struct RuleError {
+    /// The group's name.
+    pub group: String,
+    /// The rule's name; empty where the group is meant.
+    pub rule: String,
+    /// The key in the file that holds the mistake: `expr`, `annotations.summary`.
+    pub field: String,
+    /// Bytes of that key's text, where the mistake has a place in it.
+    pub place: Option<query::Span>,
+    /// What is wrong, and what would be right.
+    pub text: String,
+}
+
+impl Rules {
+    /// Compiles groups, or says everything that is wrong with them.
+    pub fn compile(groups: &[RuleGroup]) -> Result<Rules, Vec<RuleError>> {
+        let mut rules = Rules::default();
+        let mut errors = Vec::new();
+        let mut alerts = BTreeSet::new();
+        for group in groups {
+            let first = rules.rules.len() as u32;
+            let interval = group.interval.filter(|interval| interval.0 > 0).unwrap_or(INTERVAL);
+            for rule in &group.rules {
+                match one(group, rule, &mut alerts) {
+                    Ok(compiled) => rules.rules.push(compiled),
+                    Err(found) => errors.extend(found),
+                }
+            }
+            rules.groups.push(Group { interval, rules: first..rules.rules.len() as u32 });
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        rules.index();
+        Ok(rules)
+    }
+}
+
+fn one(group: &RuleGroup, rule: &Rule, alerts: &mut BTreeSet<String>) -> Result<Compiled, Vec<RuleError>> {
+    let mut errors = Vec::new();
+    let given = rule.alert.as_deref().or(rule.record.as_deref()).unwrap_or("");
+    let error = |field: &str, place: Option<query::Span>, text: String| RuleError {
+        group: group.name.clone(),
+        rule: given.to_owned(),
+        field: field.to_owned(),
+        place,
+        text,
+    };
+    let kind = match (&rule.alert, &rule.record) {
+        (Some(_), None) => Kind::Alert,
+        (None, Some(_)) => Kind::Record,
+        (Some(_), Some(_)) => return Err(vec![error("record", None, "a rule has one of alert and record, not both".into())]),
+        (None, None) => return Err(vec![error("alert", None, "a rule needs a name: alert or record".into())]),
+    };
+    if given.trim().is_empty() {
+        errors.push(error("alert", None, "the name is empty".into()));
+    }
+    if kind == Kind::Record && !is_metric_name(given) {
+        errors.push(error("record", None, format!("`{given}` is not a metric's name")));
+    }
+    if kind == Kind::Record && (rule.hold.is_some() || rule.keep_firing_for.is_some() || !rule.annotations.is_empty()) {
+        errors.push(error("record", None, "a recording rule has no for, keep_firing_for or annotations".into()));
+    }
+    let expr = match query::parse(&rule.expr) {
+        Ok(expr) => Some(expr),
+        Err(wrong) => {
+            errors.push(error("expr", Some(wrong.span), wrong.to_string()));
+            None
+        }
+    };
+    let mut labels: BTreeMap<&str, &str> = group.labels.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    labels.extend(rule.labels.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+    if labels.contains_key(model::labels::METRIC_NAME) {
+        errors.push(error("labels.__name__", None, "a rule's label can't be __name__".into()));
+    }
+    let mut templates = |field: &str, texts: &BTreeMap<&str, &str>| -> Vec<(String, Template)> {
+        let mut compiled = Vec::new();
+        for (name, text) in texts {
+            // Recording rules take labels as they stand, as in Prometheus.
+            let template = if kind == Kind::Alert { Template::parse(text) } else { Ok(Template::plain(text)) };
+            match template {
+                Ok(template) => compiled.push(((*name).to_owned(), template)),
+                Err(wrong) => errors.push(error(&format!("{field}.{name}"), Some(wrong.place), wrong.text)),
+            }
+        }
+        compiled
+    };
+    let label_templates = templates("labels", &labels);
+    let annotations = rule.annotations.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let annotations = templates("annotations", &annotations);
+    let stamp = model::Labels::new(&labels).map(|labels| labels.fingerprint()).unwrap_or_default();
+    if kind == Kind::Alert && !alerts.insert(format!("{given}/{stamp:016x}")) {
+        errors.push(error("alert", None, "stands twice with the same labels: their alerts could not be told apart".into()));
+    }
+    let Some(expr) = expr.filter(|_| errors.is_empty()) else { return Err(errors) };
+    let selectors = query::selectors(&expr);
+    Ok(Compiled {
+        key: format!("{}/{given}/{stamp:016x}", group.name),
+        name: RuleName::from(given),
+        kind,
+        text: rule.expr.clone(),
+        hold: rule.hold.unwrap_or_default(),
+        keep_firing: rule.keep_firing_for.unwrap_or_default(),
+        query_offset: group.query_offset.unwrap_or_default(),
+        limit: group.limit,
+        labels: label_templates,
+        annotations,
+        bound: selectors.iter().map(|_| Bound::default()).collect(),
+        need: Need::of(&expr, &selectors),
+        relabels: relabels(&expr),
+        selectors,
+        expr,
+    })
+}
+
+fn is_metric_name(name: &str) -> bool {
+    let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b':'));
+    first && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
+}

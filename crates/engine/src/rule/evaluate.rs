@@ -1,0 +1,323 @@
+//! Evaluates rules at one instant and says which alerts changed their state.
+//!
+//! An evaluation that fails changes nothing: an error is neither "ok" nor "bad". Holds a bounded number of alerts per rule.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::labels::METRIC_NAME;
+use model::sample::{STALE_NAN, SampleBatch};
+use model::{AlertKey, AlertState, Labels, RuleName, Time, Transition};
+use query::source::Source;
+use query::{Params, Value};
+use serde::{Deserialize, Serialize};
+
+use super::bind::Known;
+use super::template::Filling;
+use super::vanish::became;
+use super::{Compiled, Kind, RuleId, Rules};
+
+/// Most alerts of one rule where its group names no limit.
+pub const ALERTS_MAX: usize = 1_000;
+
+/// What the rules remember between evaluations. Kept by the caller; what is lost with it is found again by [`RuleState::agree`],
+/// but for how long a condition was pending.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RuleState {
+    rules: BTreeMap<String, Memory>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Memory {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    alerts: BTreeMap<AlertKey, Held>,
+    /// Whether it was told that there are too many.
+    #[serde(default)]
+    too_many: bool,
+    /// The series that a recording rule wrote last.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    recorded: BTreeSet<Labels>,
+}
+
+/// An alert whose condition holds, or held when it was last seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Held {
+    /// Its labels.
+    labels: Labels,
+    /// The labels of the expression's result.
+    read: Labels,
+    /// Since when its condition holds.
+    since: Time,
+    /// What was said of it: ok while it is pending.
+    said: AlertState,
+    value: Option<f64>,
+    /// Until when it stays bad though the condition is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keep_until: Option<Time>,
+}
+
+/// What an evaluation found.
+#[derive(Debug, Default)]
+pub struct Evaluated {
+    /// Alerts that changed their state, in the order of the rules: for the journal.
+    pub transitions: Vec<Transition>,
+    /// What recording rules recorded: for the store.
+    pub recorded: SampleBatch,
+    /// Rules that could not be evaluated, and why. Their alerts stay as they are.
+    pub failed: Vec<(RuleId, String)>,
+}
+
+impl RuleState {
+    /// When a pending alert has held long enough next: worth an evaluation of its rule, whatever arrives.
+    pub fn next_due(&self, rules: &Rules) -> Option<(Time, RuleId)> {
+        let pending = |(place, rule): (usize, &Compiled)| {
+            let memory = self.rules.get(&rule.key)?;
+            let held = memory.alerts.values().filter(|held| held.said == AlertState::Ok);
+            let first = held.map(|held| held.since + rule.hold.duration()).min()?;
+            Some((first, RuleId(place as u32)))
+        };
+        rules.rules.iter().enumerate().filter_map(pending).min()
+    }
+
+    /// Makes the memory agree with what the engine knows, whose journal is the truth: an alert that it has never heard of is
+    /// told again if it still holds, one that only it knows is watched until it is over. Rules that are gone are forgotten.
+    pub fn agree(&mut self, rules: &Rules, alerts: &BTreeMap<AlertKey, Transition>) {
+        self.rules.retain(|key, _| rules.rules.iter().any(|rule| rule.key == *key));
+        for (key, held) in self.rules.values_mut().flat_map(|memory| &mut memory.alerts) {
+            held.said = alerts.get(key).map_or(AlertState::Ok, |known| known.to);
+        }
+        for alert in alerts.values() {
+            let fits = |rule: &&Compiled| {
+                let plain = |(name, template): &(String, super::Template)| {
+                    template.as_plain().is_none_or(|text| alert.labels.get(name) == Some(text))
+                };
+                rule.kind == Kind::Alert && rule.name == alert.rule && rule.labels.iter().all(plain)
+            };
+            let same_name = |rule: &&Compiled| rule.kind == Kind::Alert && rule.name == alert.rule;
+            let Some(rule) = rules.rules.iter().find(fits).or_else(|| rules.rules.iter().find(same_name)) else { continue };
+            let memory = self.rules.entry(rule.key.clone()).or_default();
+            if alert.labels.get(TOO_MANY).is_some() {
+                memory.too_many = true;
+                continue;
+            }
+            let own = |name: &str| name == "alertname" || rule.labels.iter().any(|(label, _)| label == name);
+            memory.alerts.entry(alert.alert.clone()).or_insert_with(|| Held {
+                labels: alert.labels.clone(),
+                read: alert.labels.filter(|name| !own(name)),
+                since: alert.onset,
+                said: alert.to,
+                value: alert.value,
+                keep_until: None,
+            });
+        }
+    }
+}
+
+/// Evaluates some rules at `at`, in the order given. Pure but for `state`: the same samples give the same answer.
+pub fn evaluate(rules: &Rules, state: &mut RuleState, which: &[RuleId], at: Time, source: &dyn Source) -> Evaluated {
+    let mut found = Evaluated::default();
+    for id in which {
+        let Some(rule) = rules.rules.get(id.0 as usize) else { continue };
+        let looked_at = at - rule.query_offset.duration();
+        let known = Known { rule, source };
+        let answer = query::evaluate(&rule.expr, &Params::instant(looked_at), &known);
+        let rows = match answer.map_err(|error| error.to_string()).and_then(|answer| rows(answer.value)) {
+            Ok(rows) => rows,
+            Err(why) => {
+                found.failed.push((*id, why));
+                continue;
+            }
+        };
+        if !state.rules.contains_key(&rule.key) {
+            if rows.is_empty() {
+                continue;
+            }
+            state.rules.insert(rule.key.clone(), Memory::default());
+        }
+        let Some(memory) = state.rules.get_mut(&rule.key) else { continue };
+        let done = match rule.kind {
+            Kind::Alert => alerts(rules, rule, memory, rows, at, looked_at, source, &mut found.transitions),
+            Kind::Record => record(rule, memory, rows, looked_at, &mut found.recorded),
+        };
+        if let Err(why) = done {
+            found.failed.push((*id, why));
+        }
+    }
+    found
+}
+
+/// The rows of a result; a scalar is one row without labels.
+fn rows(value: Value) -> Result<Vec<(Labels, f64)>, String> {
+    match value {
+        Value::Vector(samples) => Ok(samples.into_iter().map(|sample| (sample.labels, sample.value)).collect()),
+        Value::Scalar { value, .. } => Ok(vec![(Labels::empty(), value)]),
+        Value::String(_) | Value::Matrix(_) => Err("a rule's expression must give a vector or a number".into()),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one evaluation's inputs, read at one place")]
+fn alerts(
+    rules: &Rules,
+    rule: &Compiled,
+    memory: &mut Memory,
+    rows: Vec<(Labels, f64)>,
+    at: Time,
+    looked_at: Time,
+    source: &dyn Source,
+    transitions: &mut Vec<Transition>,
+) -> Result<(), String> {
+    let mut now: BTreeMap<AlertKey, (Labels, Labels, f64)> = BTreeMap::new();
+    for (read, value) in rows {
+        let read = read.without(METRIC_NAME);
+        let labels = labels_of(rule, &read, value)?;
+        if now.insert(AlertKey::of(&rule.name, &labels), (labels, read, value)).is_some() {
+            return Err("two results have the same labels once the rule's own are on them".into());
+        }
+    }
+    limit(rule, memory, &mut now, at, transitions);
+    let mut over = Vec::new();
+    for (key, held) in memory.alerts.iter_mut().filter(|(key, _)| !now.contains_key(*key)) {
+        if held.said == AlertState::Ok {
+            over.push(key.clone());
+            continue;
+        }
+        let became = became(rules, rule, &held.read, looked_at, source).map_err(|error| error.to_string())?;
+        let keeps = became == AlertState::Ok && held.said == AlertState::Bad && rule.keep_firing.0 > 0;
+        if keeps && at < *held.keep_until.get_or_insert(at + rule.keep_firing.duration()) {
+            continue;
+        }
+        if became != held.said {
+            transitions.push(transition(rule, key, held, held.said, became, at));
+            held.said = became;
+        }
+        if became == AlertState::Ok {
+            over.push(key.clone());
+        }
+    }
+    for key in over {
+        memory.alerts.remove(&key);
+    }
+    for (key, (labels, read, value)) in now {
+        let value = Some(value).filter(|value| value.is_finite());
+        let fresh = || Held { labels, read, since: at, said: AlertState::Ok, value, keep_until: None };
+        let held = memory.alerts.entry(key.clone()).or_insert_with(fresh);
+        held.value = value;
+        held.keep_until = None;
+        let long_enough = at.since(held.since) >= rule.hold.duration() || held.said != AlertState::Ok;
+        if held.said != AlertState::Bad && long_enough {
+            transitions.push(transition(rule, &key, held, held.said, AlertState::Bad, held.since));
+            held.said = AlertState::Bad;
+        }
+    }
+    Ok(())
+}
+
+fn labels_of(rule: &Compiled, read: &Labels, value: f64) -> Result<Labels, String> {
+    let mut labels = read.clone();
+    let filling = Filling { labels: read, value };
+    for (name, template) in &rule.labels {
+        labels = labels.with(name, &template.fill(&filling));
+    }
+    labels = labels.with("alertname", rule.name.as_str());
+    // A template may have made something that is longer than a label may be.
+    Labels::from_key(labels.key()).map_err(|error| error.to_string())
+}
+
+fn transition(rule: &Compiled, key: &AlertKey, held: &Held, from: AlertState, to: AlertState, onset: Time) -> Transition {
+    let filling = Filling { labels: &held.read, value: held.value.unwrap_or(f64::NAN) };
+    Transition {
+        alert: key.clone(),
+        rule: rule.name.clone(),
+        labels: held.labels.clone(),
+        annotations: rule.annotations.iter().map(|(name, template)| (name.clone(), template.fill(&filling))).collect(),
+        from,
+        to,
+        value: held.value,
+        onset,
+        expr: rule.text.clone(),
+    }
+}
+
+/// The label of the alert that says that a rule has too many.
+const TOO_MANY: &str = "flyball_too_many";
+
+/// Keeps as many alerts as a rule may have, those that are held already first, and says once that there are more.
+fn limit(
+    rule: &Compiled,
+    memory: &mut Memory,
+    now: &mut BTreeMap<AlertKey, (Labels, Labels, f64)>,
+    at: Time,
+    transitions: &mut Vec<Transition>,
+) {
+    let most = if rule.limit == 0 { ALERTS_MAX } else { rule.limit as usize };
+    let count = now.len();
+    if count > most {
+        // Those that are held stay, also where a reload lowered the limit: they are not ok.
+        let held = now.keys().filter(|key| memory.alerts.contains_key(*key));
+        let others = now.keys().filter(|key| !memory.alerts.contains_key(*key));
+        let room = most.saturating_sub(held.clone().count());
+        let kept: BTreeSet<AlertKey> = held.chain(others.take(room)).cloned().collect();
+        now.retain(|key, _| kept.contains(key));
+    }
+    let too_many = count > most;
+    if memory.too_many != too_many {
+        memory.too_many = too_many;
+        let (from, to) = if too_many { (AlertState::Ok, AlertState::Bad) } else { (AlertState::Bad, AlertState::Ok) };
+        transitions.push(too_many_alert(&rule.name, &rule.text, count, most, from, to, at));
+    }
+}
+
+fn too_many_alert(
+    rule: &RuleName,
+    expr: &str,
+    count: usize,
+    most: usize,
+    from: AlertState,
+    to: AlertState,
+    at: Time,
+) -> Transition {
+    let labels = Labels::new([("alertname", rule.as_str()), (TOO_MANY, "true")]).unwrap_or_default();
+    let summary = model::Text::new("alert.too_many").with("rule", rule).with("count", count).with("limit", most);
+    Transition {
+        alert: AlertKey::of(rule, &labels),
+        rule: rule.clone(),
+        labels,
+        annotations: [("summary".to_owned(), summary.render(model::text::Language::En))].into(),
+        from,
+        to,
+        value: Some(count as f64),
+        onset: at,
+        expr: expr.to_owned(),
+    }
+}
+
+/// Records a result, and ends the series that are not in it any more.
+fn record(
+    rule: &Compiled,
+    memory: &mut Memory,
+    rows: Vec<(Labels, f64)>,
+    at: Time,
+    into: &mut SampleBatch,
+) -> Result<(), String> {
+    let most = if rule.limit == 0 { usize::MAX } else { rule.limit as usize };
+    if rows.len() > most {
+        return Err(format!("{} series, {most} at most", rows.len()));
+    }
+    let mut now = BTreeMap::new();
+    for (read, value) in rows {
+        let mut labels = read.with(METRIC_NAME, rule.name.as_str());
+        for (name, template) in &rule.labels {
+            labels = labels.with(name, template.as_plain().unwrap_or(""));
+        }
+        if now.insert(labels, value).is_some() {
+            return Err("two results have the same labels once the rule's own are on them".into());
+        }
+    }
+    for gone in memory.recorded.iter().filter(|labels| !now.contains_key(*labels)) {
+        into.push(gone, at, STALE_NAN);
+    }
+    for (labels, value) in &now {
+        into.push(labels, at, *value);
+    }
+    memory.recorded = now.into_keys().collect();
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Rules on arrival: Prometheus' rule files, compiled once, evaluated when a series that they read was touched.
+//!
+//! ```text
+//! Rules::compile(&groups) -> Rules | Vec<RuleError>     parses, checks templates, indexes selectors
+//! rules.bind(&source, at)                               the series that there are already
+//! rules.on_new_series(series, &labels)                  each series as the store makes it
+//! rules.touched(series) + rules.due(after, at)          which rules to evaluate
+//! evaluate(&rules, &mut state, &which, at, &source)     transitions for the journal, samples of recording rules
+//! ```
+//!
+//! After a start and after a reload: compile, bind, then `state.agree(&rules, &alerts)` with the engine's alerts.
+//!
+//! Knows no clock: the caller says when it is. Samples that are older than five minutes should cause no evaluation; that is
+//! the caller's concern, like putting the recorded samples into the store (which touches the rules that read them).
+
+mod bind;
+mod compile;
+mod evaluate;
+mod number;
+mod printf;
+mod template;
+mod vanish;
+
+use std::collections::HashMap;
+
+use model::config::Span;
+use model::{RuleName, Time};
+use query::source::SeriesRef;
+use query::{Expr, SelectorUse};
+
+pub use compile::RuleError;
+pub use evaluate::{ALERTS_MAX, Evaluated, RuleState, evaluate};
+
+use bind::Bound;
+use template::Template;
+use vanish::Need;
+
+/// A compiled rule's place. Valid for the [`Rules`] that gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(pub u32);
+
+/// All rules, compiled, with the series that they read.
+#[derive(Debug, Default)]
+pub struct Rules {
+    rules: Vec<Compiled>,
+    groups: Vec<Group>,
+    /// The rules that a series touches.
+    bound: HashMap<SeriesRef, Vec<RuleId>>,
+    /// Selectors by the metric that they name, as rule and place.
+    by_metric: HashMap<String, Vec<(u32, u32)>>,
+    /// Selectors that name no metric.
+    unnamed: Vec<(u32, u32)>,
+    /// `up` of each job and instance.
+    ups: HashMap<(String, String), SeriesRef>,
+}
+
+#[derive(Debug)]
+struct Group {
+    interval: Span,
+    rules: std::ops::Range<u32>,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    /// Stays the same over restarts and reloads as long as the rule does: its group, name and labels.
+    key: String,
+    name: RuleName,
+    kind: Kind,
+    expr: Expr,
+    text: String,
+    hold: Span,
+    keep_firing: Span,
+    query_offset: Span,
+    limit: u32,
+    labels: Vec<(String, Template)>,
+    annotations: Vec<(String, Template)>,
+    selectors: Vec<SelectorUse>,
+    /// The series of each selector.
+    bound: Vec<Bound>,
+    need: Need,
+    /// Whether labels may be made up by the expression, so that a result's labels say nothing about the series behind.
+    relabels: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Alert,
+    Record,
+}
+
+impl Rules {
+    /// How many rules.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// True without rules.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// A rule's name: of its alert, or of the metric that it records.
+    pub fn name(&self, rule: RuleId) -> Option<&RuleName> {
+        self.rules.get(rule.0 as usize).map(|rule| &rule.name)
+    }
+
+    /// All rules, for an evaluation of everything.
+    pub fn all(&self) -> Vec<RuleId> {
+        (0..self.rules.len() as u32).map(RuleId).collect()
+    }
+
+    /// The rules whose group's interval has a multiple after `after` and not after `at`, in the order of the files.
+    pub fn due(&self, after: Time, at: Time) -> Vec<RuleId> {
+        let is_due = |group: &&Group| {
+            let every = micros(group.interval);
+            at > after && at.0.div_euclid(every) > after.0.div_euclid(every)
+        };
+        self.groups.iter().filter(is_due).flat_map(|group| group.rules.clone()).map(RuleId).collect()
+    }
+
+    /// The first instant after `after` at which a group is due.
+    pub fn next_due(&self, after: Time) -> Option<Time> {
+        let next = |group: &Group| {
+            let every = micros(group.interval);
+            Time((after.0.div_euclid(every) + 1).saturating_mul(every))
+        };
+        self.groups.iter().filter(|group| !group.rules.is_empty()).map(next).min()
+    }
+}
+
+fn micros(span: Span) -> i64 {
+    (span.0.max(1) as i64).saturating_mul(1_000)
+}
