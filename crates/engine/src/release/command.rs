@@ -92,7 +92,8 @@ fn create(state: &mut State, recorded: &Recorded, command: &Command, effects: &m
     state.releases.runs.insert(number.clone(), Run { approved: recorded.seq, ..Run::default() });
     with_order(state, recorded, &number, effects, |work| {
         let text = work.headed("order.created").with("person", &command.by.name).with("environment", &work.order.environment);
-        work.note(text, Tone::Person);
+        work.note(text.clone(), Tone::Person);
+        work.timeline(text, Tone::Person, None, Some(command.by.name.clone()));
         if waits {
             let text = Text::new("order.waits_for_approval").with("order", &work.order.number).with("author", &work.order.author);
             work.note(text, Tone::Halted);
@@ -268,6 +269,7 @@ fn cancel(work: &mut Work<'_>, person: &str) -> Result<Text, Option<Text>> {
     work.order.ended_at = Some(now);
     let text = Text::new("order.cancelled").with("person", person);
     work.note(text.clone(), Tone::Person);
+    work.timeline(text.clone(), Tone::Person, None, Some(person.to_owned()));
     Ok(text)
 }
 

@@ -542,7 +542,9 @@ fn tone_of(undo: bool) -> Tone {
 
 fn balancer_of(action: &Action) -> Option<&BalancerName> {
     match action {
-        Action::BalancerOut { balancer, .. } | Action::Drain { balancer, .. } | Action::BalancerIn { balancer, .. } => Some(balancer),
+        Action::BalancerOut { balancer, .. } | Action::Drain { balancer, .. } | Action::BalancerIn { balancer, .. } => {
+            Some(balancer)
+        }
         _ => None,
     }
 }

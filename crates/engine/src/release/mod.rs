@@ -65,7 +65,7 @@ pub fn judged(state: &mut State, recorded: &Recorded, judged: &Judged, effects: 
     }
     with_order(state, recorded, &judged.order, effects, |work| {
         work.order.judge = Some(JudgeState { verdict: judged.verdict, evidence: judged.evidence.clone(), at: work.recorded.at });
-        if judged.verdict == JudgeVerdict::Worse && work.goes_on() {
+        if judged.verdict == JudgeVerdict::Worse && work.goes_on() && work.heeds_judge() {
             work.bad(story::because_judge(&judged.evidence));
             work.drive();
         }

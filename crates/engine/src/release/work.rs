@@ -78,6 +78,11 @@ impl Work<'_> {
         self.order.state == OrderState::Running || (self.order.state == OrderState::Halted && self.run.pauses)
     }
 
+    /// Whether the plan says that the judge may halt it: a restart, say, has no new release to compare.
+    pub fn heeds_judge(&self) -> bool {
+        self.order.plan.batches.get(self.order.batch as usize).is_some_and(|batch| batch.gate.judge)
+    }
+
     /// The lane of a host in the plan.
     pub fn lane(&self, host: &HostName) -> Option<&Lane> {
         self.order.plan.batches.iter().flat_map(|batch| &batch.lanes).find(|lane| lane.host == *host)
