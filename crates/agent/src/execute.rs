@@ -520,4 +520,24 @@ fn shows(text: &str, version: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_a_word_of_its_own() {
+        for (text, version, seen) in [
+            ("4.12.0", "4.12.0", true),
+            (r#"{"version":"4.12.0"}"#, "4.12.0", true),
+            ("version v4.12.0.", "4.12.0", true),
+            ("14.12.0", "4.12.0", false),
+            ("4.12.01", "4.12.0", false),
+            ("4.12.0.1", "4.12.0", false),
+            ("4.12.0-rc1", "4.12.0", false),
+            ("1.4.12.0", "4.12.0", false),
+            ("4.12.01 and 4.12.0", "4.12.0", true),
+            ("", "4.12.0", false),
+        ] {
+            assert_eq!(shows(text, version), seen, "{text}");
+        }
+    }
+}
