@@ -12,7 +12,7 @@ use model::{
 };
 
 use crate::incident::HALT_RULE;
-use crate::{Effect, State, incident, release, tell};
+use crate::{Effect, State, incident, release, suspect, tell};
 
 /// An alert changed its state: incidents first, then the releases that it may halt.
 pub fn observe(state: &mut State, recorded: &Recorded, transition: &Transition, effects: &mut Vec<Effect>) {
@@ -77,10 +77,11 @@ pub fn fold(
         let now = Transition { onset, ..transition.clone() };
         state.alerts.insert(transition.alert.clone(), now.clone());
         let first_of_rule = !is_told_in_room(state, &now.rule, &now);
-        let number = incident::alert_bad(state, recorded, &now, effects);
+        let number = incident::alert_bad(state, recorded, &now);
         if from == AlertState::Ok || now.to == AlertState::Bad {
             tell::alert(state, recorded, number, &now, onset, first_of_rule, effects);
         }
+        suspect::call_author(state, recorded, number, effects);
         number
     };
     write_row(state, recorded, transition, number);

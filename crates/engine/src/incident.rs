@@ -52,10 +52,13 @@ pub fn release_halted(state: &mut State, recorded: &Recorded, number: &OrderNumb
     let mut transition = halt_transition(order, AlertState::Ok, AlertState::Bad, recorded.at);
     transition.annotations.insert("summary".into(), because.clone());
     let incident = alert::fold(state, recorded, &transition, effects);
+    // Whoever was called as the first suspect's author a moment ago is not called again.
+    let is_news = |number| state.called.entry(number).or_default().insert(author.clone());
+    let calls = incident.is_some_and(is_news).then_some(author);
     let card = Card {
         text: Text::new("chat.halted").with("service", &service).with("to", to).with("because", because),
         tone: Tone::Halted,
-        calls: Some(author),
+        calls,
         incident,
         order: Some(number.clone()),
     };
@@ -149,7 +152,7 @@ pub fn holding(state: &State, alert: &AlertKey) -> Option<IncidentNumber> {
 }
 
 /// An alert is not ok: opens an incident or joins the live one. `told` says whether people learn of it.
-pub fn alert_bad(state: &mut State, recorded: &Recorded, transition: &Transition, effects: &mut Vec<Effect>) -> IncidentNumber {
+pub fn alert_bad(state: &mut State, recorded: &Recorded, transition: &Transition) -> IncidentNumber {
     let scope = alert::scope(&state.config, &transition.labels);
     let priority = alert::priority(transition);
     let summary = alert::summary(transition);
@@ -170,7 +173,6 @@ pub fn alert_bad(state: &mut State, recorded: &Recorded, transition: &Transition
     if state.incidents[&number].opened_at == recorded.at {
         opened_line(state, recorded, number);
     }
-    suspect::call_author(state, recorded, number, effects);
     number
 }
 

@@ -170,8 +170,13 @@ fn a_halted_release_is_an_incident_that_ends_with_its_undo() {
     world.state.orders.get_mut(&number).unwrap().state = OrderState::Halted;
     engine::incident::release_halted(&mut world.state, &recorded, &number, &because, &mut owed);
     let said = crate::world::said(&owed);
-    assert!(said.contains(&"pager: Bad release halted".to_owned()), "{said:?}");
-    assert!(said.contains(&"#shop: Halted shop 4.12.0: li halted it".to_owned()), "{said:?}");
+    let expected = [
+        "pager: Bad release halted",
+        "#shop: wang: your release 20261122-101500-7K is the first suspect of #1",
+        "#shop: Halted shop 4.12.0: li halted it",
+    ];
+    assert_eq!(said, expected);
+    assert_eq!(cards(&owed).iter().filter(|card| card.calls.is_some()).count(), 1, "called once");
     assert_eq!(world.incident(1).suspects[0].change.order, Some(number.clone()));
     // The halt is told once, though an alert joins.
     world.at("10:15:01").bad("Errors", &SHOP);
