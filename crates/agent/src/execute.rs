@@ -140,6 +140,11 @@ impl Executor {
         *locked(&self.keys) = keys.filter_map(read).collect();
     }
 
+    /// Tells what each service does now.
+    pub fn tell_services(&self) {
+        self.supervisor.tell_all();
+    }
+
     /// The server has the answer to a step.
     pub fn told(&self, key: &str) {
         if let Err(error) = locked(&self.journal).told(&EffectKey::from(key)) {
@@ -324,7 +329,16 @@ impl Executor {
                 check_digest(&release.digest).map_err(|error| chain(&error))?;
                 let (releases, artifact, release) =
                     (self.supervisor.releases(service), self.folder.artifact(&release.digest), release.clone());
-                blocking(move || releases.unpack(&artifact, &release, deadline)).await?;
+                let folder = self.folder.clone();
+                blocking(move || -> Result<(), ReleaseError> {
+                    releases.unpack(&artifact, &release, deadline)?;
+                    for digest in releases.prune() {
+                        // It can be fetched again; that it is gone already is as good.
+                        let _ = std::fs::remove_file(folder.artifact(&digest));
+                    }
+                    Ok(())
+                })
+                .await?;
                 Ok("unpacked beside the old one".into())
             }
             Action::Switch { service, to } => {

@@ -158,10 +158,12 @@ impl Link {
             }
             let wait = if ended.is_final() { PAUSE_FINAL.max(pause) } else { spread(pause) };
             tracing::warn!(error = %chain(&ended), wait_ms = wait.as_millis() as u64, "the link is down");
-            if ended.is_final() || self.certified_for() > VALID_FOR {
-                self.renew_alone().await;
+            if (ended.is_final() || self.certified_for() > VALID_FOR) && self.renew_alone().await {
+                pause = PAUSE_MIN;
+                sleep(spread(pause)).await;
+            } else {
+                sleep(wait).await;
             }
-            sleep(wait).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
@@ -170,8 +172,12 @@ impl Link {
         self.clock.now().since(self.identity().certified_at)
     }
 
-    /// Renews outside of the stream: an expired certificate is good for nothing else.
-    async fn renew_alone(&self) {
+    /// Renews outside of the stream: an expired certificate is good for nothing else. True if there is a new one.
+    async fn renew_alone(&self) -> bool {
+        // A young certificate was refused for another reason, and a new one would be refused too.
+        if self.certified_for() < RENEW_AFTER {
+            return false;
+        }
         let identity = self.identity();
         let renewed = async {
             let csr_pem = identity.renewal().map_err(|error| LinkError::Certificate(error.to_string()))?;
@@ -179,9 +185,11 @@ impl Link {
             let answer: RenewAnswer = call(channel, RENEW_PATH, RenewRequest { csr_pem }).await?;
             self.take_renewed(answer)
         };
-        if let Err(error) = renewed.await {
-            tracing::warn!(error = %chain(&error), "the certificate could not be renewed");
+        let renewed = renewed.await;
+        if let Err(error) = &renewed {
+            tracing::warn!(error = %chain(error), "the certificate could not be renewed");
         }
+        renewed.is_ok()
     }
 
     fn take_renewed(&self, answer: RenewAnswer) -> Result<(), LinkError> {
@@ -280,6 +288,8 @@ impl Link {
         if let Some(config) = welcome.config {
             self.configure(identity, &config);
         }
+        // The server may have marked this host as unknown while it was away.
+        self.executor.tell_services();
         Ok(())
     }
 

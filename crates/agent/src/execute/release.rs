@@ -25,6 +25,8 @@ const UNPACKED_LEN_MAX: u64 = 8 << 30;
 const FILES_MAX: usize = 100_000;
 /// Longest path in an archive, in bytes.
 const PATH_LEN_MAX: usize = 1_024;
+/// So many releases of a service are kept besides the current one: an undo goes back by one.
+const RELEASES_KEPT: usize = 5;
 /// The version of a marker.
 const MARKER_VERSION: u32 = 1;
 
@@ -179,6 +181,30 @@ impl Releases {
         sync_parent(&place)?;
         write_json(&self.marker_path(&name), &Marker { version: MARKER_VERSION, release: release.clone(), files })?;
         Ok(())
+    }
+
+    /// Removes what is neither current nor among the newest, and gives back the digests that no release here needs any more.
+    pub fn prune(&self) -> Vec<ArtifactDigest> {
+        let folder = self.folder.join("releases");
+        let mut markers: Vec<(std::time::SystemTime, String)> = Vec::new();
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().into_string().ok().and_then(|name| Some(name.strip_suffix(".json")?.to_owned()));
+            if let (Some(name), Ok(at)) = (name, entry.metadata().and_then(|about| about.modified())) {
+                markers.push((at, name));
+            }
+        }
+        markers.sort();
+        let spare = markers.len().saturating_sub(RELEASES_KEPT);
+        let current = self.current_name();
+        let mut digests = Vec::new();
+        for (_, name) in markers.into_iter().take(spare).filter(|(_, name)| current.as_ref() != Some(name)) {
+            digests.extend(self.marker(&name).map(|marker| marker.release.digest));
+            // The marker first: a folder without one is rubbish that nobody starts.
+            if let Err(error) = remove(&self.marker_path(&name)).and_then(|()| remove(&self.place(&name))) {
+                tracing::warn!(error = %crate::link::chain(&error), "an old release could not be removed");
+            }
+        }
+        digests
     }
 
     /// Points `current` to a release, or takes it away. On disk when this returns.
@@ -521,6 +547,25 @@ mod tests {
         world.releases.switch(None).unwrap();
         world.releases.switch(None).unwrap();
         assert!(world.releases.checked_current(soon()).unwrap().is_none());
+    }
+
+    #[test]
+    fn old_releases_go_and_the_current_one_stays() {
+        let world = World::new();
+        let mut releases = Vec::new();
+        for number in 0..RELEASES_KEPT + 3 {
+            let (path, release) = world.push(format!("program {number}").as_bytes(), &number.to_string());
+            world.releases.unpack(&path, &release, soon()).unwrap();
+            let marker = world.releases.marker_path(&Releases::name_of(&release));
+            let at = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000 + number as u64);
+            File::options().write(true).open(marker).unwrap().set_modified(at).unwrap();
+            releases.push(release);
+        }
+        world.releases.switch(Some(&releases[0])).unwrap();
+        assert_eq!(world.releases.prune(), [releases[1].digest.clone(), releases[2].digest.clone()]);
+        let kept: Vec<bool> = releases.iter().map(|release| world.releases.has(release)).collect();
+        assert_eq!(kept, [true, false, false, true, true, true, true, true]);
+        assert!(world.releases.checked_current(soon()).unwrap().is_some() && world.releases.prune().is_empty());
     }
 
     #[test]

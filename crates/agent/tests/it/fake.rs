@@ -52,6 +52,7 @@ struct Shared {
     artifacts: Mutex<HashMap<String, Vec<u8>>>,
     duty: Mutex<serde_json::Value>,
     acknowledges: AtomicBool,
+    expired: AtomicBool,
     fetched: AtomicU64,
     breaks: tokio::sync::watch::Sender<u32>,
     key: SigningKey,
@@ -90,6 +91,7 @@ impl Server {
             artifacts: Mutex::default(),
             duty: Mutex::new(serde_json::json!({ "host": "web-1", "config": { "labels": { "zone": "a" } } })),
             acknowledges: AtomicBool::new(true),
+            expired: AtomicBool::new(false),
             fetched: AtomicU64::new(0),
             breaks: tokio::sync::watch::Sender::new(0),
             key: SigningKey::from_bytes(&[7; 32]),
@@ -155,6 +157,11 @@ impl Server {
 
     pub fn acknowledge(&self, on: bool) {
         self.shared.acknowledges.store(on, Ordering::Relaxed);
+    }
+
+    /// Takes the agent's certificate for expired until it renews it.
+    pub fn expire(&self) {
+        self.shared.expired.store(true, Ordering::Relaxed);
     }
 
     pub fn token(&self) -> Token {
@@ -387,6 +394,17 @@ async fn serve(shared: Arc<Shared>, request: http::Request<Body>) -> http::Respo
             });
             tonic::server::Grpc::new(ProstCodec::<ArtifactChunk, FetchArtifact>::default()).server_streaming(fetch, request).await
         }
+        CONNECT_PATH if shared.expired.load(Ordering::Relaxed) => Status::unauthenticated("the certificate expired").into_http(),
+        RENEW_PATH => {
+            let renew = tower::service_fn(move |request: Request<RenewRequest>| {
+                let shared = shared.clone();
+                async move {
+                    shared.expired.store(false, Ordering::Relaxed);
+                    Ok::<_, Status>(Response::new(shared.renew(&request.into_inner())))
+                }
+            });
+            tonic::server::Grpc::new(ProstCodec::<RenewAnswer, RenewRequest>::default()).unary(renew, request).await
+        }
         CONNECT_PATH => {
             let connect = tower::service_fn(move |request: Request<Streaming<AgentFrame>>| {
                 let shared = shared.clone();
@@ -420,6 +438,11 @@ impl Shared {
         }
         let certificate = CertificateSigningRequestParams::from_pem(&request.csr_pem).unwrap().signed_by(&self.issuer).unwrap();
         Ok(EnrollAnswer { host: request.host, certificate_pem: certificate.pem(), ca_pem: self.ca_pem.clone() })
+    }
+
+    fn renew(&self, request: &RenewRequest) -> RenewAnswer {
+        let certificate = CertificateSigningRequestParams::from_pem(&request.csr_pem).unwrap().signed_by(&self.issuer).unwrap();
+        RenewAnswer { certificate_pem: certificate.pem(), ca_pem: self.ca_pem.clone() }
     }
 
     fn fetch(&self, request: FetchArtifact) -> Result<Response<Bytes>, Status> {
@@ -467,6 +490,7 @@ impl Shared {
                     }
                     AgentNews::Changed(_) => {}
                 },
+                Some(AgentBody::RenewRequest(request)) => reply = Some(ServerBody::Renew(self.renew(&request))),
                 Some(AgentBody::StepAnswer(answer)) => {
                     told.answers.push(serde_json::from_slice(&answer.json).unwrap());
                 }
@@ -474,7 +498,7 @@ impl Shared {
             }
         }
         let acknowledged = if self.acknowledges.load(Ordering::Relaxed) { frame.sequence } else { 0 };
-        let welcomed = reply.is_some();
+        let welcomed = matches!(reply, Some(ServerBody::Welcome(_)));
         let _ = down.send(ServerFrame { acknowledged, body: reply }).await;
         if welcomed {
             *self.down.lock().unwrap() = Some(down.clone());

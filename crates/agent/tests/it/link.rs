@@ -1,9 +1,12 @@
 //! Enrolment, identity, reconnects.
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::fake::{Running, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::fake::{Running, Server, WAIT, now};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_makes_a_host_known_once_and_its_numbers_arrive() {
@@ -90,4 +93,89 @@ async fn what_was_not_acknowledged_comes_again_under_its_number() {
     assert_eq!(after, (1..=*after.last().unwrap()).collect::<Vec<_>>(), "everything again, in order, without a gap");
     server.told(|told| assert_eq!(told.hellos[0].run_id, told.hellos[1].run_id));
     drop(agent);
+}
+
+/// What lies in the identity's file.
+fn identity(server: &Server) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(server.dir().join("identity.json")).unwrap()).unwrap()
+}
+
+/// Makes the certificate look so many days old.
+fn age(server: &Server, days: i64) {
+    let mut aged = identity(server);
+    aged["certified_at"] = serde_json::to_value(model::Time(now().0 - days * 86_400_000_000)).unwrap();
+    std::fs::write(server.dir().join("identity.json"), serde_json::to_vec(&aged).unwrap()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_renewed_on_the_link_and_an_expired_one_beside_it() {
+    let server = Server::start().await;
+    let agent = Running::start(server.options());
+    server.connected(1).await;
+    agent.end().await.unwrap();
+    let first = identity(&server);
+    let mut hellos = 1;
+    for (days, expired) in [(2, false), (8, true)] {
+        let before = identity(&server)["certificate_pem"].clone();
+        age(&server, days);
+        if expired {
+            server.expire();
+        }
+        let agent = Running::start(server.options());
+        hellos += 1;
+        server.connected(hellos).await;
+        let begun = std::time::Instant::now();
+        while identity(&server)["certificate_pem"] == before {
+            assert!(begun.elapsed() < WAIT, "{days} days");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        agent.end().await.unwrap();
+    }
+    assert_eq!(identity(&server)["key_pem"], first["key_pem"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_went_dead_without_a_word_is_noticed() {
+    let server = Server::start().await;
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut options = server.options();
+    options.server = Some(proxy.local_addr().unwrap().to_string());
+    let frozen = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (address, freeze) = (server.address.clone(), frozen.clone());
+    tokio::spawn(async move {
+        while let Ok((near, _)) = proxy.accept().await {
+            let far = tokio::net::TcpStream::connect(&address).await.unwrap();
+            let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+            // The first connections freeze both ways, and nobody closes them.
+            let freeze = if freeze.load(Ordering::Relaxed) { Default::default() } else { freeze.clone() };
+            tokio::spawn(forward(near_in, far_out, freeze.clone()));
+            tokio::spawn(forward(far_in, near_out, freeze));
+        }
+    });
+    let agent = Running::start(options);
+    server.connected(1).await;
+    server.until("samples", |told| (told.sample_frames > 0).then_some(())).await;
+    frozen.store(true, Ordering::Relaxed);
+    let begun = std::time::Instant::now();
+    while server.told(|told| told.hellos.len()) < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "a dead peer is seen within 30 s");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    drop(agent);
+}
+
+async fn forward(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    frozen: std::sync::Arc<std::sync::atomic::AtomicBool>,
+) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(len) = from.read(&mut buffer).await {
+        if frozen.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        if len == 0 || to.write_all(&buffer[..len]).await.is_err() {
+            return;
+        }
+    }
 }
