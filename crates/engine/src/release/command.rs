@@ -1,6 +1,8 @@
 //! What people can do with orders, and why not. Whether they may was decided at the edge; that nobody approves their own
 //! order is decided here, where no surface can forget it.
 
+use std::collections::BTreeSet;
+
 use model::command::RefusalKind;
 use model::order::{HostState, Order, OrderKind, OrderState, Strategy, Tone};
 use model::plan::{Approval, Doer, Plan};
@@ -375,7 +377,7 @@ fn may_go_back(state: &State, order: &Order) -> Result<(), Refusal> {
     if let Some(newer) = queue::last_done(state, order).filter(|last| last.number != order.number) {
         return state_refusal(Text::new("verb.newer_order").with("order", &order.number).with("newer", &newer.number));
     }
-    match queue::in_the_way(state, &order.number, &[]) {
+    match queue::in_the_way(state, &order.number, &BTreeSet::new()) {
         Some(behind) => state_refusal(Text::new("order.waits_for_order").with("order", &order.number).with("behind", behind)),
         None => Ok(()),
     }

@@ -39,23 +39,24 @@ pub fn start_waiting(state: &mut State, recorded: &Recorded, effects: &mut Vec<E
         .map(|order| (state.releases.runs.get(&order.number).map(|run| run.approved), order.number.clone()))
         .collect();
     waiting.sort();
-    for (place, (_, number)) in waiting.iter().enumerate() {
-        let ahead: Vec<&OrderNumber> = waiting[..place].iter().map(|(_, number)| number).collect();
-        match in_the_way(state, number, &ahead) {
-            Some(behind) => wait_behind(state, number, behind),
-            None => with_order(state, recorded, number, effects, |work| work.begin()),
+    let mut ahead = BTreeSet::new();
+    for (_, number) in waiting {
+        match in_the_way(state, &number, &ahead) {
+            Some(behind) => wait_behind(state, &number, behind),
+            None => with_order(state, recorded, &number, effects, |work| work.begin()),
         }
+        ahead.insert(number);
     }
     forget_ended(state);
 }
 
 /// Which order has to end before this one may start.
-pub fn in_the_way(state: &State, number: &OrderNumber, ahead: &[&OrderNumber]) -> Option<OrderNumber> {
+pub fn in_the_way(state: &State, number: &OrderNumber, ahead: &BTreeSet<OrderNumber>) -> Option<OrderNumber> {
     let order = state.orders.get(number)?;
     let hosts = hosts(order);
     let blocks = |other: &&Order| {
         let is_on = matches!(other.state, OrderState::Running | OrderState::Halted | OrderState::RollingBack);
-        let is_ahead = other.state == OrderState::Approved && ahead.contains(&&other.number);
+        let is_ahead = other.state == OrderState::Approved && ahead.contains(&other.number);
         let same_place = other.service == order.service && other.environment == order.environment;
         other.number != order.number && (is_on || is_ahead) && (same_place || !hosts.is_disjoint(&self::hosts(other)))
     };

@@ -10,7 +10,7 @@ use model::config::Config;
 use model::event::EVENT_SCHEMA;
 use model::order::{Artifact, Order, OrderState, Strategy};
 use model::plan::{Doer, StepAnswer, StepOutcome, StepRequest};
-use model::signal::{HostSeen, ReleaseOnHost, ServiceSeen};
+use model::signal::{HostSeen, ReleaseOnHost, ServiceSeen, ServiceState};
 use model::{
     Actor, AlertKey, AlertState, ArtifactDigest, Command, EffectKey, EnvironmentName, Epoch, Event, EventId, HostName, Labels,
     Language, OrderNumber, Outcome, ProjectName, Recorded, RuleName, Seq, ServiceName, Surface, Time, Transition, Verb,
@@ -47,6 +47,8 @@ enum Thing {
     LinkBreaks(HostName),
     LinkHeals(HostName),
     BalancerGone(bool),
+    SaysCrashed(HostName),
+    SaysService(HostName),
 }
 
 /// A fleet with a server.
@@ -263,6 +265,13 @@ impl World {
         self.plan_thing(at + down_for, Thing::BalancerGone(false));
     }
 
+    /// An agent says at this time that its service crashed, and a while later how it really is.
+    pub fn flap_service(&mut self, host: &str, at: Time, for_so_long: Duration) {
+        let host = named(HostName::new(host));
+        self.plan_thing(at, Thing::SaysCrashed(host.clone()));
+        self.plan_thing(at + for_so_long, Thing::SaysService(host));
+    }
+
     /// Something happens at this time.
     pub fn happens(&mut self, at: Time, event: Event) {
         self.plan_thing(at, Thing::Happens(event));
@@ -385,6 +394,13 @@ impl World {
                 self.say_service(&host);
             }
             Thing::BalancerGone(gone) => self.balancer.gone = gone,
+            Thing::SaysCrashed(host) => {
+                if let Some(agent) = self.agents.get(&host).filter(|agent| agent.up) {
+                    let seen = self.service_seen(&host, agent, ServiceState::Crashed);
+                    self.submit(Event::ServiceSeen(seen));
+                }
+            }
+            Thing::SaysService(host) => self.say_service(&host),
         }
     }
 
@@ -494,16 +510,13 @@ impl World {
 
     fn say_service(&mut self, host: &HostName) {
         let Some(agent) = self.agents.get(host).filter(|agent| agent.up) else { return };
-        let seen = ServiceSeen {
-            host: host.clone(),
-            service: shop(),
-            state: agent.service_state(),
-            release: agent.current.clone(),
-            since: self.now,
-            pid: None,
-            restarts: 0,
-        };
+        let seen = self.service_seen(host, agent, agent.service_state());
         self.submit(Event::ServiceSeen(seen));
+    }
+
+    fn service_seen(&self, host: &HostName, agent: &SimulatedAgent, state: ServiceState) -> ServiceSeen {
+        let (release, since) = (agent.current.clone(), self.now);
+        ServiceSeen { host: host.clone(), service: shop(), state, release, since, pid: None, restarts: 0 }
     }
 
     fn soon(&mut self, millis: u64) -> Time {

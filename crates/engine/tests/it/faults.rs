@@ -152,11 +152,12 @@ fn f36_everything_flaps_and_enough_servers_stay_in_the_balancer() {
             let at = start + Duration::from_millis(chance.below(90_000));
             let down_for = Duration::from_millis(100 + chance.below(8_000));
             let host = format!("shop-{}", 1 + chance.below(servers as u64));
-            match chance.below(5) {
+            match chance.below(6) {
                 0 => world.kill_server(at, down_for),
                 1 => world.kill_agent(&host, at, down_for),
                 2 => world.break_link(&host, at, down_for),
                 3 => world.break_balancer(at, down_for),
+                4 => world.flap_service(&host, at, down_for),
                 _ => world.happens(at, worse(&order)),
             }
         }

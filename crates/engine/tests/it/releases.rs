@@ -369,7 +369,7 @@ fn numbers_are_made_of_the_time_and_are_never_the_same() {
     let mut world = World::with_seed(19);
     let order = world.at("10:15:00").deploy("4.12.0");
     assert!(order.as_str().starts_with("20261122-101500-"), "{order}");
-    let made: std::collections::BTreeSet<OrderNumber> = (0..200).map(|place| world.deploy(&format!("6.{place}"))).collect();
-    assert_eq!(made.len(), 200);
+    let made: std::collections::BTreeSet<OrderNumber> = (0..60).map(|place| world.deploy(&format!("6.{place}"))).collect();
+    assert_eq!(made.len(), 60);
     assert!(made.iter().all(|number| number.tail().len() == 2 && !number.tail().contains(['0', 'O', '1', 'I', 'L'])));
 }
