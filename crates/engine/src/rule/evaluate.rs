@@ -33,6 +33,9 @@ struct Memory {
     /// Whether it was told that there are too many.
     #[serde(default)]
     too_many: bool,
+    /// Whether the last evaluation failed: no time of its own is worth another.
+    #[serde(default)]
+    failed: bool,
     /// The series that a recording rule wrote last.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     recorded: BTreeSet<Labels>,
@@ -70,7 +73,7 @@ impl RuleState {
     /// When a pending alert has held long enough next: worth an evaluation of its rule, whatever arrives.
     pub fn next_due(&self, rules: &Rules) -> Option<(Time, RuleId)> {
         let pending = |(place, rule): (usize, &Compiled)| {
-            let memory = self.rules.get(&rule.key)?;
+            let memory = self.rules.get(&rule.key).filter(|memory| !memory.failed)?;
             let held = memory.alerts.values().filter(|held| held.said == AlertState::Ok);
             let first = held.map(|held| held.since + rule.hold.duration()).min()?;
             Some((first, RuleId(place as u32)))
@@ -120,24 +123,17 @@ pub fn evaluate(rules: &Rules, state: &mut RuleState, which: &[RuleId], at: Time
         let looked_at = at - rule.query_offset.duration();
         let known = Known { rule, source };
         let answer = query::evaluate(&rule.expr, &Params::instant(looked_at), &known);
-        let rows = match answer.map_err(|error| error.to_string()).and_then(|answer| rows(answer.value)) {
-            Ok(rows) => rows,
-            Err(why) => {
-                found.failed.push((*id, why));
-                continue;
-            }
-        };
-        if !state.rules.contains_key(&rule.key) {
-            if rows.is_empty() {
-                continue;
-            }
-            state.rules.insert(rule.key.clone(), Memory::default());
+        let rows = answer.map_err(|error| error.to_string()).and_then(|answer| rows(answer.value));
+        // Most rules have nothing to say: they need no memory.
+        if !state.rules.contains_key(&rule.key) && rows.as_ref().is_ok_and(Vec::is_empty) {
+            continue;
         }
-        let Some(memory) = state.rules.get_mut(&rule.key) else { continue };
-        let done = match rule.kind {
+        let memory = state.rules.entry(rule.key.clone()).or_default();
+        let done = rows.and_then(|rows| match rule.kind {
             Kind::Alert => alerts(rules, rule, memory, rows, at, looked_at, source, &mut found.transitions),
             Kind::Record => record(rule, memory, rows, looked_at, &mut found.recorded),
-        };
+        });
+        memory.failed = done.is_err();
         if let Err(why) = done {
             found.failed.push((*id, why));
         }
@@ -182,7 +178,8 @@ fn alerts(
         }
         let became = became(rules, rule, &held.read, looked_at, source).map_err(|error| error.to_string())?;
         let keeps = became == AlertState::Ok && held.said == AlertState::Bad && rule.keep_firing.0 > 0;
-        if keeps && at < *held.keep_until.get_or_insert(at + rule.keep_firing.duration()) {
+        let longest = at + rule.keep_firing.duration();
+        if keeps && at < *held.keep_until.insert(held.keep_until.map_or(longest, |until| until.min(longest))) {
             continue;
         }
         if became != held.said {
@@ -202,6 +199,8 @@ fn alerts(
         let held = memory.alerts.entry(key.clone()).or_insert_with(fresh);
         held.value = value;
         held.keep_until = None;
+        // A clock that was set back must not put the alert off by as much.
+        held.since = held.since.min(at);
         let long_enough = at.since(held.since) >= rule.hold.duration() || held.said != AlertState::Ok;
         if held.said != AlertState::Bad && long_enough {
             transitions.push(transition(rule, &key, held, held.said, AlertState::Bad, held.since));

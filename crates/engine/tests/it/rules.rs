@@ -154,6 +154,18 @@ fn it_has_to_hold_and_may_be_kept() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_puts_nothing_off() {
+    let mut bench = Bench::new(HELD);
+    bench.arrives("10:00:00", &errors("a"), 31.0);
+    bench.book = Book::default();
+    bench.rules = Rules::compile(&serde_saphyr::from_str::<Vec<RuleGroup>>(HELD).unwrap()).unwrap();
+    assert!(bench.arrives("09:00:00", &errors("a"), 31.0).is_empty());
+    assert_eq!(bench.arrives("09:00:10", &errors("a"), 31.0), ["Errors a: ok -> bad"]);
+}
+
+const HELD: &str = "[{name: g, rules: [{alert: Errors, expr: errors > 10, for: 10s, keep_firing_for: 10s}]}]";
+
+#[test]
 fn a_vanished_series_is_never_ok() {
     let mut bench = Bench::new(ERRORS);
     bench.arrives("10:00:00", &errors("a"), 31.0);
@@ -304,6 +316,7 @@ fn an_evaluation_that_fails_changes_nothing() {
     let which = bench.write(&series("b", "2"), 1.0);
     let found = evaluate(&bench.rules, &mut bench.state, &which, bench.now, &bench.book);
     assert_eq!((found.failed.len(), found.transitions.len()), (1, 0), "{found:?}");
+    assert_eq!(bench.state.next_due(&bench.rules), None);
 }
 
 #[test]
