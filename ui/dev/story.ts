@@ -148,3 +148,17 @@ export const chat: ChatMessage[] = [
   { seq: 116, room: 'ops', at: time(30), by: 'Zhao Wei', bot: false, body: { is: 'said', text: '@flyball check shop' } },
   { seq: 117, room: 'ops', at: time(30.4), by: 'flyball', bot: true, body: { is: 'answer', asked: 'check shop', answer: { understood: 'check shop prod', text: { id: 'plain', args: { text: 'shop in PROD: 8 of 8 up' } }, well: true, parts: [{ is: 'servers', service: 'shop', environment: 'prod', wanted: '4.11.3', up: 8, of: 8, servers }] } } },
 ]
+
+/** Replaces every name by something hostile: markup, templates, right-to-left marks, 300 letters. The page must show it as text. */
+export function hostile<T>(of: T): T {
+  const names = ['<img src=x onerror="document.title=\'broken\'">', '{{7*7}}', `${'x'.repeat(300)}`, '\u202egnol\u202c', '"><script>document.title="broken"</script>']
+  let next = 0
+  const plain = new Set(['id', 'state', 'tone', 'to', 'at', 'from', 'unit', 'query', 'onset', 'since', 'last_at', 'due_at', 'saved_at', 'started_at', 'created_at', 'halted_at', 'ended_at', 'last_change_at', 'project', 'order', 'number'])
+  const walk = (value: unknown, key: string): unknown => {
+    if (typeof value === 'string') return plain.has(key) ? value : names[(next += 1) % names.length]
+    if (Array.isArray(value)) return value.map((item) => walk(item, key))
+    if (value && typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, walk(item, name)]))
+    return value
+  }
+  return walk(of, '') as T
+}

@@ -25,8 +25,8 @@ export function world(kind: string): Plugin {
     ['POST', /^\/login\/link$/, (_, body) => { if (body.token !== 'good') throw new Refused(401, 'wrong', 'used or too old'); return story.me }],
     ['POST', /^\/logout$/, () => ({})],
     ['GET', /^\/me$/, () => story.me],
-    ['GET', /^\/overview$/, () => story.overview(kind)],
-    ['GET', /^\/timeline$/, () => (calm ? [] : story.timeline)],
+    ['GET', /^\/overview$/, () => (kind === 'hostile' ? story.hostile(story.overview(kind)) : story.overview(kind))],
+    ['GET', /^\/timeline$/, () => (calm ? [] : kind === 'hostile' ? story.hostile(story.timeline) : story.timeline)],
     ['GET', /^\/incidents$/, () => (calm || kind === 'empty' ? [] : [story.incidentRow])],
     ['GET', /^\/incidents\/(\d+)$/, (_, __, found) => { if (found[1] !== '3727') throw new Refused(404, 'unknown', `no incident ${found[1]}`, { hint: '#3727' }); return story.incident }],
     ['GET', /^\/orders$/, () => (calm || kind === 'empty' ? [] : [story.orderRow(state)])],
@@ -91,7 +91,7 @@ export function world(kind: string): Plugin {
 
   function live(response: ServerResponse): void {
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' })
-    const tell = (): void => void response.write(`event: overview\ndata: ${JSON.stringify(story.overview(kind))}\n\n`)
+    const tell = (): void => void response.write(`event: overview\ndata: ${JSON.stringify(kind === 'hostile' ? story.hostile(story.overview(kind)) : story.overview(kind))}\n\n`)
     tell()
     const timer = kind === 'stale' ? undefined : setInterval(tell, 1000)
     response.on('close', () => clearInterval(timer))

@@ -88,6 +88,14 @@ export class Report {
 
 /** Every page must hold these, in each theme, language and size: no script error, nothing wider than the window, axe silent. */
 export async function holds({ browser, report, shots }, name, path, options = {}) {
+  for (const width of [360, 768, 1120, 1920]) {
+    await report.check(`${name} at ${width} px: no wider than the window`, async () => {
+      const { page, errors, close } = await browser.at(path, { ...options, size: { width, height: 900 } })
+      const by = await overflow(page)
+      await close()
+      return [...errors, ...(by > 0 ? [`by ${by} px`] : [])]
+    })
+  }
   for (const size of ['wide', 'phone']) {
     for (const theme of ['light', 'dark']) {
       for (const language of ['en', 'zh']) {

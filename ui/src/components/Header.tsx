@@ -88,11 +88,13 @@ function LiveState(): ReactNode {
   if (paused !== undefined) {
     return <span className="row nw"><span className="tag">{word('head.paused', { time: format.clock(paused) })}</span><button type="button" className="btn small" onClick={togglePause}>{word('head.resume')}</button></span>
   }
+  // Always one decimal: the text keeps its width, and nothing beside it moves.
+  const tenths = (millis: number): string => (format.language === 'zh' ? `${(millis / 1000).toFixed(1)} 秒` : `${(millis / 1000).toFixed(1)}\u202fs`)
   const behind = Math.max(0, now - link.heard)
   return (
     <span className="live">
       <i className={link.state === 'live' ? '' : 'off'} aria-hidden="true" />
-      <span className="wideonly">{link.state === 'connecting' ? word('head.connecting') : behind < 100 ? word('head.live') : word('head.live_behind', { behind: format.duration(Math.round(behind / 100) * 100) })}</span>
+      <span className="wideonly">{link.state === 'connecting' ? word('head.connecting') : behind > 9_000 ? word('head.live') : word('head.live_behind', { behind: tenths(behind) })}</span>
     </span>
   )
 }

@@ -11,7 +11,7 @@ export function Panel({ title, note, actions, children, className, padded = fals
         <div className="ph">
           <h2 id={id}>{title}</h2>
           {note && <span className="t3 sm">{note}</span>}
-          {actions && <div className="end keep row">{actions}</div>}
+          {actions && <div className="end keep row wrap">{actions}</div>}
         </div>
       )}
       {padded ? <div className="pb">{children}</div> : children}

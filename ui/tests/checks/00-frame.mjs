@@ -92,6 +92,18 @@ export default async function checks({ browser, report }) {
     await close()
     return shift
   })
+  await report.check('frame: a cut line is said within 6 s, values turn grey, and it comes back by itself', async () => {
+    const { page, close } = await browser.at('/login', { ready: '#name' })
+    await page.route('**/api/flyball/v1/live*', (route) => route.abort())
+    await page.goto(new URL('/', page.url()).href)
+    await page.waitForSelector('header [role=status] .warn', { timeout: 6_500 })
+    const grey = await page.locator('.stale-values').count()
+    const found = await axe(page)
+    await page.unroute('**/api/flyball/v1/live*')
+    await page.waitForSelector('header [role=status] .warn', { state: 'detached', timeout: 13_000 })
+    await close()
+    return [...(grey > 0 ? [] : ['nothing turned grey']), ...found]
+  })
   await report.check('frame: the language menu of the login page and its errors are without findings', async () => {
     const { page, close } = await browser.at('/login', { ready: '#name' })
     await page.fill('#name', 'nobody')
