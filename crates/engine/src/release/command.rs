@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use model::command::RefusalKind;
-use model::order::{HostState, Order, OrderKind, OrderState, Strategy, Tone};
+use model::order::{Artifact, HostState, Order, OrderKind, OrderState, Strategy, Tone};
 use model::plan::{Approval, Doer, Plan};
 use model::signal::ReleaseOnHost;
 use model::{
@@ -20,6 +20,8 @@ use crate::{Effect, State};
 
 /// Longest reason that is kept, in characters.
 const REASON_MAX: usize = 4_096;
+/// Longest version, in characters.
+const VERSION_MAX: usize = 128;
 
 /// Performs Deploy, Restart, Approve, Cancel, Halt, Brake, Resume, Retry and Rollback, and answers.
 pub fn perform(state: &mut State, recorded: &Recorded, command: &Command, effects: &mut Vec<Effect>) {
@@ -63,17 +65,20 @@ struct Wish {
 
 fn create(state: &mut State, recorded: &Recorded, command: &Command, effects: &mut Vec<Effect>) -> Done {
     let wish = match &command.verb {
-        Verb::Deploy { project, service, environment, artifact, version, size: _, reason, strategy, hosts } => Wish {
-            project: project.clone(),
-            service: service.clone(),
-            environment: environment.clone(),
-            kind: OrderKind::Deploy,
-            release: ReleaseOnHost { version: version.clone(), digest: artifact.clone() },
-            size: pushed(state, artifact)?,
-            reason: reason.chars().take(REASON_MAX).collect(),
-            strategy: *strategy,
-            hosts: hosts.clone(),
-        },
+        Verb::Deploy { project, service, environment, artifact, version, size: _, reason, strategy, hosts } => {
+            let known = pushed(state, artifact)?;
+            Wish {
+                project: project.clone(),
+                service: service.clone(),
+                environment: environment.clone(),
+                kind: OrderKind::Deploy,
+                release: ReleaseOnHost { version: said_version(version, known)?, digest: artifact.clone() },
+                size: known.size,
+                reason: reason.chars().take(REASON_MAX).collect(),
+                strategy: *strategy,
+                hosts: hosts.clone(),
+            }
+        }
         Verb::Restart { project, service, environment, hosts } => Wish {
             project: project.clone(),
             service: service.clone(),
@@ -106,12 +111,22 @@ fn create(state: &mut State, recorded: &Recorded, command: &Command, effects: &m
     Ok((number, text))
 }
 
-/// The size of an artifact, as it was pushed: what a command says of it is only its own word.
-fn pushed(state: &State, artifact: &ArtifactDigest) -> Result<u64, Refusal> {
-    state.artifacts.get(artifact).map(|known| known.size).ok_or_else(|| {
+/// An artifact as it was pushed; its size is what the store says, not what a command says.
+fn pushed<'a>(state: &'a State, artifact: &ArtifactDigest) -> Result<&'a Artifact, Refusal> {
+    state.artifacts.get(artifact).ok_or_else(|| {
         let short = artifact.as_str().get(..12).unwrap_or(artifact.as_str());
         refusal(RefusalKind::Unknown, Text::new("verb.unknown_artifact").with("artifact", short))
     })
+}
+
+/// The version that the new servers have to show. An empty one would be seen in every answer.
+fn said_version(said: &str, artifact: &Artifact) -> Result<String, Refusal> {
+    let version = if said.trim().is_empty() { artifact.version.trim() } else { said.trim() };
+    if version.is_empty() || version.chars().count() > VERSION_MAX {
+        let usage = "deploy SERVICE VERSION [ENVIRONMENT]";
+        return Err(refusal(RefusalKind::Form, Text::new("verb.usage").with("usage", usage)));
+    }
+    Ok(version.to_owned())
 }
 
 /// What a restart speaks of: the release that most servers have.

@@ -190,6 +190,7 @@ impl Work<'_> {
         self.order.halted_at = Some(now);
         self.order.because = Some(because.clone());
         self.order.watching_since = None;
+        self.run.look_again_at = None;
         let text = Text::new("order.halted").with("because", because.render(self.state.config.flyball.language));
         self.note(text.clone(), Tone::Halted);
         self.timeline(text, Tone::Halted, None, None);

@@ -107,7 +107,7 @@ impl Work<'_> {
             return Next::Ended;
         }
         if let Some(asked) = &lane.asked {
-            if asked.request.undo || asked.is_lost() || !is_harmless(&asked.request.action) {
+            if asked.request.undo || !is_harmless(&asked.request.action) {
                 return Next::Waits;
             }
             lane.away_since = None;
@@ -119,6 +119,9 @@ impl Work<'_> {
         };
         if undo.wait_until.is_some_and(|until| until > now) {
             return Next::Waits;
+        }
+        if let Some(undo) = self.lane_run(host).undo.as_mut() {
+            undo.wait_until = None;
         }
         if !up {
             if lane_is_new_away(&mut self.lane_run(host).away_since, now) {
@@ -138,11 +141,13 @@ impl Work<'_> {
     fn ask_undo(&mut self, host: &HostName, place: (u32, usize), action: Action, time_limit_ms: u64) {
         let Some(undo) = self.lane_run(host).undo.as_mut() else { return };
         undo.tries += 1;
-        undo.wait_until = None;
         let key_tail = format!("undo/{}.{}/{}", place.0, place.1, undo.tries);
         let key = format!("{}/{key_tail}", self.order.number);
         self.lane_run(host).away_since = None;
         self.ask(host, key, action, time_limit_ms, true);
+        if let Some(progress) = self.order.hosts.get_mut(host) {
+            progress.step = Some(place.0);
+        }
     }
 
     /// One action of a host's undo is done.

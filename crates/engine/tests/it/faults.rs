@@ -313,6 +313,35 @@ fn a_host_that_never_comes_back_is_given_up_and_named() {
 }
 
 #[test]
+fn a_host_that_disappears_before_anything_was_altered_is_not_waited_for() {
+    for word in ["fetch", "unpack"] {
+        let mut world = World::with_seed(11);
+        let order = world.deploy(NEW);
+        let host = world.run_until_asked(word);
+        world.kill_agent(host.as_str(), world.now, Duration::from_secs(86_400));
+        world.wait(Duration::from_secs(30));
+        world.ask("Lin.Mei", Verb::Rollback { order: order.clone() });
+        assert_eq!(world.order(&order).state, OrderState::RolledBack, "{word}");
+    }
+}
+
+#[test]
+fn an_undo_that_fails_on_a_host_that_disappears_waits_without_turning() {
+    let mut world = World::with_seed(12);
+    let order = world.deploy(NEW);
+    let host = world.run_until_asked("start");
+    world.agents.get_mut(&host).expect("an agent").fails.insert("undo stop".into(), "busy".into());
+    world.ask("Lin.Mei", Verb::Rollback { order: order.clone() });
+    world.run_until_asked("stop");
+    world.break_link(host.as_str(), world.now + Duration::from_millis(500), Duration::from_secs(60));
+    world.wait(Duration::from_secs(30));
+    assert_eq!(world.order(&order).state, OrderState::RollingBack);
+    world.agents.get_mut(&host).expect("an agent").fails.clear();
+    assert_eq!(world.run_to_end(&order), OrderState::RolledBack);
+    expect_whole(&world, &order);
+}
+
+#[test]
 fn the_balancer_gone_for_good_ends_a_rollback_too() {
     let mut world = World::with_seed(10);
     let order = world.deploy(NEW);

@@ -359,6 +359,9 @@ fn a_server_that_crashed_keeps_the_others_in() {
     assert!(world.balancer.servers["shop-1"], "three are in service, and three are promised");
     let story = world.story(&order).join("\n");
     assert_eq!(story.matches("shop-1 waits: 3 servers must stay in service").count(), 1, "{story}");
+    accepted(world.ask("Lin.Mei", Verb::Halt { order: order.clone() }));
+    world.wait(Duration::from_secs(30));
+    accepted(world.ask("Lin.Mei", Verb::Resume { order: order.clone() }));
     seen.state = ServiceState::Running;
     world.submit(Event::ServiceSeen(seen));
     assert_eq!(world.run_to_end(&order), OrderState::Done);
