@@ -76,7 +76,8 @@ pub struct World {
     journal: Vec<Recorded>,
     outbox: BTreeMap<EffectKey, StepRequest>,
     things: BTreeMap<(Time, u64), Thing>,
-    begun: BTreeMap<HostName, StepRequest>,
+    begun: BTreeMap<HostName, Vec<StepRequest>>,
+    busy_until: BTreeMap<HostName, Time>,
     server_up: bool,
     count: u64,
     first: State,
@@ -114,6 +115,7 @@ impl World {
             outbox: BTreeMap::new(),
             things: BTreeMap::new(),
             begun: BTreeMap::new(),
+            busy_until: BTreeMap::new(),
             server_up: true,
             count: 0,
             first,
@@ -381,8 +383,10 @@ impl World {
             Thing::ServerStarts => self.start_server(),
             Thing::AgentDies(host) => {
                 self.lose_link(&host);
-                if let (Some(begun), Some(agent)) = (self.begun.remove(&host), self.agents.get_mut(&host)) {
-                    agent.recover(&begun, self.random.chance(0.5));
+                if let Some(agent) = self.agents.get_mut(&host) {
+                    for begun in self.begun.remove(&host).unwrap_or_default() {
+                        agent.recover(&begun, self.random.chance(0.5));
+                    }
                 }
             }
             Thing::LinkBreaks(host) => self.lose_link(&host),
@@ -432,34 +436,41 @@ impl World {
 
     fn arrive(&mut self, request: StepRequest) {
         if request.action.doer() == Doer::Balancer {
-            let agents = &self.agents;
-            let is_up = |server: &str| agents.get(server).is_some_and(|agent| agent.running.is_some());
-            // A late repeat of an older server is not sent by a balancer's performer: it died with its server.
+            // A late repeat of an older server is not sent by a balancer's performer: it died with its server. What is on
+            // its way to the socket gets there, even if it was withdrawn meanwhile.
             if request.epoch < self.state.epoch || !self.outbox.contains_key(&request.key) {
                 return;
             }
-            let outcome = self.balancer.perform(&request.action, is_up);
-            return self.answer(&request, outcome);
+            let at = self.soon(60);
+            return self.plan_thing(at, Thing::Ends(request));
         }
         let Some(agent) = self.agents.get_mut(&request.host).filter(|agent| agent.up) else { return };
         match agent.accept(&request, self.now) {
             Accepted::Answer(outcome) => self.answer(&request, outcome),
             Accepted::Busy => {}
             Accepted::Begins => {
-                self.begun.insert(request.host.clone(), request.clone());
-                let at = self.soon(400);
+                // One after the other, as an agent works.
+                let free_at = self.busy_until.get(&request.host).copied().unwrap_or(self.now).max(self.now);
+                let at = free_at + Duration::from_millis(1 + self.random.below(400));
+                self.busy_until.insert(request.host.clone(), at);
+                self.begun.entry(request.host.clone()).or_default().push(request.clone());
                 self.plan_thing(at, Thing::Ends(request));
             }
         }
     }
 
     fn end(&mut self, request: StepRequest) {
-        if self.begun.get(&request.host).is_none_or(|begun| begun.key != request.key) {
-            return;
+        if request.action.doer() == Doer::Balancer {
+            let agents = &self.agents;
+            let is_up = |server: &str| agents.get(server).is_some_and(|agent| agent.running.is_some());
+            let outcome = self.balancer.perform(&request.action, is_up);
+            return self.answer(&request, outcome);
         }
+        let begun = self.begun.entry(request.host.clone()).or_default();
+        let Some(place) = begun.iter().position(|begun| begun.key == request.key) else { return };
         let Some(agent) = self.agents.get_mut(&request.host) else { return };
         let Some(outcome) = agent.finish(&request) else { return };
-        self.begun.remove(&request.host);
+        begun.remove(place);
         self.answer(&request, outcome);
         self.say_service(&request.host);
     }
