@@ -10,6 +10,10 @@ const folder = new URL('./checks/', import.meta.url)
 if (given.shots) await mkdir(given.shots, { recursive: true })
 const browser = await open(given)
 try {
+  if (given.story) {
+    const { default: story } = await import(new URL(`./stories/${given.story}.mjs`, import.meta.url).href)
+    await story({ ...given, browser, report })
+  }
   for (const file of (await readdir(fileURLToPath(folder))).filter((name) => name.endsWith('.mjs')).sort()) {
     if (given.only && !file.includes(given.only)) continue
     const { default: checks } = await import(new URL(file, folder).href)

@@ -4,11 +4,11 @@ import { chromium } from 'playwright-core'
 
 export const sizes = { wide: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } }
 
-/** --url, --link, --chromium, --shots FOLDER, --only PART, --name and --password. */
+/** --url, --link, --chromium, --shots FOLDER, --only PART, --story NAME, --name and --password. */
 export function readArguments(list) {
   const found = { url: 'http://127.0.0.1:7070', chromium: process.env.CHROMIUM ?? '/usr/bin/chromium' }
   for (let index = 0; index < list.length; index += 2) {
-    const name = /^--(url|link|chromium|shots|only|name|password)$/.exec(list[index] ?? '')?.[1]
+    const name = /^--(url|link|chromium|shots|only|story|name|password)$/.exec(list[index] ?? '')?.[1]
     if (!name || list[index + 1] === undefined) throw new Error(`unknown or empty argument ${list[index]}`)
     found[name] = list[index + 1]
   }
