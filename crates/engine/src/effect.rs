@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "effect", content = "of", rename_all = "snake_case")]
 pub enum Effect {
-    /// A step on a host or at a balancer. Begun only after the commit.
+    /// A step on a host or at a balancer. Begun only after the commit. Asked again under the key of a row that lies in
+    /// the outbox still, it takes that row's place: the new epoch and the new expiry count.
     Do(StepRequest),
     /// Telling somebody. May begin before the commit: its key is made of content.
     Tell(Tell),

@@ -368,6 +368,18 @@ fn a_server_that_crashed_keeps_the_others_in() {
 }
 
 #[test]
+fn a_gate_that_nobody_watched_watches_anew() {
+    let mut world = World::with_seed(20);
+    let order = world.at("10:15:00").deploy("4.12.0");
+    world.kill_server(world.now + Duration::from_secs(10), Duration::from_secs(300));
+    world.at("10:20:25");
+    assert_eq!(world.order(&order).batch, 0, "for 300 s nobody watched");
+    assert!(world.story(&order).iter().any(|line| line.contains("flyball restarted and is going on with step 10 of 36")));
+    world.at("10:20:40");
+    assert_eq!(world.order(&order).batch, 1);
+}
+
+#[test]
 fn numbers_are_made_of_the_time_and_are_never_the_same() {
     let mut world = World::with_seed(19);
     let order = world.at("10:15:00").deploy("4.12.0");
