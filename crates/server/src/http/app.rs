@@ -70,6 +70,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// One reload at a time.
     pub(super) reloading: Mutex<()>,
+    /// Verbs that wait for a confirmation.
+    pub pending: crate::verbs::Pending,
     /// The overview as every stream gets it.
     pub(super) overview: super::live::OverviewFeed,
     config: Arc<RwLock<Arc<Config>>>,
@@ -108,6 +110,7 @@ impl App {
             limits: Limits::new(),
             metrics: Metrics::default(),
             reloading: Mutex::new(()),
+            pending: crate::verbs::Pending::default(),
             overview: super::live::OverviewFeed::default(),
             config,
             ready: AtomicBool::new(true),

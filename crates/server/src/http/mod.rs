@@ -25,3 +25,6 @@ pub mod serve;
 pub mod settings;
 pub mod shell;
 pub mod table;
+
+#[cfg(test)]
+mod tests;

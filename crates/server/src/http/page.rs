@@ -43,7 +43,8 @@ pub fn answer(path: &str, headers: &HeaderMap) -> Response {
         return response;
     }
     let last = name.rsplit('/').next().unwrap_or("");
-    if name.starts_with("assets/") || (last.contains('.') && name != "index.html" && !name.contains('/')) {
+    let climbs = name.split('/').any(|part| part == "..");
+    if climbs || name.starts_with("assets/") || (last.contains('.') && name != "index.html" && !name.contains('/')) {
         return HttpError::unknown("there is no such file").into_response();
     }
     match Dist::get("index.html") {

@@ -25,6 +25,8 @@ use super::app::App;
 pub const CONNECTIONS_MAX: usize = 4_096;
 /// Largest head of a request, in bytes; beyond it 431.
 const HEAD_LEN_MAX: usize = 64 * 1024;
+/// Most bytes read ahead of a connection.
+const READ_LEN_MAX: usize = 256 * 1024;
 /// Most headers of a request; beyond it 431.
 const HEADERS_MAX: usize = 128;
 /// The head of a request must be there within this; also how long an idle connection is kept.
@@ -145,7 +147,8 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
         .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_LEN_MAX)
+        .max_header_size(HEAD_LEN_MAX)
+        .max_buf_size(READ_LEN_MAX)
         .keep_alive(true)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);

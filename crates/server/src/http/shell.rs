@@ -59,8 +59,8 @@ fn protect(response: &mut Response, for_programs: bool) {
     put(header::REFERRER_POLICY, "same-origin");
     put(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     put(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    put(header::CACHE_CONTROL, "no-store");
     if for_programs {
-        put(header::CACHE_CONTROL, "no-store");
         // Nothing that an API answers is a page.
         put(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
     } else if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {

@@ -1,0 +1,13 @@
+//! The whole door over a real store, a real journal and real accounts in a folder of its own.
+
+mod access;
+mod bodies;
+mod fixture;
+mod intake;
+mod people;
+mod queries;
+mod settings;
+mod sockets;
+mod streams;
+
+use fixture::{Answer, House, request};

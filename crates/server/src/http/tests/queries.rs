@@ -1,0 +1,124 @@
+//! Prometheus' query API as its clients use it.
+
+use axum::body::Body;
+use model::rights::Role;
+use model::{AlertKey, AlertState, Event, Labels, RuleName, Transition};
+use serde_json::json;
+
+use super::fixture::now_secs;
+use super::{House, request};
+
+const FORM: [(&str, &str); 1] = [("content-type", "application/x-www-form-urlencoded")];
+
+async fn filled() -> (House, i64) {
+    let house = House::open().await;
+    let now = now_secs(&house);
+    let lines: String = (0..10)
+        .map(|back| format!("http,code=200,host=a requests={} {t}\nhttp,code=500,host=b requests=1 {t}\n", 100 - back, t = now - back))
+        .collect();
+    let answer = house.ask(Role::Sender, "POST", "/write?precision=s", &[], lines).await;
+    assert_eq!(answer.status, 204, "{}", answer.text());
+    (house, now)
+}
+
+#[tokio::test]
+async fn an_instant_and_a_range() {
+    let (house, now) = filled().await;
+    let answer = house.get(&format!("/api/v1/query?query=sum(http_requests)&time={now}")).await;
+    assert_eq!(answer.text(), format!("{{\"status\":\"success\",\"data\":{{\"resultType\":\"vector\",\"result\":[{{\"metric\":{{}},\"value\":[{now},\"101\"]}}]}}}}"));
+    let body = format!("query=http_requests%7Bhost%3D%22a%22%7D&start={}&end={now}&step=1s", now - 2);
+    let range = house.ask(Role::Viewer, "POST", "/api/v1/query_range", &FORM, body).await.json();
+    assert_eq!(range["data"]["result"][0]["values"], json!([[now - 2, "98"], [now - 1, "99"], [now, "100"]]));
+    assert_eq!(house.get("/api/v1/query?query=1%2B1").await.json()["data"]["resultType"], "scalar");
+    let time = model::Time::from_secs(now).to_string();
+    let answer = house.get(&format!("/api/v1/query?query=http_requests&time={time}&limit=1")).await.json();
+    assert_eq!((answer["data"]["result"].as_array().unwrap().len(), &answer["warnings"]), (1, &json!(["results truncated due to limit"])));
+}
+
+#[tokio::test]
+async fn what_there_is() {
+    let (house, now) = filled().await;
+    let data = |answer: super::Answer| answer.json()["data"].clone();
+    assert_eq!(data(house.get("/api/v1/labels").await), json!(["__name__", "code", "host"]));
+    assert_eq!(data(house.get("/api/v1/label/host/values").await), json!(["a", "b"]));
+    assert_eq!(data(house.get("/api/v1/label/host/values?match[]=http_requests%7Bcode%3D%22500%22%7D").await), json!(["b"]));
+    assert_eq!(data(house.get("/api/v1/label/host/values?limit=1").await), json!(["a"]));
+    let series = house.get(&format!("/api/v1/series?match[]=http_requests&start={}&end={now}", now - 60)).await;
+    assert_eq!(data(series).as_array().unwrap().len(), 2);
+    assert_eq!(data(house.get("/api/v1/series?match[]=none").await), json!([]));
+    assert_eq!(data(house.get("/api/v1/query_exemplars?query=up").await), json!([]));
+    assert_eq!(data(house.get("/api/v1/format_query?query=sum(up)by(job)").await), json!("sum by (job) (up)"));
+    assert!(data(house.get("/api/v1/status/buildinfo").await)["version"].as_str().unwrap().starts_with("3."));
+}
+
+#[tokio::test]
+async fn errors_have_prometheus_form_and_status() {
+    let (house, now) = filled().await;
+    let far = now + 20_000;
+    for (uri, status, kind, text) in [
+        ("/api/v1/query", 400, "bad_data", "\"query\""),
+        ("/api/v1/query?query=sum(", 400, "bad_data", "invalid parameter \"query\": 1:"),
+        ("/api/v1/query?query=up&time=noon", 400, "bad_data", "\"time\""),
+        ("/api/v1/query?query=up&timeout=soon", 400, "bad_data", "\"timeout\""),
+        ("/api/v1/query?query=up&time=1e300", 400, "bad_data", "\"time\""),
+        ("/api/v1/query_range?query=up&start=1&end=2", 400, "bad_data", "\"step\""),
+        ("/api/v1/query_range?query=up&start=2&end=1&step=1", 400, "bad_data", "\"end\""),
+        ("/api/v1/query_range?query=up&start=1&end=2&step=0", 400, "bad_data", "\"step\""),
+        ("/api/v1/query_range?query=up&start=1&end=2&step=NaN", 400, "bad_data", "\"step\""),
+        ("/api/v1/series", 400, "bad_data", "no match[]"),
+        ("/api/v1/series?match[]=sum(up)", 400, "bad_data", "\"match[]\""),
+        ("/api/v1/rules?type=all", 400, "bad_data", "\"type\""),
+        ("/api/v1/query?query=http_requests%20*%20on(none)%20http_requests", 422, "execution", ""),
+        (&format!("/api/v1/query_range?query=up&start={now}&end={far}&step=1"), 400, "bad_data", "11,000 points"),
+    ] {
+        let answer = house.get(uri).await;
+        let body = answer.json();
+        assert_eq!((answer.status.as_u16(), body["errorType"].as_str()), (status, Some(kind)), "{uri}: {body}");
+        assert!(body["error"].as_str().unwrap().contains(text), "{uri}: {body}");
+    }
+    let late = house.get("/api/v1/query?query=sum(http_requests)&timeout=0s").await;
+    assert_eq!((late.status.as_u16(), late.json()["errorType"].as_str()), (503, Some("timeout")));
+}
+
+#[tokio::test]
+async fn rules_show_their_alerts() {
+    let house = House::open().await;
+    let labels = Labels::new([("alertname", "Down"), ("instance", "a")]).unwrap();
+    let rule = RuleName::from("Down");
+    let transition = Transition {
+        alert: AlertKey::of(&rule, &labels),
+        rule,
+        labels,
+        annotations: Default::default(),
+        from: AlertState::Ok,
+        to: AlertState::Bad,
+        value: Some(0.0),
+        onset: house.app.clock.now(),
+        expr: "up == 0".into(),
+    };
+    let rules = house.get("/api/v1/rules").await.json();
+    let alerting = |rules: &serde_json::Value| rules["data"]["groups"][0]["rules"][0].clone();
+    assert_eq!((alerting(&rules)["type"].as_str(), alerting(&rules)["state"].as_str()), (Some("alerting"), Some("inactive")));
+    assert_eq!(rules["data"]["groups"][0]["rules"][1]["type"], "recording");
+    house.pump.submit(Event::Alert(transition)).await.unwrap();
+    let rules = house.get("/api/v1/rules?type=alert").await.json();
+    assert_eq!(alerting(&rules)["state"], "firing");
+    assert_eq!(alerting(&rules)["alerts"][0]["labels"]["instance"], "a");
+    assert_eq!(house.get("/api/v1/alerts").await.json()["data"]["alerts"][0]["value"], "0");
+}
+
+#[tokio::test]
+async fn own_figures_are_readable_by_our_own_decoder() {
+    let (house, _) = filled().await;
+    let body = house.ask(Role::Viewer, "GET", "/metrics", &[], Body::empty()).await;
+    let mut batch = model::SampleBatch::new();
+    let mut known = Vec::new();
+    let options = wire::exposition::Options::default();
+    let kind = wire::exposition::ContentType::parse("text/plain");
+    let report = wire::exposition::decode(&body.body, kind, house.app.clock.now(), &options, &mut batch, &mut known);
+    assert_eq!(report.failed, 0, "{:?}", report.errors);
+    let text = body.text();
+    assert!(text.contains("flyball_intake_samples_total 20") && text.contains("flyball_store_series 2"), "{text}");
+    assert!(text.contains("flyball_http_requests_total{route=\"/write\",status=\"204\"} 1"), "{text}");
+    assert_eq!(house.send(request("GET", "/metrics", &[], Body::empty())).await.status, 401);
+}

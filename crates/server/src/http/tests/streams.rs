@@ -1,0 +1,103 @@
+//! The event stream: what comes, in which order, and how it goes on after a break.
+
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
+use futures::StreamExt as _;
+use model::rights::{Grant, Role};
+use model::signal::LogLine;
+use model::{HostName, ServiceName, TokenName};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::{House, request};
+
+struct Reader {
+    body: BodyDataStream,
+    rest: String,
+}
+
+impl Reader {
+    async fn open(house: &House, token: &str, query: &str, last: Option<u64>) -> Reader {
+        let (bearer, last) = (format!("Bearer {token}"), last.map(|last| last.to_string()));
+        let mut headers = vec![("authorization", bearer.as_str())];
+        headers.extend(last.as_deref().map(|last| ("last-event-id", last)));
+        let request = request("GET", &format!("/api/flyball/v1/live{query}"), &headers, Body::empty());
+        let response = house.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Reader { body: response.into_body().into_data_stream(), rest: String::new() }
+    }
+
+    /// The next message of this name; none: the stream ended.
+    async fn next(&mut self, wanted: &str) -> Option<(Option<u64>, Value)> {
+        let find = async {
+            loop {
+                while let Some((message, rest)) = self.rest.split_once("\n\n") {
+                    let field = |name: &str| message.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+                    let found = (field("event:") == Some(wanted))
+                        .then(|| (field("id:").map(|id| id.parse().unwrap()), serde_json::from_str(field("data:").unwrap()).unwrap()));
+                    self.rest = rest.to_owned();
+                    if found.is_some() {
+                        return found;
+                    }
+                }
+                self.rest.push_str(std::str::from_utf8(&self.body.next().await?.unwrap()).unwrap());
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), find).await.expect("a message within 20 s")
+    }
+}
+
+async fn change(house: &House, what: &str) -> u64 {
+    let answer = house.post_json("/api/flyball/v1/changes", json!({ "what": what, "service": "shop" })).await;
+    answer.json()["seq"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn it_goes_on_where_it_broke_off() {
+    let house = House::open().await;
+    let token = house.token(Role::Viewer).await;
+    let mut reader = Reader::open(&house, &token, "", None).await;
+    assert!(reader.next("overview").await.unwrap().1["own"]["series"].is_u64());
+    let first = change(&house, "one").await;
+    let (id, row) = reader.next("timeline").await.unwrap();
+    assert_eq!((id, row["seq"].as_u64()), (Some(first), Some(first)));
+    drop(reader);
+    let (second, third) = (change(&house, "two").await, change(&house, "three").await);
+    let mut reader = Reader::open(&house, &token, "", Some(first)).await;
+    assert_eq!(reader.next("timeline").await.unwrap().0, Some(second));
+    assert_eq!(reader.next("timeline").await.unwrap().0, Some(third));
+    let fourth = change(&house, "four").await;
+    assert_eq!(reader.next("timeline").await.unwrap().0, Some(fourth), "each once, in order");
+}
+
+#[tokio::test]
+async fn it_ends_with_its_token_and_with_the_server() {
+    let house = House::open().await;
+    let token = house.token_of("gone-soon", Grant::everywhere(Role::Viewer)).await;
+    let mut reader = Reader::open(&house, &token, "", None).await;
+    reader.next("overview").await.unwrap();
+    house.app.people.revoke_token(&TokenName::new("gone-soon").unwrap()).await.unwrap();
+    assert!(reader.next("never").await.is_none());
+    let mut reader = Reader::open(&house, &house.token(Role::Viewer).await, "", None).await;
+    reader.next("overview").await.unwrap();
+    house.app.stop();
+    assert!(reader.next("never").await.is_none());
+    assert_eq!(house.send(request("GET", "/-/ready", &[], Body::empty())).await.status, 503);
+}
+
+#[tokio::test]
+async fn logs_come_to_who_asked_for_them() {
+    let house = House::open().await;
+    let token = house.token(Role::Viewer).await;
+    let mut reader = Reader::open(&house, &token, "?service=shop", None).await;
+    reader.next("overview").await.unwrap();
+    for (service, text) in [("pay", "not asked for"), ("shop", "order 1")] {
+        let (host, service) = (HostName::new("shop-1").unwrap(), ServiceName::new(service).unwrap());
+        house.app.logs.push(LogLine { at: house.app.clock.now(), host, service, text: text.into() });
+    }
+    assert_eq!(reader.next("log").await.unwrap().1["text"], "order 1");
+    let wrong = house.get("/api/flyball/v1/live?service=../x").await;
+    assert_eq!((wrong.status.as_u16(), wrong.error().2.as_deref()), (400, Some("service")));
+}
