@@ -23,8 +23,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// A lane that waits for others to be in service looks again after this.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// A host whose link is down for so long halts the order: an agent that starts anew is back before.
-pub const LOST_AFTER: Duration = Duration::from_secs(3);
+/// A host whose link is down for so long halts the order: an agent that starts or dials anew is back before.
+pub const LOST_AFTER: Duration = Duration::from_secs(5);
 
 impl Work<'_> {
     /// Asks whatever can be asked now.
@@ -313,8 +313,10 @@ impl Work<'_> {
         let now = self.now();
         let action = asked.request.action.clone();
         let undo = asked.request.undo;
+        // Of an agent without a link nothing is asked until the link is up again.
+        let is_there = action.doer() == Doer::Balancer || self.is_up(host);
         let lane = self.lane_run(host);
-        lane.asked = Some(Asked { until: None, again_at: Some(now + AGAIN_AFTER), ..asked });
+        lane.asked = Some(Asked { until: None, again_at: is_there.then(|| now + AGAIN_AFTER), ..asked });
         if lane.away_since.is_some() {
             return;
         }

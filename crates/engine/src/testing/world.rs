@@ -419,7 +419,8 @@ impl World {
     fn send(&mut self, request: StepRequest) {
         let again = self.now + Duration::from_secs(1);
         self.plan_thing(again, Thing::SentAgain(request.key.clone()));
-        if self.random.chance(self.faults.unreachable) {
+        let no_link = request.action.doer() == Doer::Agent && !self.agents[&request.host].up && self.random.chance(0.5);
+        if no_link || self.random.chance(self.faults.unreachable) {
             let outcome = StepOutcome::Unreachable { why: "no link".into() };
             return self.answer(&request, outcome);
         }
@@ -477,7 +478,9 @@ impl World {
 
     fn answer(&mut self, request: &StepRequest, outcome: StepOutcome) {
         let is_agents = request.action.doer() == Doer::Agent;
-        if self.random.chance(self.faults.lose_answer) || (is_agents && !self.agents[&request.host].up) {
+        let is_unreached = matches!(outcome, StepOutcome::Unreachable { .. });
+        let is_cut_off = is_agents && !is_unreached && !self.agents[&request.host].up;
+        if is_cut_off || self.random.chance(self.faults.lose_answer) {
             return;
         }
         let (key, order, host) = (request.key.clone(), request.order.clone(), request.host.clone());
