@@ -10,6 +10,7 @@ import { scheme, useSettings } from '../data/settings'
 import { gather, place } from '../lib/flags'
 import { tick, type Unit } from '../lib/number'
 import { isolated, scale, stats, ticks, timeTicks } from '../lib/scale'
+import { hold, useHold } from './hold'
 import { useFormat, useWord } from './language'
 import { Glyph, tones, type Shape } from './State'
 
@@ -94,7 +95,21 @@ function paint(): (name: string) => string {
   return (name) => (name.startsWith('--') ? style.getPropertyValue(name).trim() : name)
 }
 
+/** Keeps what it showed last while the hand is on one of its group, so that nothing moves under the pointer. */
 export function Graph(props: GraphProps): ReactNode {
+  const alone = useId()
+  const group = props.group ?? alone
+  const since = useHold(group)
+  const kept = useRef(props)
+  // A table, another unit or other names are what a person asked for: they are shown at once.
+  const same = kept.current.name === props.name && kept.current.table === props.table && kept.current.series.length === props.series.length && kept.current.times.length > 0
+  if (since === undefined || !same) kept.current = props
+  const shown = since === undefined || !same ? props : { ...kept.current, lit: props.lit }
+  useEffect(() => () => hold(group, false), [group])
+  return <Drawn {...shown} pausedAt={since !== undefined && kept.current.to !== props.to ? since : undefined} onHold={(on) => hold(group, on)} />
+}
+
+function Drawn(props: GraphProps & { pausedAt: number | undefined; onHold: (on: boolean) => void }): ReactNode {
   const { name, times, series, from, to, unit = 'none', height = 160, flags = [], flagNames = true, axis = true, limits = [], bands = [] } = props
   const settings = useSettings()
   const theme = scheme(settings)
@@ -255,7 +270,7 @@ export function Graph(props: GraphProps): ReactNode {
   }
 
   return (
-    <figure className="graph" onPointerEnter={() => setOwn(true)} onPointerLeave={() => setOwn(false)}>
+    <figure className="graph" onPointerEnter={(event) => { setOwn(true); if (event.pointerType === 'mouse') props.onHold(true) }} onPointerLeave={() => { setOwn(false); props.onHold(false) }}>
       {rows > 0 && (
         <div className="flags" style={{ height: rows * flagRow, marginLeft: leftRoom }}>
           {labels.map((label, index) => {
@@ -299,6 +314,7 @@ export function Graph(props: GraphProps): ReactNode {
         <div ref={merged} role="img" aria-label={sentence} hidden={table} className="plot" style={{ height: height + (axis ? 24 : 4) }} />
         {!table && cursor && <CursorBox {...props} cursor={cursor} width={inner} own={own && cursor.own} />}
         {!table && props.loading !== true && width > 0 && !series.some((one) => !one.hidden && one.values.some((value) => value !== null)) && <div className="graph-none t3 sm" aria-hidden="true">{word('graph.no_data')}</div>}
+        {props.pausedAt !== undefined && own && <span className="tag graph-paused">{word('head.paused', { time: format.clock(props.to) })}</span>}
         {table && <GraphTable {...props} />}
         {props.tableSwitch !== false && props.table === undefined && (
           <button type="button" className="btn small quiet graph-switch" aria-pressed={table} onClick={() => setAsTable(!asTable)}>{word(table ? 'graph.graph' : 'graph.table')}</button>

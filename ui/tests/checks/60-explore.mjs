@@ -14,6 +14,15 @@ export default async function checks(world) {
     await close()
     return address.includes('q=') ? '' : `the address ${address} does not carry the query`
   })
+  await report.check('explore: a live graph stands still under the pointer, and goes on after', async () => {
+    const { page, close } = await browser.at('/explore?q=node_load1')
+    await page.waitForSelector('main .u-over')
+    await page.hover('main .u-over')
+    await page.waitForSelector('.graph-paused', { timeout: 5000 })
+    await page.mouse.move(5, 5)
+    await page.waitForSelector('.graph-paused', { state: 'detached', timeout: 3000 })
+    await close()
+  })
   await report.check('explore: names that the data holds are completed', async () => {
     const { page, close } = await browser.at('/explore')
     await page.fill('textarea', 'node_loa')
