@@ -8,6 +8,7 @@ mod command;
 mod execute;
 mod plan;
 mod queue;
+mod reach;
 mod run;
 mod story;
 mod undo;
@@ -149,7 +150,7 @@ fn order_due(state: &State, number: &OrderNumber) -> Option<Time> {
     let away = |lane: &LaneRun| match order.state {
         OrderState::RollingBack => Some(lane.away_since? + undo::LOST_AFTER),
         OrderState::Running if lane.asked.as_ref().is_none_or(|asked| asked.request.action.doer() == Doer::Agent) => {
-            Some(lane.away_since? + execute::LOST_AFTER)
+            Some(lane.away_since? + reach::LOST_AFTER)
         }
         _ => None,
     };
