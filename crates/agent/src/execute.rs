@@ -6,43 +6,38 @@
 //! it is done again, and every action here is one that may be. It knows a closed list of actions and no shell.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dial::{Dialer, Request};
 use ed25519_dalek::{Signature, VerifyingKey};
 use futures::future::BoxFuture;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::BoxStream;
 use model::plan::{Action, Doer, StepAnswer, StepOutcome, StepRequest};
 use model::{ArtifactDigest, EffectKey, HostName, ServiceName};
-use sha2::{Digest, Sha256};
 use tokio::sync::watch;
+use wire::link::SignedStep;
 use wire::link::duty::HostDuty;
-use wire::link::{CHUNK_LEN_MAX, SignedStep};
 
 use crate::clock::ServerClock;
 use crate::execute::journal::{Entry, Journal};
-use crate::execute::release::{ARTIFACT_LEN_MAX, ReleaseError, check_digest, sha256_of};
-use crate::folder::{Folder, FolderError, failed, sync_parent};
+use crate::execute::release::{ReleaseError, check_digest, sha256_of};
+use crate::folder::{Folder, FolderError};
 use crate::link::chain;
 use crate::outbox::Outbox;
 use crate::policy::Policy;
+use crate::probe::Seen;
 use crate::supervise::Supervisor;
 
+mod fetch;
 pub mod journal;
 pub mod release;
+mod verify;
 
 /// Longest signed payload, in bytes.
 const PAYLOAD_LEN_MAX: usize = 64 * 1024;
 /// Longest time that any step may take, whatever it says.
 const TIME_LIMIT_MAX: Duration = Duration::from_secs(3_600);
-/// Between two looks at a version.
-const VERIFY_EVERY: Duration = Duration::from_millis(100);
-/// Longest wait for one answer while verifying.
-const VERIFY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where artifacts come from.
 pub trait ArtifactSource: Send + Sync {
@@ -268,7 +263,10 @@ impl Executor {
             tracing::error!(error, "an answer could not be noted");
         }
         self.tell(&answer);
-        self.supervisor.tell_all();
+        // Others tell by themselves what they change; the link `current` does not.
+        if let Action::Switch { service, .. } = &request.action {
+            self.supervisor.tell_one(service);
+        }
     }
 
     fn check_signature(&self, signed: &SignedStep) -> Result<(), String> {
@@ -349,115 +347,12 @@ impl Executor {
             Action::Stop { service } => self.supervisor.stop(service).await,
             Action::Start { service } => self.supervisor.start(service, limit).await,
             Action::Restart { service } => self.supervisor.restart(service, limit).await,
-            Action::Verify { url, version, .. } => self.verify(url, version, deadline).await,
+            Action::Verify { url, version, probe, service } => {
+                let figures = |seen: &Seen| self.figures(probe.as_ref(), service, url, seen);
+                self.verify(url, version, deadline, &figures).await
+            }
             Action::BalancerOut { .. } | Action::Drain { .. } | Action::BalancerIn { .. } => Err("not a step of an agent".into()),
         }
-    }
-
-    /// Fetches into a file of its own, goes on where an earlier attempt ended, and gives it its name only when its digest is right.
-    async fn fetch(&self, digest: &ArtifactDigest, size: u64, deadline: Instant) -> Result<String, String> {
-        check_digest(digest).map_err(|error| chain(&error))?;
-        if size > ARTIFACT_LEN_MAX {
-            return Err(format!("the artifact has {size} bytes, {ARTIFACT_LEN_MAX} at most"));
-        }
-        let place = self.folder.artifact(digest);
-        if std::fs::metadata(&place).is_ok_and(|about| about.len() == size) {
-            let path = place.clone();
-            if blocking(move || sha256_of(&path, deadline)).await? == digest.as_str() {
-                return Ok("was here already".into());
-            }
-        }
-        let partial = place.with_extension("part");
-        let path = partial.clone();
-        let (mut file, mut hash, mut len) = blocking(move || open_partial(&path, size)).await?;
-        let had = len;
-        if len < size {
-            let mut chunks = self.artifacts.fetch(digest, len).await?;
-            while len < size {
-                let chunk = chunks.next().await.ok_or(format!("the server sent {len} of {size} bytes"))??;
-                len += chunk.len() as u64;
-                if chunk.len() > CHUNK_LEN_MAX || len > size {
-                    return Err(format!("the server sent more than {size} bytes"));
-                }
-                (file, hash) = blocking(move || -> Result<_, FolderError> {
-                    file.write_all(&chunk).map_err(failed("write", std::path::Path::new("the artifact")))?;
-                    hash.update(&chunk);
-                    Ok((file, hash))
-                })
-                .await?;
-            }
-        }
-        let found = hex::encode(hash.finalize());
-        if found != digest.as_str() {
-            let _ = std::fs::remove_file(&partial);
-            return Err(chain(&ReleaseError::OtherBytes { expected: digest.clone(), found }));
-        }
-        blocking(move || -> Result<_, FolderError> {
-            file.sync_all().map_err(failed("sync", &partial))?;
-            std::fs::rename(&partial, &place).map_err(failed("rename", &partial))?;
-            sync_parent(&place)
-        })
-        .await?;
-        Ok(format!("{} bytes, sha256 right", size - had))
-    }
-
-    async fn verify(&self, url: &str, version: &str, deadline: Instant) -> Result<String, String> {
-        if version.is_empty() {
-            return Err("no version to look for".into());
-        }
-        let dialer = self.own_dialer(url)?;
-        let mut last = "nothing answered yet".to_owned();
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left < Duration::from_millis(20) {
-                return Err(format!("did not see {version} at {url}: {last}"));
-            }
-            // A little before the step's own limit, so that its answer can say what was seen last.
-            let timeout = VERIFY_TIMEOUT.min(left.mul_f32(0.9));
-            let request = Request { timeout, body_max: 64 * 1024, ..Request::get(url) };
-            match dialer.send(&request).await {
-                Ok(response) => {
-                    let header = response.headers.get("x-release").and_then(|value| value.to_str().ok()).unwrap_or("");
-                    let body = String::from_utf8_lossy(&response.body);
-                    let seen = shows(&body, version) || shows(header, version);
-                    if response.status.is_success() && seen {
-                        return Ok(format!("{version} answers in {} ms", response.timings.whole.as_millis()));
-                    }
-                    last = format!("it answers {} {:?}", response.status.as_u16(), body.chars().take(80).collect::<String>());
-                }
-                Err(error) => last = chain(&error),
-            }
-            tokio::time::sleep(VERIFY_EVERY.min(left / 10)).await;
-        }
-    }
-
-    /// A dialer for this host's own addresses and no other: a step must not make an agent ask strangers.
-    fn own_dialer(&self, url: &str) -> Result<Dialer, String> {
-        let uri: http::Uri = url.parse().map_err(|_| format!("`{url}` is no URL"))?;
-        let named = uri.host().unwrap_or("").trim_start_matches('[').trim_end_matches(']').to_owned();
-        let mut own: Vec<String> = Vec::new();
-        if let Some(duty) = self.duty.borrow().as_ref() {
-            own.push(duty.config.address.clone());
-            own.extend(duty.services.iter().map(|service| service.address.clone()));
-        }
-        // An address of the configuration may come with a port.
-        let plain = |address: &String| match address.parse::<SocketAddr>() {
-            Ok(address) => address.ip().to_string(),
-            Err(_) => address
-                .rsplit_once(':')
-                .map_or(address.as_str(), |(host, _)| if host.contains(':') { address } else { host })
-                .to_owned(),
-        };
-        let is_loopback = named.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) || named == "localhost";
-        let is_own = own.iter().map(plain).any(|address| !address.is_empty() && address == named);
-        if !is_loopback && !is_own {
-            return Err(format!("`{named}` is not an address of this host"));
-        }
-        let mut allow = vec![format!("{}/8", Ipv4Addr::new(127, 0, 0, 0)), "::1".to_owned()];
-        if let Ok(ip) = named.parse::<IpAddr>() {
-            allow.push(ip.to_string());
-        }
-        Ok(Dialer::new(dial::Policy::new(allow).map_err(|error| error.to_string())?))
     }
 }
 
@@ -468,27 +363,6 @@ where
 {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| error.to_string())?.map_err(|error| chain(&error))
-}
-
-/// What an earlier attempt left, read once more for its hash; begun anew if it is too long.
-fn open_partial(path: &std::path::Path, size: u64) -> Result<(std::fs::File, Sha256, u64), FolderError> {
-    let mut options = std::fs::OpenOptions::new();
-    let file = options.create(true).truncate(false).read(true).write(true).open(path);
-    let mut file = file.map_err(failed("open", path))?;
-    if file.metadata().map_err(failed("look at", path))?.len() > size {
-        file.set_len(0).map_err(failed("empty", path))?;
-    }
-    let (mut hash, mut len) = (Sha256::new(), 0);
-    let mut buffer = vec![0; CHUNK_LEN_MAX];
-    loop {
-        match file.read(&mut buffer).map_err(failed("read", path))? {
-            0 => return Ok((file, hash, len)),
-            got => {
-                hash.update(&buffer[..got]);
-                len += got as u64;
-            }
-        }
-    }
 }
 
 fn answer(request: &StepRequest, outcome: StepOutcome, took: Duration) -> StepAnswer {
@@ -513,45 +387,6 @@ fn service_of(action: &Action) -> Option<&ServiceName> {
         Action::BalancerOut { .. } | Action::Drain { .. } | Action::BalancerIn { .. } => {
             debug_assert_eq!(action.doer(), Doer::Balancer);
             None
-        }
-    }
-}
-
-/// Whether a text shows a version as a word of its own: `1.2` is not in `11.2.3`.
-fn shows(text: &str, version: &str) -> bool {
-    let in_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+');
-    text.match_indices(version).any(|(place, found)| {
-        let (before, after) = (&text[..place], &text[place + found.len()..]);
-        let begins = before.chars().next_back().is_none_or(|c| c == 'v' || !in_word(c) && c != '.');
-        let mut next = after.chars();
-        let ends = match next.next() {
-            None => true,
-            Some('.') => next.next().is_none_or(|c| !in_word(c)),
-            Some(c) => !in_word(c),
-        };
-        begins && ends
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_version_is_a_word_of_its_own() {
-        for (text, version, seen) in [
-            ("4.12.0", "4.12.0", true),
-            (r#"{"version":"4.12.0"}"#, "4.12.0", true),
-            ("version v4.12.0.", "4.12.0", true),
-            ("14.12.0", "4.12.0", false),
-            ("4.12.01", "4.12.0", false),
-            ("4.12.0.1", "4.12.0", false),
-            ("4.12.0-rc1", "4.12.0", false),
-            ("1.4.12.0", "4.12.0", false),
-            ("4.12.01 and 4.12.0", "4.12.0", true),
-            ("", "4.12.0", false),
-        ] {
-            assert_eq!(shows(text, version), seen, "{text}");
         }
     }
 }

@@ -50,7 +50,9 @@ pub enum IdentityError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// Neither an identity nor a token.
-    #[error("find out who this host is: the folder holds no identity, so the first start needs a token (`flyball token host`)")]
+    #[error(
+        "find out who this host is: the folder holds no identity, so the first start needs a token (`flyball enrol HOST` on the server)"
+    )]
     NoToken,
     /// The token is no token.
     #[error(transparent)]

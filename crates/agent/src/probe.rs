@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dial::{Dialer, Request, Timings};
-use model::ProbeName;
 use model::config::ProbeConfig;
+use model::{ProbeName, ServiceName};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use wire::link::duty::HostDuty;
@@ -25,11 +25,32 @@ const BODY_MAX: usize = 1024 * 1024;
 
 /// What a probe saw.
 #[derive(Debug)]
-struct Seen {
-    success: bool,
-    status: Option<u16>,
-    timings: Timings,
-    whole: Duration,
+pub struct Seen {
+    /// Whether it was as it should be.
+    pub success: bool,
+    /// Of HTTP, if there was an answer.
+    pub status: Option<u16>,
+    /// How long each phase took.
+    pub timings: Timings,
+    /// How long it took, failed or not.
+    pub whole: Duration,
+}
+
+/// What a probe looks at, as its labels say it.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// A page.
+    pub http: Option<&'a str>,
+    /// A port.
+    pub tcp: Option<&'a str>,
+    /// Of which service it speaks.
+    pub service: Option<&'a ServiceName>,
+}
+
+impl<'a> Target<'a> {
+    fn of(config: &'a ProbeConfig) -> Target<'a> {
+        Target { http: config.http.as_deref(), tcp: config.tcp.as_deref(), service: config.service.as_ref() }
+    }
 }
 
 /// A probe that runs; it ends with this value.
@@ -102,7 +123,7 @@ impl Probe {
             let at = self.clock.now();
             let seen = look(&self.dialer, &self.config).await;
             let mut sink = Sink::new(&mut self.names);
-            put(&self.name, &self.config, &seen, &mut sink);
+            put(&self.name, Target::of(&self.config), &seen, &mut sink);
             self.outbox.samples(sink.frame(at));
         }
     }
@@ -137,14 +158,15 @@ async fn look(dialer: &Dialer, config: &ProbeConfig) -> Seen {
     seen
 }
 
-fn put(name: &ProbeName, config: &ProbeConfig, seen: &Seen, sink: &mut Sink<'_>) {
-    let target = config.http.as_deref().or(config.tcp.as_deref()).unwrap_or("");
-    let service = config.service.as_ref().map_or("", |service| service.as_str());
-    let labels = [("probe", name.as_str()), ("service", service), ("target", target)];
+/// Puts the samples of one look.
+pub fn put(name: &ProbeName, target: Target<'_>, seen: &Seen, sink: &mut Sink<'_>) {
+    let shown = target.http.or(target.tcp).unwrap_or("");
+    let service = target.service.map_or("", |service| service.as_str());
+    let labels = [("probe", name.as_str()), ("service", service), ("target", shown)];
     sink.put("probe_success", &labels, if seen.success { 1.0 } else { 0.0 });
     sink.put("probe_duration_seconds", &labels, seen.whole.as_secs_f64());
     sink.put("probe_dns_lookup_time_seconds", &labels, seen.timings.dns.as_secs_f64());
-    if config.http.is_none() {
+    if target.http.is_none() {
         return;
     }
     sink.put("probe_http_status_code", &labels, f64::from(seen.status.unwrap_or(0)));

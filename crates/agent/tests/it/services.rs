@@ -3,7 +3,7 @@
 use model::plan::Action;
 use model::signal::ServiceState;
 
-use crate::fake::{Server, processes, shop};
+use crate::fake::{Running, Server, WAIT, processes, shop};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_outlives_its_agent_and_is_found_again() {
@@ -82,5 +82,35 @@ async fn what_it_writes_arrives_and_a_start_that_fails_says_why() {
         .await;
     server.done("stop", Action::Stop { service: shop() }).await;
     assert!(!server.dir().join("services/shop/canary").exists());
+    drop(agent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_that_end_with_their_agent_begin_with_the_next() {
+    let server = Server::start().await;
+    server.set_duty(Server::duty_of(&["/bin/sleep", "600"]));
+    drop(server.agent());
+    let mut options = server.options();
+    options.stop_services_at_exit = true;
+    let agent = Running::start(options.clone());
+    server.connected(1).await;
+    server.done("start", Action::Start { service: shop() }).await;
+    agent.end().await.unwrap();
+    assert!(processes(&server.dir()).is_empty());
+    // By the duty that it remembers: the server may be away.
+    let agent = Running::start(options.clone());
+    let begun = std::time::Instant::now();
+    while processes(&server.dir()).is_empty() {
+        assert!(begun.elapsed() < WAIT);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    server.done("stop", Action::Stop { service: shop() }).await;
+    agent.end().await.unwrap();
+    // Stopped by a step it stays so.
+    let agent = Running::start(options);
+    server.connected(3).await;
+    server.until("the service", |told| told.services.iter().rfind(|seen| seen.state == ServiceState::Stopped).cloned()).await;
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    assert!(processes(&server.dir()).is_empty());
     drop(agent);
 }

@@ -189,7 +189,17 @@ async fn a_version_is_seen_or_not() {
     let verify =
         |url: &str, version: &str| Action::Verify { service: shop(), url: url.into(), version: version.into(), probe: None };
     assert!(server.done("header", verify(&url, "r-77")).await.contains("answers"));
-    assert!(server.done("body", verify(&url, "4.12.0")).await.contains("4.12.0 answers"));
+    let named = Action::Verify {
+        service: shop(),
+        url: url.clone(),
+        version: "4.12.0".into(),
+        probe: Some(model::ProbeName::new("version").unwrap()),
+    };
+    assert!(server.done("body", named).await.contains("4.12.0 answers"));
+    let success = format!(
+        r#"probe_success{{host="web-1", instance="127.0.0.1", job="flyball", probe="version", service="shop", target="{url}"}}"#
+    );
+    server.until("the probe's figures", |told| (told.samples.get(&success) == Some(&1.0)).then_some(())).await;
     let part = model::plan::StepRequest { time_limit_ms: 400, ..server.request("part", verify(&url, "4.12")) };
     assert!(why(server.ask_signed("part", server.sign(&part)).await).contains("did not see 4.12 at"));
     for strange in ["http://93.184.216.34/", "http://169.254.169.254/latest", "http://example.org/", "http://2130706433/"] {
