@@ -122,7 +122,7 @@ impl Outbox {
             Dues::Committed(changes) => {
                 for change in changes {
                     match change {
-                        OutboxChange::Owe(owed) => self.owe(owed, true),
+                        OutboxChange::Owe(owed) => self.owe(*owed, true),
                         OutboxChange::Delay(..) => {}
                         OutboxChange::Settle(key) => self.settle(&key),
                     }
@@ -471,7 +471,7 @@ mod tests {
         let start = Time::from_secs(1_000);
         let expires = start + Duration::from_secs(30);
         let mut outbox = Outbox::new(Vec::new(), 1);
-        outbox.take(Dues::Committed(vec![OutboxChange::Owe(step("web-1", expires))]));
+        outbox.take(Dues::Committed(vec![OutboxChange::Owe(Box::new(step("web-1", expires)))]));
         assert_eq!(keys(&outbox.due(start)), ["o/1"]);
         assert_eq!(outbox.asked(&"o/1".into(), Asked::NoLink, Duration::ZERO, start), None);
         assert_eq!(outbox.next_due(), Some(expires));

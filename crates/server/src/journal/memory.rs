@@ -98,7 +98,7 @@ impl Disk {
         for change in &committed.outbox {
             match change {
                 OutboxChange::Owe(owed) => {
-                    let row = self.outbox.entry(owed.key.clone()).or_insert_with(|| owed.clone());
+                    let row = self.outbox.entry(owed.key.clone()).or_insert_with(|| Owed::clone(owed));
                     (row.effect, row.next_at) = (owed.effect.clone(), owed.next_at);
                 }
                 OutboxChange::Delay(key, tries, next_at) => {

@@ -104,7 +104,7 @@ pub struct Committed {
 #[derive(Clone, Debug, PartialEq)]
 pub enum OutboxChange {
     /// Owed from now on; under a key that is owed already, what is asked now counts.
-    Owe(Owed),
+    Owe(Box<Owed>),
     /// Tried and failed: tries so far, and when again.
     Delay(EffectKey, u32, Time),
     /// No longer owed.

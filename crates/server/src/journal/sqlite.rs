@@ -30,6 +30,16 @@ impl SqliteJournal {
         SqliteJournal { database, audit_tip: Mutex::new(None) }
     }
 
+    /// In this database; reads where the audit ends.
+    pub async fn open(database: Database) -> Result<SqliteJournal, JournalError> {
+        let journal = SqliteJournal::new(database.clone());
+        let failed = |error| database_error("read the audit", &error);
+        let mut connection = database.writer.acquire().await.map_err(failed)?;
+        let tip = journal.audit_tip(&mut connection).await.map_err(failed)?;
+        journal.set_audit_tip(Some(tip));
+        Ok(journal)
+    }
+
     async fn audit_tip(&self, connection: &mut SqliteConnection) -> Result<(u64, String), sqlx::Error> {
         if let Some(tip) = self.audit_tip.lock().unwrap_or_else(PoisonError::into_inner).clone() {
             return Ok(tip);

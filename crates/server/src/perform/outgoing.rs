@@ -12,8 +12,11 @@ use crate::pump::PumpHandle;
 pub struct Outgoing {
     pump: PumpHandle,
     own: Arc<Vec<SocketAddr>>,
-    made: Arc<Mutex<Option<(Vec<String>, Dialer)>>>,
+    made: Arc<Mutex<Option<Made>>>,
 }
+
+/// A dialer, and the list that it was made of.
+type Made = (Vec<String>, Dialer);
 
 impl Outgoing {
     /// Never dials `own`: flyball's own listeners.

@@ -188,7 +188,7 @@ fn take_effects(recorded: &Recorded, effects: &mut Vec<Effect>, outbox: &mut Vec
             Effect::Do(_) | Effect::Tell(_) => {
                 let Some(key) = effect.key().cloned() else { continue };
                 let (seq, at) = (recorded.seq, recorded.at);
-                outbox.push(OutboxChange::Owe(Owed { key, seq, at, tries: 0, next_at: at, effect }));
+                outbox.push(OutboxChange::Owe(Box::new(Owed { key, seq, at, tries: 0, next_at: at, effect })));
             }
         }
     }

@@ -4,6 +4,8 @@
 //! queue makes senders wait; nothing that came in is dropped. Telling begins before the commit, doing after it.
 
 mod fold;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -309,7 +311,7 @@ pub fn split(outbox: &[OutboxChange]) -> (Vec<Owed>, Vec<OutboxChange>) {
     let (mut early, mut later) = (Vec::new(), Vec::new());
     for change in outbox {
         match change {
-            OutboxChange::Owe(owed) if matches!(owed.effect, engine::Effect::Tell(_)) => early.push(owed.clone()),
+            OutboxChange::Owe(owed) if matches!(owed.effect, engine::Effect::Tell(_)) => early.push(Owed::clone(owed)),
             change => later.push(change.clone()),
         }
     }

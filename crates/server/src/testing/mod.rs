@@ -14,6 +14,16 @@ pub use random::Random;
 pub use receiver::{Received, WebhookReceiver};
 pub use world::{Killed, Told, World, webhook_config};
 
+/// No agent has a link.
+pub struct NoLinks;
+
+#[async_trait::async_trait]
+impl crate::perform::outside::Links for NoLinks {
+    async fn ask(&self, _: &model::plan::StepRequest) -> bool {
+        false
+    }
+}
+
 /// How many seeds a test runs: `FLYBALL_SEEDS`, else `default`.
 pub fn seeds(default: u64) -> u64 {
     std::env::var("FLYBALL_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(default)

@@ -12,7 +12,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -21,7 +21,7 @@ impl Random {
 
     /// From 0 to `end`, without it.
     pub fn below(&mut self, end: u64) -> u64 {
-        (self.next() >> 11) % end.max(1)
+        (self.number() >> 11) % end.max(1)
     }
 
     /// True once in so many.

@@ -100,7 +100,7 @@ impl World {
         let (fold, owed) = Fold::open(self.journal.clone(), self.clock.clone()).await?;
         self.epoch = Epoch(self.read(&fold, |state| state.epoch).0 + 1);
         self.fold = Some(fold);
-        self.outbox = Outbox::new(owed, self.random.next());
+        self.outbox = Outbox::new(owed, self.random.number());
         self.inbox.clear();
         let started = Event::Started { epoch: self.epoch, version: "test".into() };
         // A kill or a failure here is met by the caller's next submit.

@@ -1,0 +1,191 @@
+//! The lane of samples: into the store, past the rules at once, and the answer when they are on the disk.
+//!
+//! Nothing here writes events but changes of an alert's state. flyball's own figures come through the same door.
+
+mod balancers;
+mod evaluator;
+mod own;
+mod scrape;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::config::Config;
+use model::{Event, SampleBatch, Time};
+use query::source::Source;
+use store::{Store, StoreError};
+use tokio::sync::{broadcast, oneshot, watch};
+use tokio::task::JoinSet;
+use wire::Metadata;
+
+pub use balancers::{BalancerBoard, ServerSeen};
+pub use evaluator::Evaluator;
+pub use own::OwnFigures;
+
+use crate::clock::SharedClock;
+use crate::http::doors::{IngestError, Ingested, Samples};
+use crate::perform::outgoing::Outgoing;
+use crate::pump::PumpHandle;
+
+/// Batches whose newest sample is older cause no evaluation on arrival.
+const LATE: Duration = Duration::from_secs(300);
+
+/// The door for samples. Cheap to clone.
+#[derive(Clone)]
+pub struct Telemetry {
+    store: Arc<Store>,
+    clock: SharedClock,
+    evaluator: Arc<Evaluator>,
+    pump: PumpHandle,
+}
+
+impl Telemetry {
+    /// Over an open store; rules are those of the configuration in force, and follow it. Their memory lies in `folder`.
+    pub fn start(store: Arc<Store>, clock: SharedClock, pump: PumpHandle, folder: &Path) -> Telemetry {
+        let evaluator = Evaluator::start(store.clone(), clock.clone(), pump.clone(), folder.join("rules.json"));
+        Telemetry { store, clock, evaluator: Arc::new(evaluator), pump }
+    }
+
+    /// Takes a batch; answers when what was accepted is on the disk. Rules are evaluated without waiting for that.
+    pub async fn take(&self, batch: &SampleBatch) -> Result<Ingested, IngestError> {
+        let now = self.clock.now();
+        let appended = self.store.append(batch, now).map_err(refused)?;
+        let is_late = batch.iter().map(|(_, sample)| sample.time).max().is_none_or(|newest| newest + LATE < now);
+        let touched = if is_late { Vec::new() } else { appended.touched };
+        self.evaluator.touched(touched, appended.new_series);
+        let (synced, on_disk) = oneshot::channel();
+        appended.commit.on_synced(move |outcome| {
+            let _ = synced.send(outcome);
+        });
+        on_disk.await.map_err(|_| IngestError::NotNow("the store has stopped".into()))?.map_err(refused)?;
+        Ok(Ingested { accepted: appended.accepted as u64, refused: appended.refused })
+    }
+
+    /// The store itself.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Scrapes, balancers, own figures and the rules' configuration: runs until `stop` turns true.
+    pub async fn run(self, outgoing: Outgoing, board: BalancerBoard, own: OwnFigures, mut stop: watch::Receiver<bool>) {
+        let mut commits = self.pump.subscribe();
+        let mut config = self.pump.read_state(|state| state.config.clone());
+        let mut own_task = JoinSet::new();
+        own_task.spawn(own.run(self.clone()));
+        let mut tasks = self.tasks(&config, &outgoing, &board);
+        loop {
+            let next = tokio::select! {
+                next = next_config(&mut commits, &self.pump) => next,
+                _ = stop.wait_for(|stop| *stop) => None,
+            };
+            let Some(next) = next else { return };
+            if next.groups != config.groups {
+                self.evaluator.configure(next.groups.clone());
+            }
+            // What a scrape forgets when it begins anew is only what it saw last.
+            if (&next.scrapes, &next.balancers) != (&config.scrapes, &config.balancers) {
+                tasks.shutdown().await;
+                tasks = self.tasks(&next, &outgoing, &board);
+            }
+            config = next;
+        }
+    }
+
+    fn tasks(&self, config: &Config, outgoing: &Outgoing, board: &BalancerBoard) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        for (job, scrape) in &config.scrapes {
+            for target in &scrape.targets {
+                tasks.spawn(scrape::run(self.clone(), outgoing.clone(), job.clone(), target.clone(), scrape.clone()));
+            }
+        }
+        for (name, balancer) in &config.balancers {
+            tasks.spawn(balancers::run(self.clone(), self.pump.clone(), board.clone(), name.clone(), balancer.clone()));
+        }
+        tasks
+    }
+
+    /// Ends the rules' thread; their memory is kept.
+    pub fn stop(&self) {
+        self.evaluator.stop();
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &SharedClock {
+        &self.clock
+    }
+}
+
+/// The next configuration that is committed; none when the pump has gone.
+async fn next_config(commits: &mut broadcast::Receiver<Arc<crate::journal::Committed>>, pump: &PumpHandle) -> Option<Config> {
+    loop {
+        match commits.recv().await {
+            Ok(committed) => {
+                let newest = committed.recorded.iter().rev().find_map(|recorded| match &recorded.event {
+                    Event::Configured { config, .. } => Some(Config::clone(config)),
+                    _ => None,
+                });
+                if newest.is_some() {
+                    return newest;
+                }
+            }
+            Err(broadcast::error::RecvError::Lagged(_)) => return Some(pump.read_state(|state| state.config.clone())),
+            Err(broadcast::error::RecvError::Closed) => return None,
+        }
+    }
+}
+
+fn refused(error: StoreError) -> IngestError {
+    match error {
+        StoreError::Full | StoreError::ReadOnly { .. } => IngestError::Full,
+        error => IngestError::NotNow(error.to_string()),
+    }
+}
+
+#[async_trait]
+impl Samples for Telemetry {
+    async fn ingest(&self, batch: SampleBatch, metadata: Vec<Metadata>) -> Result<Ingested, IngestError> {
+        let taken = self.take(&batch).await?;
+        self.describe(&metadata);
+        Ok(taken)
+    }
+
+    fn source(&self) -> Arc<dyn Source + Send + Sync> {
+        self.store.clone()
+    }
+
+    fn metadata(&self) -> BTreeMap<String, store::Metadata> {
+        self.store.metadata()
+    }
+
+    fn stats(&self) -> store::Stats {
+        self.store.stats()
+    }
+}
+
+impl Telemetry {
+    /// Keeps what a sender said about its metrics. Not worth failing a batch for.
+    fn describe(&self, metadata: &[Metadata]) {
+        for metadata in metadata {
+            let known = store::Metadata {
+                kind: metadata.kind.word().to_owned(),
+                help: metadata.help.clone(),
+                unit: metadata.unit.clone(),
+            };
+            if let Err(error) = self.store.set_metadata(&metadata.family, known) {
+                tracing::debug!(%error, "metadata is left out");
+            }
+        }
+    }
+}
+
+/// An instant on the grid of `every`, moved by a part of it that the name decides: many targets spread over it.
+fn first_pause(now: Time, every: Duration, name: &str) -> Duration {
+    let every_us = every.as_micros().max(1) as i64;
+    let offset = model::Labels::new([("name", name)]).map_or(0, |labels| labels.fingerprint() % every_us as u64) as i64;
+    Duration::from_micros((offset - now.0).rem_euclid(every_us) as u64)
+}

@@ -1,0 +1,159 @@
+//! From a pushed sample to the receiver: store, rules on arrival, pump, webhook; and scrapes of a real listener.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use model::config::{Config, Rule, RuleGroup, ScrapeConfig, Span};
+use model::{Epoch, Event, Labels, SampleBatch};
+use query::source::{MatchOp, Matcher, Source as _, TimeRange};
+use store::{Options, Store, files::OnDisk};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::{mpsc, watch};
+
+use super::{BalancerBoard, OwnFigures, Telemetry};
+use crate::clock::{SharedClock, SystemClock};
+use crate::journal::MemoryJournal;
+use crate::outbox::Outbox;
+use crate::perform::outgoing::Outgoing;
+use crate::perform::outside::Outside;
+use crate::perform::{self, LinkNews};
+use crate::pump::{Fold, PumpHandle, pump};
+use crate::testing::{NoLinks, WebhookReceiver, webhook_config};
+
+struct Loop {
+    telemetry: Telemetry,
+    pump: PumpHandle,
+    stop: watch::Sender<bool>,
+    _folder: tempfile::TempDir,
+}
+
+/// Everything between a sample and a webhook; only the journal is in memory.
+async fn start(configured: Event) -> Loop {
+    let folder = tempfile::tempdir().unwrap();
+    let clock: SharedClock = Arc::new(SystemClock::new());
+    let (fold, owed) = Fold::open(Arc::new(MemoryJournal::new()), clock.clone()).await.unwrap();
+    let (dues, dues_out) = mpsc::channel(64);
+    let (handle, running) = pump(fold, dues, Duration::from_secs(3_600));
+    tokio::spawn(running.run());
+    handle.submit(Event::Started { epoch: Epoch(1), version: "test".into() }).await.unwrap();
+    handle.submit(configured).await.unwrap();
+    let outgoing = Outgoing::new(handle.clone(), Vec::new());
+    let performer = Outside::new(handle.clone(), clock.clone(), outgoing.clone(), Arc::new(NoLinks));
+    let (_, news) = LinkNews::channel();
+    tokio::spawn(perform::run(Outbox::new(owed, 1), dues_out, news, Arc::new(performer), handle.clone(), clock.clone()));
+    let store = Store::open(Options::new(folder.path().join("telemetry")), Arc::new(OnDisk), clock.now()).unwrap();
+    let telemetry = Telemetry::start(Arc::new(store), clock, handle.clone(), folder.path());
+    let (stop, stopping) = watch::channel(false);
+    let own = OwnFigures::new(|| vec![("flyball_test", 1.0)]);
+    tokio::spawn(telemetry.clone().run(outgoing, BalancerBoard::default(), own, stopping));
+    Loop { telemetry, pump: handle, stop, _folder: folder }
+}
+
+fn with_rule(event: Event) -> Event {
+    let Event::Configured { mut config, change } = event else { return event };
+    config.groups = vec![RuleGroup {
+        name: "shop".into(),
+        interval: Some(Span::secs(3_600)),
+        query_offset: None,
+        limit: 0,
+        labels: Default::default(),
+        rules: vec![Rule {
+            alert: Some("Errors".into()),
+            record: None,
+            expr: "shop_errors > 5".into(),
+            hold: None,
+            keep_firing_for: None,
+            labels: Default::default(),
+            annotations: Default::default(),
+        }],
+    }];
+    Event::Configured { config, change }
+}
+
+fn sample(world: &Loop, value: f64) -> SampleBatch {
+    let mut batch = SampleBatch::new();
+    batch.push(&Labels::new([("__name__", "shop_errors"), ("host", "web-1")]).unwrap(), world.telemetry.clock().now(), value);
+    batch
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_sample_is_told_on_arrival_and_so_is_its_end() {
+    let receiver = WebhookReceiver::start().await.unwrap();
+    let world = start(with_rule(webhook_config(&receiver.url(), &["127.0.0.0/8".to_owned()]))).await;
+    world.telemetry.take(&sample(&world, 1.0)).await.unwrap();
+    let begun = Instant::now();
+    let taken = world.telemetry.take(&sample(&world, 9.0)).await.unwrap();
+    assert_eq!(taken.accepted, 1);
+    let received = receiver.wait_for(1).await;
+    // The group's interval is an hour: only the arrival can have caused it.
+    assert!(received[0].at.duration_since(begun) < Duration::from_secs(60));
+    let told = wire::alertmanager::decode(received[0].body.as_bytes()).unwrap();
+    assert_eq!(told.alerts[0].labels.get("alertname"), Some("Errors"));
+    assert_eq!(told.alerts[0].status, wire::alertmanager::Status::Firing);
+    world.telemetry.take(&sample(&world, 0.0)).await.unwrap();
+    let received = receiver.wait_for(2).await;
+    let told = wire::alertmanager::decode(received[1].body.as_bytes()).unwrap();
+    assert_eq!(told.alerts[0].status, wire::alertmanager::Status::Resolved);
+    assert_ne!(received[0].key, received[1].key);
+    end(world).await;
+}
+
+async fn end(world: Loop) {
+    world.stop.send_replace(true);
+    let telemetry = world.telemetry.clone();
+    tokio::task::spawn_blocking(move || telemetry.stop()).await.unwrap();
+    world.pump.stop();
+}
+
+/// The newest value of a metric.
+fn newest(world: &Loop, metric: &str) -> Option<f64> {
+    let now = world.telemetry.clock().now();
+    let range = TimeRange { from: now - Duration::from_secs(60), to: now + Duration::from_secs(1) };
+    let matcher = Matcher::new("__name__", MatchOp::Equal, metric).unwrap();
+    let (series, _) = world.telemetry.store().series(&[matcher], range, 10).unwrap().into_iter().next()?;
+    let mut columns = query::source::Columns::default();
+    world.telemetry.store().read(series, range, &mut columns).unwrap();
+    columns.values.last().copied()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_is_scraped_and_its_silence_ends_its_series() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    let serving = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4_096];
+            let _ = stream.read(&mut request).await;
+            let body = "# TYPE jobs gauge\njobs 7\n";
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    let mut config = Config::default();
+    config.outgoing.allow = vec!["127.0.0.0/8".into()];
+    let scrape = ScrapeConfig {
+        targets: vec![target],
+        every: Span(100),
+        timeout: Some(Span::secs(2)),
+        path: "/metrics".into(),
+        labels: Default::default(),
+    };
+    config.scrapes.insert("jobs".into(), scrape);
+    let world = start(Event::Configured { config: Box::new(config), change: None }).await;
+    let until = |wanted: fn(&Loop) -> bool| {
+        let world = &world;
+        async move {
+            let waited = async {
+                while !wanted(world) {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(20), waited).await.expect("within 20 s");
+        }
+    };
+    until(|world| newest(world, "jobs") == Some(7.0) && newest(world, "up") == Some(1.0)).await;
+    until(|world| newest(world, "flyball_test") == Some(1.0)).await;
+    serving.abort();
+    until(|world| newest(world, "up") == Some(0.0) && newest(world, "jobs").is_some_and(model::is_stale)).await;
+    end(world).await;
+}
