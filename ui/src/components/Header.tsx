@@ -23,7 +23,7 @@ export function Header({ onFind, onHelp }: { onFind: () => void; onHelp: () => v
   useKey('Shift+d', flipTheme)
   useKey('Shift+l', flipLanguage)
   return (
-    <header className="top">
+    <header className="headbar">
       <button type="button" className="find" onClick={onFind} aria-keyshortcuts="Control+K">
         <Icon name="find" /><span className="grow cut">{word('head.find')}</span><kbd>Ctrl K</kbd>
       </button>

@@ -3,10 +3,11 @@ import { fill, type Args } from '../text'
 import type { Language } from '../time'
 import { explore } from './explore'
 import { frame } from './frame'
+import { incidents } from './incidents'
 import { login } from './login'
 import { overview } from './overview'
 
-export const words = { ...frame, ...login, ...overview, ...explore } as const
+export const words = { ...frame, ...login, ...overview, ...explore, ...incidents } as const
 
 export type WordId = keyof typeof words
 
