@@ -179,3 +179,21 @@ async fn forward(
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_reports_its_services_only() {
+    let server = Server::start().await;
+    let mut duty = Server::duty_of(&["/bin/sleep", "600"]);
+    duty["config"]["services_only"] = true.into();
+    server.set_duty(duty);
+    let agent = server.agent();
+    server.connected(1).await;
+    server.done("start", model::plan::Action::Start { service: crate::fake::shop() }).await;
+    server
+        .until("the service's figures", |told| {
+            told.samples.iter().any(|(key, value)| key.starts_with("flyball_service_up{") && *value == 1.0).then_some(())
+        })
+        .await;
+    server.told(|told| assert!(!told.samples.keys().any(|key| key.starts_with("node_")), "{:?}", told.samples.keys()));
+    drop(agent);
+}
