@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn where_secrets_are_taken_from() {
-        let cases: [(&str, &[(&str, &str)], Option<(&str, bool)>); 9] = [
+        type Case = (&'static str, &'static [(&'static str, &'static str)], Option<(&'static str, bool)>);
+        let cases: [Case; 9] = [
             ("/", &[("authorization", "Bearer abc")], Some(("abc", false))),
             ("/", &[("authorization", "Token abc")], Some(("abc", false))),
             ("/", &[("authorization", "Token user:abc")], Some(("abc", false))),

@@ -69,7 +69,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
             return Err(error.hint(Some("content-type: application/json".into())));
         }
         let bytes = read(&parts.headers, body, JSON_LEN_MAX).await?;
-        parse_json(&bytes).map(JsonBody)
+        parse_object(&bytes).map(JsonBody)
+    }
+}
+
+/// Reads a JSON object: serde would take a list for a struct too, field by field.
+fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HttpError> {
+    match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{') | None => parse_json(bytes),
+        Some(_) => Err(HttpError::bad_request("a JSON object is wanted").at("line 1, column 1")),
     }
 }
 

@@ -14,14 +14,15 @@ use crate::pump::PumpError;
 #[derive(Debug)]
 pub struct HttpError {
     status: StatusCode,
-    body: ApiError,
+    /// Boxed: a `Result` that is nearly always good stays small.
+    body: Box<ApiError>,
     retry_after_secs: Option<u32>,
 }
 
 impl HttpError {
     fn new(status: StatusCode, code: &str, message: impl Into<String>) -> HttpError {
         let body = ApiError { code: code.into(), message: message.into(), ..ApiError::default() };
-        HttpError { status, body, retry_after_secs: None }
+        HttpError { status, body: Box::new(body), retry_after_secs: None }
     }
 
     /// 400: the input is wrong; name its place with [`at`](Self::at).
@@ -166,7 +167,7 @@ impl From<PeopleError> for HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(ErrorBody { error: self.body })).into_response();
+        let mut response = (self.status, Json(ErrorBody { error: *self.body })).into_response();
         if let Some(secs) = self.retry_after_secs {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }

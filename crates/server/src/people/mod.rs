@@ -123,9 +123,12 @@ pub struct TokenRow {
 /// The accounts.
 pub struct People {
     pool: SqlitePool,
-    known: Mutex<HashMap<[u8; 32], (Instant, Option<Account>)>>,
+    known: Mutex<HashMap<[u8; 32], Lookup>>,
     failures: Mutex<HashMap<String, (u32, Instant)>>,
 }
+
+/// When somebody was looked up, and who it is.
+type Lookup = (Instant, Option<Account>);
 
 /// An account as the tables have it; a person's grants come from the configuration.
 #[derive(Clone)]

@@ -98,7 +98,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), HttpError> {
         let error = HttpError::unsupported("remote write 1.0 is spoken: content-type application/x-protobuf");
         return Err(error.at("content-type"));
     }
-    if header_text(headers, &header::CONTENT_ENCODING).trim().to_ascii_lowercase() != "snappy" {
+    if !header_text(headers, &header::CONTENT_ENCODING).trim().eq_ignore_ascii_case("snappy") {
         return Err(HttpError::unsupported("remote write is packed by snappy").at("content-encoding"));
     }
     Ok(())

@@ -4,6 +4,7 @@ mod access;
 mod bodies;
 mod fixture;
 mod intake;
+mod peers;
 mod people;
 mod queries;
 mod settings;
