@@ -14,8 +14,8 @@ use crate::render::say;
 /// Prints one of the references.
 pub fn print(what: &str) -> Result<u8, Failure> {
     let text = match what {
-        "openapi" => pretty(&server::http::reference::openapi()),
-        "api" => server::http::reference::api(),
+        "openapi" => server::http::reference::openapi_json(),
+        "api" => server::http::reference::api_markdown(),
         "config" => server::config::reference(),
         "schema" => pretty(&server::config::schema()),
         "cli" => cli(),

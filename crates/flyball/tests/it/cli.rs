@@ -1,0 +1,73 @@
+//! The command line: what it prints, and its exit codes.
+
+use std::process::{Command, Output};
+
+use crate::rig::{FLYBALL, Up, free_port, write};
+
+fn flyball(args: &[&str]) -> Output {
+    Command::new(FLYBALL)
+        .args(args)
+        .env_remove("FLYBALL_TOKEN")
+        .env_remove("FLYBALL_SERVER")
+        .output()
+        .expect("the program starts")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_token_is_printed_alone_before_the_first_start_and_beside_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let first = flyball(&["token", "create", "early", "--role", "viewer", "--data", data]);
+    assert_eq!(first.status.code(), Some(0), "{}", err(&first));
+    assert!(out(&first).trim().starts_with("fbt_") && out(&first).lines().count() == 1, "{}", out(&first));
+    let up = Up::start(folder.path(), &[]);
+    let beside = flyball(&["token", "create", "beside", "--role", "sender", "--data", data]);
+    let token = out(&beside).trim().to_owned();
+    let ask = |token: &str, path: &str| {
+        crate::rig::request(&up.address, "GET", path, &[("authorization", &format!("Bearer {token}"))], b"").0
+    };
+    assert_eq!(ask(out(&first).trim(), "/api/flyball/v1/overview"), 200);
+    assert_eq!(ask(&token, "/api/flyball/v1/overview"), 403);
+    assert_eq!(ask("nothing", "/api/flyball/v1/overview"), 401);
+    assert_eq!(flyball(&["token", "create", "early", "--role", "viewer", "--data", data]).status.code(), Some(5));
+    assert_eq!(flyball(&["token", "create", "x", "--role", "emperor", "--data", data]).status.code(), Some(2));
+}
+
+#[test]
+fn exit_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let away = flyball(&["check", "shop", "--server", &nobody]);
+    assert_eq!(away.status.code(), Some(4), "{}", err(&away));
+    assert_eq!(flyball(&["chekc", "shop"]).status.code(), Some(2));
+    assert!(err(&flyball(&["chekc", "shop"])).contains("check"));
+    assert_eq!(flyball(&["deploy", "shop"]).status.code(), Some(2));
+    assert_eq!(flyball(&["--help"]).status.code(), Some(0));
+    assert!(out(&flyball(&["--help"])).contains("rollback"));
+    let up = Up::start(folder.path(), &[]);
+    let unknown = up.cli(&["check", "shop"]);
+    assert_eq!(unknown.status.code(), Some(3), "{} {}", out(&unknown), err(&unknown));
+    assert_eq!(up.cli(&["status"]).status.code(), Some(0));
+    assert_eq!(up.cli(&["help"]).status.code(), Some(0));
+    assert_eq!(up.cli(&["incidents"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_configuration_is_checked_with_places() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "a.yaml", "hosts:\n  a: { adress: 127.0.0.1 }\n");
+    let wrong = flyball(&["config", "check", folder.path().to_str().unwrap()]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(out(&wrong).contains("a.yaml:2:8") && out(&wrong).contains("`address`"), "{}", out(&wrong));
+    write(folder.path(), "a.yaml", "hosts:\n  a: { address: 127.0.0.1 }\n");
+    assert_eq!(flyball(&["config", "check", folder.path().to_str().unwrap()]).status.code(), Some(0));
+    assert_eq!(flyball(&["config", "check", "/nowhere/at/all"]).status.code(), Some(2));
+}
