@@ -20,6 +20,8 @@ mod memory;
 mod read;
 mod schema;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 
 pub use database::{Database, FolderLock};
 pub use memory::{Fault, MemoryJournal};

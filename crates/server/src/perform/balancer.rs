@@ -169,3 +169,7 @@ async fn talk(mut stream: impl AsyncRead + AsyncWrite + Unpin, command: &Command
     }
     String::from_utf8(answer).map_err(|_| io::Error::other("the answer is not text"))
 }
+
+#[cfg(test)]
+#[path = "balancer_tests.rs"]
+mod tests;

@@ -69,6 +69,10 @@ pub async fn run(
     let running = Arc::new(Semaphore::new(JOBS_MAX));
     let mut links_open = true;
     loop {
+        // First what the pump has said already: at a start, steps are asked again under the new epoch.
+        while let Ok(news) = dues.try_recv() {
+            outbox.take(news);
+        }
         for job in outbox.due(clock.now()) {
             start(job, performer.clone(), done_sender.clone(), running.clone());
         }

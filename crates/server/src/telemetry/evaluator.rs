@@ -27,6 +27,9 @@ const SAVE_EVERY: Duration = Duration::from_secs(30);
 /// Longest sleep, so that a moved clock is noticed.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
 
+/// Before an evaluation that came to nothing is tried again.
+const STUCK_PAUSE: Duration = Duration::from_millis(50);
+
 enum News {
     Touched { touched: Vec<SeriesRef>, new_series: Vec<(SeriesRef, Labels)> },
     Rules(Vec<RuleGroup>),
@@ -153,9 +156,11 @@ impl Work {
     }
 
     fn pause(&self) -> Duration {
-        let held = self.state.next_due(&self.rules).map(|(at, _)| at);
+        let now = self.clock.now();
+        // What was due and is so still, as when its rule fails, must not keep the thread busy.
+        let held = self.state.next_due(&self.rules).map(|(at, _)| if at <= now { now + STUCK_PAUSE } else { at });
         let due = [self.rules.next_due(self.looked), held].into_iter().flatten().min();
-        due.map_or(SLEEP_MAX, |due| due.since(self.clock.now()).clamp(Duration::from_millis(1), SLEEP_MAX))
+        due.map_or(SLEEP_MAX, |due| due.since(now).clamp(Duration::from_millis(1), SLEEP_MAX))
     }
 
     fn configure(&mut self, groups: &[RuleGroup]) {
@@ -189,15 +194,23 @@ impl Work {
             self.bind();
             which.extend(self.rules.all());
         }
-        while let Some((at, rule)) = self.state.next_due(&self.rules)
-            && at <= now
-            && which.insert(rule)
-        {}
+        let mut looked_at: BTreeSet<RuleId> = BTreeSet::new();
+        loop {
+            looked_at.extend(&which);
+            self.evaluate(&which.into_iter().collect::<Vec<_>>(), now);
+            // An alert that has held long enough, whatever arrived. Each rule once, should it not be over by that.
+            match self.state.next_due(&self.rules) {
+                Some((at, rule)) if at <= now && !looked_at.contains(&rule) => which = BTreeSet::from([rule]),
+                _ => return,
+            }
+        }
+    }
+
+    fn evaluate(&mut self, which: &[RuleId], now: Time) {
         if which.is_empty() {
             return;
         }
-        let which: Vec<RuleId> = which.into_iter().collect();
-        let found = evaluate(&self.rules, &mut self.state, &which, now, &*self.store);
+        let found = evaluate(&self.rules, &mut self.state, which, now, &*self.store);
         for transition in found.transitions {
             if let Err(error) = self.pump.enqueue_blocking(Event::Alert(transition)) {
                 tracing::warn!(%error, "an alert's change comes with the next start");
