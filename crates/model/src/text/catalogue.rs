@@ -153,6 +153,24 @@ part!(VERB, "Answers of verbs.":
     "verb.said" => "Said in {room}", "已在 {room} 发言";
     "verb.already" => "Already {state}", "已经{state}";
     "verb.confirm" => "Confirm within 60 s: {what}", "请在 60 秒内确认：{what}";
+    "verb.servers" => "{service} in {environment}: {up} of {of} up, wanted {wanted}", "{environment} 的 {service}：{up}/{of} 正常，期望 {wanted}";
+    "verb.places" => "{service}: {up} of {of} up in {count} environments", "{service}：{count} 个环境中 {up}/{of} 正常";
+    "verb.host_up" => "{host} reports since {since}", "{host} 自 {since} 起在上报";
+    "verb.host_down" => "{host}: source down since {since}", "{host}：自 {since} 起失联";
+    "verb.host_new" => "{host} has never reported", "{host} 从未上报";
+    "verb.lines" => "{count} lines of {what}", "{what} 的 {count} 行";
+    "verb.drawn" => "{what}, the last {back}", "{what}，最近 {back}";
+    "verb.no_series" => "No data for {what} in the last {back}", "{what} 最近 {back} 无数据";
+    "verb.incidents" => "{count} incidents", "{count} 个故障";
+    "verb.orders" => "{count} release orders", "{count} 个发布单";
+    "verb.changes" => "{count} changes", "{count} 个变更";
+    "verb.verbs" => "{count} verbs", "{count} 个命令";
+    "verb.would" => "Nothing was done. It would be: {what}", "未执行。将会：{what}";
+    "verb.still_going" => "Order {order} is {state} after {seconds} s", "{seconds} 秒后发布单 {order} 为{state}";
+    "confirm.deploy" => "{service} in {environment}: {count} servers go from {from} to {to} in {batches} batches, never fewer than {min} of {of} in service", "{environment} 的 {service}：{count} 台从 {from} 到 {to}，分 {batches} 批，服务中不少于 {min}/{of} 台";
+    "confirm.restart" => "{service} in {environment}: {count} servers are restarted in {batches} batches, never fewer than {min} of {of} in service", "{environment} 的 {service}：重启 {count} 台，分 {batches} 批，服务中不少于 {min}/{of} 台";
+    "confirm.rollback" => "{service} in {environment}: {count} servers go from {from} back to {to}, order {order}", "{environment} 的 {service}：{count} 台从 {from} 回到 {to}，发布单 {order}";
+    "confirm.approve" => "Approve plan {digest} of order {order}: {service} to {to} on {count} servers", "批准发布单 {order} 的计划 {digest}：{service} 到 {to}，{count} 台";
     "verb.looking" => "Looking at {what}", "正在查看 {what}";
 );
 

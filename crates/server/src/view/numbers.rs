@@ -1,6 +1,6 @@
 //! PromQL for pages: a value now, or series over a while, bounded in time and size.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::api::PictureSeries;
 use model::{Labels, Time, is_stale};
@@ -18,9 +18,14 @@ pub enum NumberError {
     Evaluate(#[from] query::EvalError),
 }
 
+/// A query of a page or a verb may take so long; people don't wait longer, and others want their turn.
+const LONGEST: Duration = Duration::from_secs(10);
+
 /// All values of a query at one instant.
 pub fn now(source: &dyn Source, promql: &str, at: Time) -> Result<Vec<(Labels, f64)>, NumberError> {
-    let params = Params::instant(at);
+    let until = Instant::now() + LONGEST;
+    let late = || Instant::now() >= until;
+    let params = Params { cancel: Some(&late), ..Params::instant(at) };
     let answer = Query::new(promql, &params)?.run(source)?;
     Ok(match answer.value {
         Value::Scalar { value, .. } => vec![(Labels::empty(), value)],
@@ -37,7 +42,9 @@ pub fn one(source: &dyn Source, promql: &str, at: Time) -> Option<f64> {
 
 /// A query over a while, one value per step; what is missing is a gap.
 pub fn over(source: &dyn Source, promql: &str, from: Time, to: Time, step: Duration) -> Result<Vec<PictureSeries>, NumberError> {
-    let params = Params::range(from, to, step);
+    let until = Instant::now() + LONGEST;
+    let late = || Instant::now() >= until;
+    let params = Params { cancel: Some(&late), ..Params::range(from, to, step) };
     let answer = Query::new(promql, &params)?.run(source)?;
     let Value::Matrix(series) = answer.value else { return Ok(Vec::new()) };
     let step_us = (step.as_micros() as i64).max(1);

@@ -1,13 +1,16 @@
 //! The Overview: one sentence that says how things are, what waits for a person, numbers, services, and the newest story.
+//!
+//! In two steps: numbers are measured first, without the state; then the state is read, shortly, since the pump waits.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use engine::State;
 use model::api::{Number, OrderRow, Overview, OwnState, ServiceRow, StoryRef, Track, Waiting, WaitingKind};
-use model::config::ServiceConfig;
+use model::config::{Config, NumberConfig, PlaceConfig};
 use model::incident::{Incident, IncidentState};
 use model::order::{Order, OrderState};
-use model::{AlertState, EnvironmentName, ProjectName, ServiceName, Text, Time};
+use model::{AlertState, EnvironmentName, HostName, ProjectName, ServiceName, Text, Time};
 use query::source::Source;
 
 use super::{numbers, place, rows, servers};
@@ -20,8 +23,61 @@ const NUMBERS_MAX: usize = 5;
 /// A story that ended longer ago is no news.
 const STORY_FOR: Duration = Duration::from_secs(3600);
 
+/// What the series say for the Overview.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    /// The numbers, business first.
+    pub numbers: Vec<Number>,
+    /// By service and environment.
+    pub places: BTreeMap<(ServiceName, EnvironmentName), PlaceFigures>,
+}
+
+/// What the series say of a service in one environment.
+#[derive(Clone, Debug, Default)]
+pub struct PlaceFigures {
+    /// Requests per second at the balancer.
+    pub requests: Option<f64>,
+    /// Share of bad answers, 0 to 1.
+    pub bad_share: Option<f64>,
+    /// The slowest answer of its probes, in seconds.
+    pub slowest: Option<f64>,
+    /// By server.
+    pub servers: servers::Figures,
+}
+
+/// Measures all that the Overview shows. `machine` is shown where nobody has chosen numbers.
+pub fn measure(config: &Config, machine: Option<&HostName>, source: &dyn Source, at: Time) -> Measured {
+    let mut places = BTreeMap::new();
+    for (_, service, of) in config.services() {
+        for (environment, here) in &of.environments {
+            places.insert((service.clone(), environment.clone()), measure_place(source, at, service, here));
+        }
+    }
+    Measured { numbers: numbers_of(config, machine, source, at), places }
+}
+
+/// Measures one service in one environment.
+pub fn measure_place(source: &dyn Source, at: Time, service: &ServiceName, here: &PlaceConfig) -> PlaceFigures {
+    let (requests, bad_share) = match &here.balancer {
+        Some(balancer) => {
+            let backend = here.backend.clone().unwrap_or_else(|| service.to_string());
+            let which = format!("balancer={:?}, proxy={backend:?}", balancer.as_str());
+            let all = numbers::one(source, &format!("sum(rate(haproxy_server_http_responses_total{{{which}}}[10s]))"), at);
+            let bad = numbers::one(
+                source,
+                &format!("sum(rate(haproxy_server_http_responses_total{{{which}, code=\"5xx\"}}[10s]))"),
+                at,
+            );
+            (all, all.filter(|all| *all > 0.0).and_then(|all| bad.map(|bad| bad / all)))
+        }
+        None => (None, None),
+    };
+    let slowest = numbers::one(source, &format!("max(probe_duration_seconds{{service={:?}}})", service.as_str()), at);
+    PlaceFigures { requests, bad_share, slowest, servers: servers::Figures::read(source, at, service, here) }
+}
+
 /// The Overview at this moment. `own` is what only the server knows of itself.
-pub fn overview(state: &State, source: &dyn Source, at: Time, own: OwnState) -> Overview {
+pub fn overview(state: &State, measured: Measured, at: Time, own: OwnState) -> Overview {
     let open: Vec<&Incident> = state.incidents.values().filter(|incident| incident.state != IncidentState::Resolved).collect();
     let hurting: Vec<&&Incident> = open.iter().filter(|incident| incident.recovered_at.is_none()).collect();
     let mut running: Vec<&Order> = state.orders.values().filter(|order| !order.state.is_final()).collect();
@@ -34,8 +90,8 @@ pub fn overview(state: &State, source: &dyn Source, at: Time, own: OwnState) -> 
         state: if well { AlertState::Ok } else { AlertState::Bad },
         figures,
         waiting: waiting(state, &open, &running, at),
-        numbers: numbers_of(state, source, at),
-        services: services(state, source, at),
+        services: services(state, &measured),
+        numbers: measured.numbers,
         heartbeats: rows::heartbeats(state, at),
         on_call: rows::on_call(&state.config),
         hosts: rows::hosts(state),
@@ -144,10 +200,12 @@ fn waiting(state: &State, open: &[&Incident], running: &[&Order], at: Time) -> V
     out
 }
 
-fn numbers_of(state: &State, source: &dyn Source, at: Time) -> Vec<Number> {
-    let configured: Vec<_> =
-        state.config.services().flat_map(|(_, _, service)| &service.numbers).take(NUMBERS_MAX).cloned().collect();
-    let chosen = if configured.is_empty() { machine_numbers(state) } else { configured };
+fn numbers_of(config: &Config, machine: Option<&HostName>, source: &dyn Source, at: Time) -> Vec<Number> {
+    let configured: Vec<_> = config.services().flat_map(|(_, _, service)| &service.numbers).take(NUMBERS_MAX).cloned().collect();
+    let chosen = match machine {
+        Some(host) if configured.is_empty() => machine_numbers(host),
+        _ => configured,
+    };
     chosen
         .into_iter()
         .map(|number| {
@@ -173,11 +231,10 @@ fn numbers_of(state: &State, source: &dyn Source, at: Time) -> Vec<Number> {
         .collect()
 }
 
-/// Where nobody has chosen numbers: this machine's own.
-fn machine_numbers(state: &State) -> Vec<model::config::NumberConfig> {
-    let Some(host) = state.hosts.keys().next() else { return Vec::new() };
+/// A machine's own numbers: shown where nobody has chosen others, and by `check HOST`.
+pub fn machine_numbers(host: &HostName) -> Vec<NumberConfig> {
     let on = format!("host={:?}", host.as_str());
-    let number = |title: &str, query: String, unit: &str, limit: Option<f64>| model::config::NumberConfig {
+    let number = |title: &str, query: String, unit: &str, limit: Option<f64>| NumberConfig {
         title: title.into(),
         query,
         unit: unit.into(),
@@ -207,11 +264,14 @@ fn machine_numbers(state: &State) -> Vec<model::config::NumberConfig> {
     ]
 }
 
-fn services(state: &State, source: &dyn Source, at: Time) -> Vec<ServiceRow> {
+/// All services in all of their environments.
+pub fn services(state: &State, measured: &Measured) -> Vec<ServiceRow> {
+    let nothing = PlaceFigures::default();
     let mut out = Vec::new();
     for (project, service, config) in state.config.services() {
-        for environment in config.environments.keys() {
-            out.push(service_row(state, source, at, (project, service, environment), config));
+        for (environment, here) in &config.environments {
+            let figures = measured.places.get(&(service.clone(), environment.clone())).unwrap_or(&nothing);
+            out.push(service_row(state, figures, (project, service, environment), here));
         }
     }
     out
@@ -220,33 +280,12 @@ fn services(state: &State, source: &dyn Source, at: Time) -> Vec<ServiceRow> {
 /// One service in one environment.
 pub fn service_row(
     state: &State,
-    source: &dyn Source,
-    at: Time,
+    figures: &PlaceFigures,
     (project, service, environment): (&ProjectName, &ServiceName, &EnvironmentName),
-    config: &ServiceConfig,
+    here: &PlaceConfig,
 ) -> ServiceRow {
-    let here = config.environments.get(environment).cloned().unwrap_or_default();
-    let servers = servers::rows(state, source, at, service, environment, &here);
-    let running = |row: &&model::api::ServerRow| {
-        row.host_up
-            && row.state == Some(model::signal::ServiceState::Running)
-            && row.balancer.as_deref().is_none_or(|word| word == "in")
-    };
-    let servers_in = servers.iter().filter(running).count() as u32;
-    let (requests, bad_share) = match &here.balancer {
-        Some(balancer) => {
-            let backend = here.backend.clone().unwrap_or_else(|| service.to_string());
-            let which = format!("balancer={:?}, proxy={backend:?}", balancer.as_str());
-            let all = numbers::one(source, &format!("sum(rate(haproxy_server_http_responses_total{{{which}}}[10s]))"), at);
-            let bad = numbers::one(
-                source,
-                &format!("sum(rate(haproxy_server_http_responses_total{{{which}, code=\"5xx\"}}[10s]))"),
-                at,
-            );
-            (all, all.filter(|all| *all > 0.0).and_then(|all| bad.map(|bad| bad / all)))
-        }
-        None => (None, None),
-    };
+    let servers = servers::rows(state, &figures.servers, service, environment, here);
+    let servers_in = servers.iter().filter(|row| servers::is_up(row)).count() as u32;
     let bad = state.incidents.values().any(|incident| {
         incident.state != IncidentState::Resolved
             && incident.recovered_at.is_none()
@@ -267,9 +306,9 @@ pub fn service_row(
             (false, true) => AlertState::SourceDown,
             (false, false) => AlertState::Ok,
         },
-        requests,
-        bad_share,
-        p95: numbers::one(source, &format!("max(probe_duration_seconds{{service={:?}}})", service.as_str()), at),
+        requests: figures.requests,
+        bad_share: figures.bad_share,
+        p95: figures.slowest,
         on_line: place::on_line(state, service, environment),
         servers_in,
         servers: here.servers.len() as u32,

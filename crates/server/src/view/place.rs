@@ -4,8 +4,7 @@ use engine::State;
 use model::api::{PathStep, Place};
 use model::config::ApprovalRule;
 use model::order::Order;
-use model::{EnvironmentName, ProjectName, ServiceName, Text, Time};
-use query::source::Source;
+use model::{EnvironmentName, ProjectName, ServiceName, Text};
 
 use super::{rows, servers};
 
@@ -15,8 +14,7 @@ const ROWS_MAX: usize = 50;
 /// The page's data; none where there is no such place.
 pub fn place(
     state: &State,
-    source: &dyn Source,
-    at: Time,
+    figures: &servers::Figures,
     project: &ProjectName,
     service: &ServiceName,
     environment: &EnvironmentName,
@@ -44,7 +42,7 @@ pub fn place(
         approval: rules.approval == ApprovalRule::AnotherPerson,
         confirm: rules.confirm,
         strategy: config.release.strategy,
-        servers: servers::rows(state, source, at, service, environment, here),
+        servers: servers::rows(state, figures, service, environment, here),
         orders: orders.into_iter().take(ROWS_MAX).map(rows::order).collect(),
         artifacts,
         off_because,

@@ -8,6 +8,7 @@ use engine::state::ServiceOnHost;
 use model::api::ServerRow;
 use model::config::PlaceConfig;
 use model::order::Order;
+use model::signal::ServiceState;
 use model::{EnvironmentName, HostName, Labels, ServiceName, Time};
 use query::source::Source;
 
@@ -16,13 +17,11 @@ use super::numbers;
 /// The servers of a service in one environment, in the configuration's order.
 pub fn rows(
     state: &State,
-    source: &dyn Source,
-    at: Time,
+    figures: &Figures,
     service: &ServiceName,
     environment: &EnvironmentName,
     place: &PlaceConfig,
 ) -> Vec<ServerRow> {
-    let figures = Figures::read(source, at, service, place);
     place
         .servers
         .iter()
@@ -58,6 +57,11 @@ pub fn rows(
         .collect()
 }
 
+/// Whether a server does its work: its host answers, its process runs, and the balancer sends it requests.
+pub fn is_up(row: &ServerRow) -> bool {
+    row.host_up && row.state == Some(ServiceState::Running) && row.balancer.as_deref().is_none_or(|word| word == "in")
+}
+
 /// The newest order that has a lane on this host.
 fn last_order<'a>(state: &'a State, service: &ServiceName, environment: &EnvironmentName, host: &HostName) -> Option<&'a Order> {
     state
@@ -68,8 +72,9 @@ fn last_order<'a>(state: &'a State, service: &ServiceName, environment: &Environ
         .max_by_key(|order| order.created_at)
 }
 
-/// What the series say, by the balancer's server name or by host.
-struct Figures {
+/// What the series say, by the balancer's server name or by host. Read before the state, which is held shortly.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
     balancer: BTreeMap<String, String>,
     sessions: BTreeMap<String, f64>,
     cpu: BTreeMap<String, f64>,
@@ -79,7 +84,8 @@ struct Figures {
 }
 
 impl Figures {
-    fn read(source: &dyn Source, at: Time, service: &ServiceName, place: &PlaceConfig) -> Figures {
+    /// Reads them for a service in one environment.
+    pub fn read(source: &dyn Source, at: Time, service: &ServiceName, place: &PlaceConfig) -> Figures {
         let by = |label: &str, promql: String| -> BTreeMap<String, f64> {
             let values = numbers::now(source, &promql, at).unwrap_or_default();
             values.into_iter().filter_map(|(labels, value)| Some((labels.get(label)?.to_owned(), value))).collect()

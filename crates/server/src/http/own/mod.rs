@@ -1,40 +1,51 @@
-//! The own API of pages and verbs under `/api/flyball/v1`: overview, timeline, incidents, orders, services, chat, command.
+//! The own API of pages and verbs under `/api/flyball/v1`: one file per resource.
 
-use model::AlertState;
-use model::api::{Overview, OwnState};
+mod chat;
+mod command;
+mod completion;
+mod demo;
+mod hosts;
+mod incidents;
+mod orders;
+mod overview;
+mod services;
+mod timeline;
 
 use super::app::App;
+use super::error::HttpError;
+use super::params::Params;
 use super::routes::Routes;
+
+pub use overview::overview;
+
+/// Rows of a list where nobody said how many.
+const ROWS: u64 = 100;
+/// Most rows of a list.
+const ROWS_MAX: u64 = 500;
 
 /// Adds the routes of pages and verbs to the table.
 pub fn register(routes: Routes<App>) -> Routes<App> {
-    routes
+    let routes = overview::register(routes);
+    let routes = timeline::register(routes);
+    let routes = incidents::register(routes);
+    let routes = orders::register(routes);
+    let routes = services::register(routes);
+    let routes = hosts::register(routes);
+    let routes = chat::register(routes);
+    let routes = command::register(routes);
+    let routes = completion::register(routes);
+    demo::register(routes)
 }
 
-/// The overview at this moment; none: it can't be composed, and the log says why.
-pub async fn overview(app: &App) -> Option<Overview> {
-    let app = app.clone();
-    // Its numbers are queries: not on a thread that others wait for, and not while the pump waits for the state.
-    let composed = tokio::task::spawn_blocking(move || {
-        let state = app.pump.read_state(Clone::clone);
-        let (source, at) = (app.telemetry.source(), app.clock.now());
-        crate::view::overview::overview(&state, &*source, at, own_state(&app, &state))
-    });
-    composed.await.inspect_err(|error| tracing::error!(%error, "failed to compose the overview")).ok()
-}
-
-/// What only the server knows of itself.
-pub fn own_state(app: &App, state: &engine::State) -> OwnState {
-    let stats = app.telemetry.stats();
-    let agents_up = state.hosts.values().filter(|host| host.seen.up).count();
-    OwnState {
-        state: if stats.refusing.is_some() { AlertState::Bad } else { AlertState::Ok },
-        agents_up: u32::try_from(agents_up).unwrap_or(u32::MAX),
-        agents: u32::try_from(state.hosts.len()).unwrap_or(u32::MAX),
-        saved_at: app.clock.now(),
-        seq: state.seq,
-        outbox: (app.owed)(),
-        series: stats.series,
-        started_at: app.started_at,
+/// How many rows are wanted: 1 to 500.
+fn limit(params: &Params) -> Result<u32, HttpError> {
+    match params.number("limit")?.unwrap_or(ROWS) {
+        limit @ 1..=ROWS_MAX => Ok(limit as u32),
+        _ => Err(HttpError::bad_request(format!("1 to {ROWS_MAX}")).at("limit")),
     }
+}
+
+/// A word of a closed list, as JSON writes it: `acknowledged`.
+fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|error| error.to_string())
 }
