@@ -55,6 +55,17 @@ pub fn of_compression(error: &CompressionError) -> HttpError {
     }
 }
 
+/// Bodies up to this length are taken apart where they are: a thread of its own would cost more than that takes.
+const HERE_LEN_MAX: usize = 32 * 1024;
+
+/// Takes a body of `len` bytes apart, on a thread that may block where it is long.
+pub async fn take_apart<T: Send + 'static>(len: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HttpError> {
+    if len <= HERE_LEN_MAX {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|error| HttpError::internal(&error))
+}
+
 /// A body that is JSON of this type.
 pub struct JsonBody<T>(pub T);
 

@@ -57,7 +57,7 @@ pub enum ReloadError {
     #[error("read the configuration again: this server was started without a configuration folder")]
     NoFolder,
     /// The folder has mistakes: all of them.
-    #[error("read the configuration again: {n} mistakes, the old one stays in force", n = .0.len())]
+    #[error("read the configuration again: the old one stays in force; mistakes: {n}", n = .0.len())]
     Mistakes(Vec<Diagnostic>),
     /// Not on disk.
     #[error(transparent)]

@@ -14,6 +14,7 @@ use axum::{Extension, Json};
 use model::SampleBatch;
 use model::config::InfluxStrings;
 use model::rights::Right;
+use wire::compression::CompressionError;
 use wire::influx::{self, Options, Precision};
 
 use super::samples;
@@ -91,16 +92,14 @@ async fn write(
     let packed = body::read(&headers, sent, INGEST_SENT_MAX).await?;
     let strings = app.config().flyball.influx_strings;
     let now = app.clock.now();
-    // Megabytes of text to take apart: not on a thread that others wait for.
-    let (batch, report) = tokio::task::spawn_blocking(move || {
+    let (batch, report) = body::take_apart(packed.len(), move || {
         let plain = encoding.open(&packed, INGEST_PLAIN_MAX)?;
         let mut batch = SampleBatch::new();
         let report = influx::decode(&plain, precision, now, &Options::default(), &mut batch);
         Ok((batch, report))
     })
-    .await
-    .map_err(|error| HttpError::internal(&error))?
-    .map_err(|error| body::of_compression(&error))?;
+    .await?
+    .map_err(|error: CompressionError| body::of_compression(&error))?;
     let taken = if batch.is_empty() { samples::Taken::default() } else { samples::take(&app, batch, Vec::new()).await? };
     app.metrics.refused.fetch_add(report.failed as u64, Ordering::Relaxed);
     app.metrics.refused_strings.fetch_add(report.refused_strings as u64, Ordering::Relaxed);

@@ -62,13 +62,12 @@ async fn write(
     app.limits.sender(&caller.name)?;
     let _turn = app.limits.ingest_turn().await;
     let packed = body::read(&headers, sent, INGEST_SENT_MAX).await?;
-    let (batch, metadata, report) = tokio::task::spawn_blocking(move || {
+    let (batch, metadata, report) = body::take_apart(packed.len(), move || {
         let (mut batch, mut metadata) = (SampleBatch::new(), Vec::new());
         let report = remote_write::decode(&packed, &Limits::default(), &mut batch, &mut metadata)?;
         Ok((batch, metadata, report))
     })
-    .await
-    .map_err(|error| HttpError::internal(&error))?
+    .await?
     .map_err(|error: RemoteWriteError| match error.is_too_large() {
         true => HttpError::too_large(error.to_string()),
         false => HttpError::bad_request(error.to_string()),

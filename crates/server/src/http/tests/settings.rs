@@ -1,5 +1,8 @@
 //! Reloading: all or nothing, and what it says.
 
+use std::time::Duration;
+
+use model::Event;
 use model::rights::Role;
 
 use super::House;
@@ -17,8 +20,15 @@ async fn a_broken_configuration_changes_nothing_and_says_where() {
     std::fs::write(&file, SHOP.replace("port: 8080", "prot: 8080")).unwrap();
     let answer = reload(&house).await;
     let (status, message, place, hint) = answer.error();
-    assert_eq!((status, place.as_deref(), hint.as_deref()), (400, Some("shop.yaml:10:45"), Some("Nearest: `port`.")), "{message}");
-    assert!(message.contains("unknown key `prot`") && message.contains("prod: { servers: [{ host: shop-1, prot: 8080 }] }"), "{message}");
+    assert_eq!(
+        (status, place.as_deref(), hint.as_deref()),
+        (400, Some("shop.yaml:10:45"), Some("Nearest: `port`.")),
+        "{message}"
+    );
+    assert!(
+        message.contains("unknown key `prot`") && message.contains("prod: { servers: [{ host: shop-1, prot: 8080 }] }"),
+        "{message}"
+    );
     assert_eq!(answer.json()["mistakes"].as_array().unwrap().len(), 1);
     assert_eq!((house.config(), house.pump.read_state(|state| state.seq)), (before, seq));
 }
@@ -49,4 +59,18 @@ async fn secrets_of_the_configuration_are_not_shown() {
     assert_eq!(shown.json()["projects"]["mall"]["services"]["shop"]["environments"]["prod"]["servers"][0]["port"], 8080);
     assert_eq!(shown.json()["notification"]["receivers"]["hook"]["webhook"]["url"], "https://hooks.example/****");
     assert!(!shown.text().contains("0123456789abcdef") && !shown.text().contains("secret"), "{}", shown.text());
+}
+
+#[tokio::test]
+async fn whoever_changes_the_configuration_the_door_sees_it() {
+    let house = House::open().await;
+    let mut config = house.pump.read_state(|state| state.config.clone());
+    config.flyball.bot = "governor".into();
+    house.pump.submit(Event::Configured { config: Box::new(config), change: None }).await.unwrap();
+    let seen = async {
+        while house.get("/api/flyball/v1/me").await.json()["bot"] != "governor" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), seen).await.expect("within 20 s");
 }
