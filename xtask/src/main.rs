@@ -3,6 +3,8 @@
 //! Depends on no other crate of the workspace, so that it builds in seconds; what it needs to know of flyball it asks the
 //! built binary (`flyball reference ...`).
 
+#[cfg(test)]
+mod architecture;
 mod bench;
 mod faults;
 mod gen_files;
