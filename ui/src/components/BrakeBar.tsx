@@ -13,6 +13,7 @@ import { Glyph, State } from './State'
 import { orderShape } from './tones'
 import { Say } from './Text'
 
+type Asked = 'halt' | 'rollback' | 'resume' | 'brake' | 'retry'
 const moving = new Set(['running', 'halted', 'rolling_back'])
 export const isMoving = (order: OrderRow): boolean => moving.has(order.state)
 
@@ -27,13 +28,13 @@ function Bar({ order, more }: { order: OrderRow; more: number }): ReactNode {
   const format = useFormat()
   const now = useNow(1000)
   const rights = useMe().data?.rights
-  const [asked, setAsked] = useState<'halt' | 'rollback' | 'resume'>()
+  const [asked, setAsked] = useState<Asked>()
   const [problem, setProblem] = useState<string>()
   const [sheet, setSheet] = useState(false)
   const heading = useId()
   useEffect(() => setAsked(undefined), [order.state])
 
-  const say = (verb: 'halt' | 'rollback' | 'resume'): void => {
+  const say = (verb: Asked): void => {
     setAsked(verb)
     setProblem(undefined)
     ask({ text: `${verb} ${order.number}`, yes: true }).then(
@@ -86,6 +87,8 @@ function Bar({ order, more }: { order: OrderRow; more: number }): ReactNode {
       {more > 0 && <Link to="/orders" className="sm nw in">{word('brake.more', { count: more })}</Link>}
       {problem && <span className="bad sm" role="alert">{problem}</span>}
       <div className="row end keep brake-do">
+        <button type="button" className="btn brake-after" hidden={order.state !== 'running'} aria-disabled={!mayHalt || asked === 'brake' || undefined} onClick={() => mayHalt && asked !== 'brake' && say('brake')}>{word(asked === 'brake' ? 'brake.asked' : 'deploy.brake')}</button>
+        <button type="button" className="btn" hidden={order.state !== 'halted' || order.because?.id.startsWith('because.step') !== true} aria-disabled={asked === 'retry' || !mayRollBack || undefined} onClick={() => mayRollBack && say('retry')}>{word('deploy.retry')}</button>
         <button type="button" className="btn" hidden={order.state !== 'halted'} aria-disabled={asked === 'resume' || !mayRollBack || undefined} onClick={() => mayRollBack && say('resume')}>{word('brake.resume')}</button>
         <button type="button" className={order.state === 'running' ? 'btn danf' : 'btn'} aria-disabled={!canHalt || undefined} aria-keyshortcuts="Shift+H" onClick={() => canHalt && say('halt')}>
           <Glyph shape="halted" tone="" />{word(asked === 'halt' ? 'brake.asked' : order.state === 'running' ? 'brake.halt' : 'brake.halted_now')}

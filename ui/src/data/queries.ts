@@ -43,7 +43,7 @@ export const useOrder = (number: string | undefined): UseQueryResult<Order> =>
   useQuery({ queryKey: ['order', number], queryFn: ({ signal }) => get<Order>(`/orders/${number}`, undefined, signal), enabled: number !== undefined })
 /** The plan's canonical text, whose digest approvals sign. */
 export const usePlanText = (number: string | undefined, enabled = true): UseQueryResult<string> =>
-  useQuery({ queryKey: ['plan', number], queryFn: ({ signal }) => get<string>(`/orders/${number}/plan`, undefined, signal), enabled: enabled && number !== undefined })
+  useQuery({ queryKey: ['plan', number], queryFn: ({ signal }) => get<string>(`/orders/${number}/plan`, { format: 'text' }, signal), enabled: enabled && number !== undefined })
 export const useOrderLog = (number: string | undefined): UseQueryResult<LogLine[]> =>
   useQuery({ queryKey: ['order-log', number], queryFn: ({ signal }) => get<LogLine[]>(`/orders/${number}/log`, undefined, signal), enabled: number !== undefined })
 
@@ -64,6 +64,12 @@ export const useChanges = (params: { from?: string; to?: string; service?: strin
 
 export const useChat = (room: string): UseQueryResult<ChatMessage[]> =>
   useQuery({ queryKey: ['chat', room], queryFn: ({ signal }) => get<ChatMessage[]>(`/chat/${room}`, undefined, signal) })
+/** Rooms with their newest message. */
+export const useRooms = (): UseQueryResult<{ name: string; newest?: ChatMessage | null }[]> =>
+  useQuery({ queryKey: ['rooms'], queryFn: ({ signal }) => get<{ name: string; newest?: ChatMessage | null }[]>('/chat', undefined, signal) })
+/** The newest lines of a service's log, oldest first. */
+export const useServiceLog = (service: string | undefined): UseQueryResult<LogLine[]> =>
+  useQuery({ queryKey: ['service-log', service], queryFn: ({ signal }) => get<LogLine[]>(`/services/${service}/log`, { limit: 300 }, signal), enabled: service !== undefined })
 export const olderMessages = (room: string, before: number): Promise<ChatMessage[]> => get(`/chat/${room}`, { before })
 
 /** Is this the demo? A server that is none answers 404. */
