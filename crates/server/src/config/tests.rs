@@ -148,3 +148,11 @@ fn the_reference_names_every_top_level_key() {
         assert!(reference.contains(&format!("| `{key}` |")), "{key}");
     }
 }
+
+#[test]
+fn the_examples_are_well() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    if let Err(mistakes) = load(std::path::Path::new(folder)) {
+        panic!("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+    }
+}
