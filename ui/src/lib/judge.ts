@@ -4,19 +4,42 @@
 export interface Counters { server: string; bad: readonly (number | null)[]; all: readonly (number | null)[] }
 export interface Side { share: (number | null)[]; low: (number | null)[]; high: (number | null)[]; bad: number; all: number }
 
-/** Half width of the band around a share of `bad` in `all` that holds at all times at once, wrong at most once in `bound` looks for ever. */
-export function halfWidth(bad: number, all: number, bound: number): number {
-  if (all <= 0) return 1
-  // Never less spread than one bad answer more would make: a share of zero is not yet a certain zero.
-  const share = (bad + 1) / (all + 2)
-  const spread = all * share * (1 - share)
-  // The mixture's place where the band is narrowest: some hundred answers, as after a batch's first second.
-  const rho = 2
-  return Math.min(1, Math.sqrt((spread + rho) * Math.log(((spread + rho) / rho) * bound * bound)) / all)
+/** Logarithm of the gamma function, by Stirling's series from ten on. */
+function logGamma(x: number): number {
+  let shift = 0
+  while (x < 10) {
+    shift -= Math.log(x)
+    x += 1
+  }
+  return shift + (x - 0.5) * Math.log(x) - x + 0.5 * Math.log(2 * Math.PI) + 1 / (12 * x) - 1 / (360 * x ** 3)
+}
+const logBeta = (a: number, b: number): number => logGamma(a) + logGamma(b) - logGamma(a + b)
+
+/**
+ * The shares that `bad` of `all` leave standing, however often one looks: what a mixture over all shares (Beta 1/2, 1/2) beats `weight` to one
+ * is ruled out, and a right share is ruled out at most once in `weight` (Ville). New and old each get the root of the judge's bound,
+ * so that bands that came apart speak against the release about as loud as the bound asks.
+ */
+export function band(bad: number, all: number, weight: number): { low: number; high: number } {
+  if (all <= 0) return { low: 0, high: 1 }
+  const mixed = logBeta(bad + 0.5, all - bad + 0.5) - logBeta(0.5, 0.5)
+  const limit = mixed - Math.log(weight)
+  // Above the limit a share still stands; the logarithm of the likelihood rises up to bad / all and falls after.
+  const stands = (share: number): boolean => (bad === 0 ? 0 : bad * Math.log(share)) + (bad === all ? 0 : (all - bad) * Math.log1p(-share)) >= limit
+  const edge = (inside: number, outside: number): number => {
+    for (let round = 0; round < 40; round += 1) {
+      const middle = (inside + outside) / 2
+      if (stands(middle)) inside = middle
+      else outside = middle
+    }
+    return inside
+  }
+  const share = bad / all
+  return { low: bad === 0 ? 0 : edge(share, 0), high: bad === all ? 1 : edge(share, 1) }
 }
 
 /** Answers come from counters: what each server gave since `since(server)`; undefined: not on this side. A counter that falls began anew. */
-export function side(times: readonly number[], servers: readonly Counters[], since: (server: string) => number | undefined, bound: number): Side {
+export function side(times: readonly number[], servers: readonly Counters[], since: (server: string) => number | undefined, weight: number): Side {
   const last = servers.map(() => ({ bad: undefined as number | undefined, all: undefined as number | undefined }))
   let bad = 0
   let all = 0
@@ -41,11 +64,10 @@ export function side(times: readonly number[], servers: readonly Counters[], sin
       out.high.push(null)
       return
     }
-    const share = bad / all
-    const half = halfWidth(bad, all, bound)
-    out.share.push(share)
-    out.low.push(Math.max(0, share - half))
-    out.high.push(Math.min(1, share + half))
+    const { low, high } = band(bad, all, weight)
+    out.share.push(bad / all)
+    out.low.push(low)
+    out.high.push(high)
   })
   return { ...out, bad, all }
 }

@@ -1,19 +1,32 @@
 // The judge's band and kinds of log lines.
 import { describe, expect, it } from 'vitest'
-import { halfWidth, oneIn, side } from './judge'
+import { band, oneIn, side } from './judge'
 import { fresh, kind, lineTone } from './kinds'
 
 describe('judge', () => {
   it('narrows with every answer and never promises a certain zero', () => {
-    expect(halfWidth(0, 0, 1000)).toBe(1)
-    expect(halfWidth(0, 100, 1000)).toBeGreaterThan(halfWidth(0, 1_000, 1000))
-    expect(halfWidth(0, 1_000_000, 1000)).toBeGreaterThan(0)
+    expect(band(0, 0, 32)).toEqual({ low: 0, high: 1 })
+    expect(band(0, 100, 32).high).toBeGreaterThan(band(0, 1_000, 32).high)
+    expect(band(0, 1_000_000, 32).high).toBeGreaterThan(0)
+    expect(band(5, 5, 32).high).toBe(1)
   })
-  it('is wider the rarer it may be wrong', () => {
-    expect(halfWidth(5, 1_000, 100_000)).toBeGreaterThan(halfWidth(5, 1_000, 100))
+  it('is wider the rarer it may be wrong, and holds the share', () => {
+    for (const [bad, all] of [[0, 3], [1, 3], [5, 1_000], [700, 1_000], [3, 3]] as const) {
+      const narrow = band(bad, all, 10)
+      const wide = band(bad, all, 1_000)
+      expect(wide.low).toBeLessThanOrEqual(narrow.low)
+      expect(wide.high).toBeGreaterThanOrEqual(narrow.high)
+      expect(narrow.low).toBeLessThanOrEqual(bad / all)
+      expect(narrow.high).toBeGreaterThanOrEqual(bad / all)
+    }
+  })
+  it('knows two edges that can be reckoned by hand', () => {
+    // Of one bad answer in one the mixture gives 1/2: a share below 1/2 : 32 is ruled out.
+    expect(band(1, 1, 32).low).toBeCloseTo(1 / 64, 6)
+    expect(band(0, 1, 32).high).toBeCloseTo(1 - 1 / 64, 6)
   })
   it('sets 4.5 % of 4,680 apart from 0.06 % of 4,702', () => {
-    expect(209 / 4_680 - halfWidth(209, 4_680, 1000)).toBeGreaterThan(3 / 4_702 + halfWidth(3, 4_702, 1000))
+    expect(band(209, 4_680, 32).low).toBeGreaterThan(band(3, 4_702, 32).high)
   })
   it('counts what came after the server was in, over a restart of the counter, and leaves holes alone', () => {
     const counters = [

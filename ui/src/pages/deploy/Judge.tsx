@@ -10,8 +10,8 @@ import { oneIn, side, type Counters } from '../../lib/judge'
 import { queryStep } from '../../lib/range'
 import { active, backendOf, balancerNames, newSince } from './parts'
 
-/** The engine's own default: a good release is halted at most once in so many. */
-const bound = 1_000
+/** The root of the engine's own bound: a good release is halted at most once in 1,000. */
+const weight = Math.sqrt(1_000)
 const label = (text: string): string => JSON.stringify(text)
 
 export function JudgePanel({ order }: { order: Order }): ReactNode {
@@ -51,8 +51,8 @@ function Shares({ order }: { order: Order }): ReactNode {
     })
     const times = all.data?.times ?? []
     const ours = new Set(balancerNames(order).values())
-    const fresh = side(times, counters, (server) => since.get(server), bound)
-    const old = side(times, counters, (server) => (since.has(server) || (ours.size > 0 && !ours.has(server)) ? undefined : first), bound)
+    const fresh = side(times, counters, (server) => since.get(server), weight)
+    const old = side(times, counters, (server) => (since.has(server) || (ours.size > 0 && !ours.has(server)) ? undefined : first), weight)
     const series: GraphSeries[] = [
       { name: word('deploy.judge.new'), values: fresh.share, color: '--new' },
       { name: word('deploy.judge.old'), values: old.share, color: '--old' },

@@ -53,7 +53,7 @@ function Facts({ order, servers }: { order: Order; servers: number | undefined }
     word('deploy.gate.keep', { min: order.plan.min_in_service, all }),
   ].join('; ') : '-'
   return (
-    <dl className="facts">
+    <dl className="ofacts">
       <dt>{word('deploy.state')}</dt>
       <dd>
         <State shape={orderShape[order.state]}>{word(`orders.state.${order.state}` as WordId)}{order.ended_at ? ` ${format.when(order.ended_at)}` : order.halted_at && order.state !== 'running' ? ` ${format.clock(order.halted_at, 1)}` : ''}</State>

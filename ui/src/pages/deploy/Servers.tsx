@@ -12,6 +12,7 @@ import { useVerbs } from '../../components/verb'
 import { Empty } from '../../components/Waiting'
 import type { Order, Place, ServerRow, Strategy } from '../../data/api'
 import { useMe } from '../../data/queries'
+import { lineTone } from '../../lib/kinds'
 import { orderTail } from '../../lib/text'
 import type { AppLine } from './Logs'
 import { active, touched, useHostSaid } from './parts'
@@ -117,7 +118,12 @@ function Table({ place, order, lines, selected, onSelect, onOpen }: Pick<Props, 
   const format = useFormat()
   const said = useHostSaid()
   const counted = new Map<string, number>()
-  for (const line of lines) if (line.fresh) counted.set(line.host, (counted.get(line.host) ?? 0) + 1)
+  const hurt = new Set<string>()
+  for (const line of lines) {
+    if (!line.fresh) continue
+    counted.set(line.host, (counted.get(line.host) ?? 0) + 1)
+    if (lineTone(line.text) === 'bad') hurt.add(line.host)
+  }
   const balancer = (row: ServerRow): ReactNode => {
     if (row.balancer == null) return <span className="t3">{word('deploy.balancer.none')}</span>
     if (row.balancer === 'in') return <State shape="ok">{word('deploy.balancer.in')}</State>
@@ -138,7 +144,7 @@ function Table({ place, order, lines, selected, onSelect, onOpen }: Pick<Props, 
   const release = (row: ServerRow): ReactNode => <span className={row.release && order && row.release.version === order.release.version && active.has(order.state) ? 'mono m run' : 'mono m'}>{row.release?.version ?? '-'}</span>
   const app = (row: ServerRow): ReactNode => {
     const count = counted.get(row.host) ?? 0
-    return <button type="button" className="linky sm" onClick={() => onOpen(row.host)}>{count > 0 ? <State shape="bad">{word('deploy.app.new', { count })}</State> : word('deploy.app.none')}</button>
+    return <button type="button" className="linky sm" onClick={() => onOpen(row.host)}>{count === 0 ? word('deploy.app.none') : hurt.has(row.host) ? <State shape="bad">{word('deploy.app.new', { count })}</State> : word('deploy.app.new', { count })}</button>
   }
   const deploy = (row: ServerRow): ReactNode => (row.last_line ? <Say text={row.last_line} links={false} /> : <span className="t3">-</span>)
   const columns: Column<ServerRow>[] = [
