@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use model::change::{Change, ChangeKind};
@@ -33,6 +33,8 @@ const TEXT_LEN_MAX: usize = 4 * 1024;
 const DETAIL_LEN_MAX: usize = 16 * 1024;
 /// Longest id of an event, in bytes.
 const ID_LEN_MAX: usize = 128;
+/// So many lines of our own log may a connection cause that says what can't be read.
+const SAID_MAX: u32 = 20;
 /// A batch that was larger gives its memory back.
 const ROWS_KEPT: usize = 50_000;
 /// While samples can't be written the agent is asked to come again after so long.
@@ -58,6 +60,7 @@ pub struct Incoming {
     config: Arc<Config>,
     stuck: Option<(Instant, String)>,
     dropped: u64,
+    passed_over: AtomicU32,
     clock_said: Option<Instant>,
 }
 
@@ -83,6 +86,7 @@ impl Incoming {
             config,
             stuck: None,
             dropped: 0,
+            passed_over: AtomicU32::new(0),
             clock_said: None,
         }
     }
@@ -241,7 +245,9 @@ impl Incoming {
     }
 
     fn pass_over(&self, what: &str, why: impl ToString) -> Option<Event> {
-        tracing::warn!(host = %self.host, what, why = why.to_string(), "something an agent said was passed over");
+        if self.passed_over.fetch_add(1, Ordering::Relaxed) < SAID_MAX {
+            tracing::warn!(host = %self.host, what, why = why.to_string(), "something an agent said was passed over");
+        }
         None
     }
 

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use model::config::Config;
 use model::plan::{Action, StepRequest};
 use model::signal::HostSeen;
-use model::{ArtifactDigest, EffectKey, Event, HostName, OrderNumber};
+use model::{ArtifactDigest, EffectKey, Event, HostName, OrderNumber, Time};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::timeout;
 use tonic::Status;
@@ -30,6 +30,10 @@ use crate::perform::outside;
 pub const FRAMES_MAX: usize = 64;
 /// An agent that takes no step for so long is not there.
 const SEND_WITHIN: Duration = Duration::from_secs(5);
+/// Times that a host may come within a minute. An agent that tries again and again comes 12 times; one that came as often
+/// as it can would fill the journal with its coming and going.
+const COMINGS_MAX: u32 = 30;
+const MINUTE: Duration = Duration::from_secs(60);
 /// Steps of which is remembered whom they were asked.
 const ASKED_MAX: usize = 10_000;
 
@@ -117,6 +121,8 @@ pub struct Links {
     connected: Mutex<BTreeMap<HostName, Connected>>,
     marks: Mutex<HashMap<HostName, Marks>>,
     asked: Mutex<AskedSteps>,
+    /// By host, since when is counted and how often it came since.
+    comings: Mutex<HashMap<HostName, (Time, u32)>>,
     numbers: AtomicU64,
     /// Held while somebody comes or goes and the pump is told.
     door: tokio::sync::Mutex<()>,
@@ -151,6 +157,7 @@ impl Links {
             connected: Mutex::default(),
             marks: Mutex::default(),
             asked: Mutex::default(),
+            comings: Mutex::default(),
             numbers: AtomicU64::new(1),
             door: tokio::sync::Mutex::new(()),
         });
@@ -172,6 +179,18 @@ impl Links {
     /// What agents check signatures with.
     pub(super) fn signing_key(&self) -> SigningKey {
         self.signer.public()
+    }
+
+    /// Counts that a host comes; false if that is too often.
+    pub(super) fn may_come(&self, host: &HostName) -> bool {
+        let now = self.parts.clock.now();
+        let mut comings = lock(&self.comings);
+        let (since, count) = comings.entry(host.clone()).or_insert((now, 0));
+        if now.since(*since) >= MINUTE {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        *count <= COMINGS_MAX
     }
 
     /// A host is there: what it is sent from now on goes down here. Gives the connection's number and, later, why to end.

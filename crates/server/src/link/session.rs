@@ -84,6 +84,9 @@ impl Session {
         let theirs = hello.protocol;
         let protocol =
             common_protocol(theirs).ok_or_else(|| Fault::lasting(format!("version {theirs} of the link is not spoken here")))?;
+        if !self.links.may_come(host) {
+            return Err(Fault::lasting("it came too often within a minute"));
+        }
         let duty = self.duty();
         let welcome = Welcome {
             server_time_us: self.links.parts.clock.now().0,

@@ -266,7 +266,7 @@ impl FakeAgent {
         let codec = ProstCodec::<AgentFrame, ServerFrame>::default();
         let request = tonic::Request::new(ReceiverStream::new(frames));
         let down = timeout(PATIENCE, grpc.streaming(request, PathAndQuery::from_static(CONNECT_PATH), codec)).await.unwrap()?;
-        Ok(Talk { up, down: down.into_inner(), acknowledged: 0, configs: 0 })
+        Ok(Talk { up, down: down.into_inner(), acknowledged: 0 })
     }
 
     fn hello(&self) -> Hello {
@@ -298,7 +298,6 @@ struct Talk {
     up: mpsc::Sender<AgentFrame>,
     down: Streaming<ServerFrame>,
     acknowledged: u64,
-    configs: usize,
 }
 
 impl Talk {
@@ -327,10 +326,6 @@ impl Talk {
                 Some(ServerBody::Ping(ping)) => {
                     let pong = Pong { server_time_us: ping.server_time_us, dropped_samples: 0 };
                     let _ = self.up.send(AgentFrame { sequence: 0, body: Some(AgentBody::Pong(pong)) }).await;
-                }
-                Some(ServerBody::Config(config)) => {
-                    self.configs += 1;
-                    return Some(ServerBody::Config(config));
                 }
                 Some(body) => return Some(body),
                 None => {}

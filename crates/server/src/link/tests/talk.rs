@@ -200,6 +200,22 @@ async fn garbage_ends_its_own_connection() {
 }
 
 #[tokio::test]
+async fn a_host_that_comes_again_and_again_waits_a_minute() {
+    let rig = Rig::start().await;
+    let (bad, good) = (rig.enrolled("web-1").await, rig.enrolled("web-2").await);
+    let mut refused = 0;
+    for _ in 0..40 {
+        refused += usize::from(bad.open(&rig).await.is_err());
+    }
+    assert_eq!(refused, 10);
+    assert!(good.open(&rig).await.is_ok());
+    until("all of it is told", || rig.links.connected().is_empty()).await;
+    assert!(rig.seen().len() <= 62, "{}", rig.seen().len());
+    rig.clock.move_to(rig.clock.now() + Duration::from_secs(60));
+    assert!(bad.open(&rig).await.is_ok());
+}
+
+#[tokio::test]
 async fn the_newer_connection_of_a_host_counts() {
     let rig = Rig::start().await;
     let agent = rig.enrolled("web-1").await;
