@@ -22,7 +22,7 @@ use super::{Question, names, preview};
 use crate::http::app::App;
 use crate::http::error::HttpError;
 use crate::http::params::short;
-use crate::people::Caller;
+use crate::people::{Caller, CallerKind};
 use crate::view::rows;
 
 /// A restart is waited for so long before its answer.
@@ -53,7 +53,7 @@ impl Question<'_> {
         if !self.yes || self.dry_run {
             return Ok(None);
         }
-        let waiting = self.app.pending.take(&self.id, &self.caller.name, self.text, self.app.clock.now());
+        let waiting = self.app.pending.take(&self.id, &who(self.caller), self.text, self.app.clock.now());
         if let Some(Waiting { verb, understood, .. }) = waiting.map_err(of_confirm)? {
             let wanted = self.app.pump.read_state(|state| wanted_of(state, verb, understood));
             // Rights may have gone since it was shown.
@@ -105,7 +105,7 @@ impl Question<'_> {
         let until = self.app.clock.now() + CONFIRM_WITHIN;
         let waiting = Waiting {
             id: self.id.clone(),
-            by: self.caller.name.clone(),
+            by: who(self.caller),
             asked: self.text.to_owned(),
             understood: wanted.understood.clone(),
             verb: wanted.verb,
@@ -178,6 +178,14 @@ async fn ended(
         }
     });
     waited.await.unwrap_or_else(|_| now())
+}
+
+/// A person and a token may have the same name: only the same one of both confirms.
+fn who(caller: &Caller) -> String {
+    match caller.kind {
+        CallerKind::Person => format!("person {}", caller.name),
+        CallerKind::Token => format!("token {}", caller.name),
+    }
 }
 
 fn done_before(state: &State, id: &EventId) -> Option<Outcome> {

@@ -59,7 +59,7 @@ impl Question<'_> {
                 (vec![Drawing { title: what.to_owned(), query: what.to_owned() }], None, None, what.to_owned())
             }
         };
-        let step = Duration::from_secs((back.as_secs() / POINTS_MAX + u64::from(back.as_secs() % POINTS_MAX > 0)).max(1));
+        let step = Duration::from_secs(back.as_secs().div_ceil(POINTS_MAX).max(1));
         let now = self.app.clock.now();
         // Steps lie on round times, so that the same graph asked for again shows the same points.
         let to = Time(now.0 - now.0.rem_euclid(step.as_micros() as i64));

@@ -40,31 +40,27 @@ impl Question<'_> {
     pub(super) async fn check(&self, target: &Target) -> Result<Answer, HttpError> {
         match self.app.pump.read_state(|state| names::thing(state, target))? {
             Thing::Host(host) => {
-                self.fresh(format!(
-                    "max(timestamp(node_time_seconds{{host={0:?}}}) or timestamp(flyball_service_up{{host={0:?}}}))",
-                    host.as_str()
-                ))
-                .await?;
+                let of = format!("{{host={:?}}}", host.as_str());
+                self.fresh(&format!("timestamp(node_time_seconds{of}) or timestamp(flyball_service_up{of})")).await?;
                 self.look_at_host(host).await
             }
             Thing::Service(places) => {
                 let name = places.first().map_or(target.name.as_str(), |place| place.service.as_str());
-                self.fresh(format!("min(timestamp(flyball_service_up{{service={name:?}}}))")).await?;
+                self.fresh(&format!("timestamp(flyball_service_up{{service={name:?}}})")).await?;
                 self.look_at_places(places).await
             }
         }
     }
 
-    /// Waits until the youngest figures are younger than the question, where there are figures at all.
-    async fn fresh(&self, newest: String) -> Result<(), HttpError> {
+    /// Waits until all figures are younger than the question. Who has been silent for 5 s is not waited for.
+    async fn fresh(&self, reported_at: &str) -> Result<(), HttpError> {
         let asked = self.app.clock.now();
         let until = tokio::time::Instant::now() + FRESH_WITHIN;
         loop {
-            let query = newest.clone();
-            let at = measured(self.app, move |source, at| numbers::one(source, &query, at)).await?;
-            let silent = at.is_none_or(|at| asked.since(Time::from_secs_f64(at)) > Duration::from_secs(5));
-            let is_fresh = at.is_some_and(|at| Time::from_secs_f64(at) >= asked);
-            if is_fresh || silent || tokio::time::Instant::now() >= until {
+            let query = format!("min(({reported_at}) > time() - 5)");
+            let oldest = measured(self.app, move |source, at| numbers::one(source, &query, at)).await?;
+            let is_fresh = oldest.is_none_or(|at| Time::from_secs_f64(at) >= asked);
+            if is_fresh || tokio::time::Instant::now() >= until {
                 return Ok(());
             }
             tokio::time::sleep(FRESH_PAUSE).await;

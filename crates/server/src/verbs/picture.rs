@@ -127,7 +127,7 @@ fn scale(series: &[PictureSeries]) -> (f64, f64, f64) {
     if low > high {
         (low, high) = (0.0, 1.0);
     }
-    if low > 0.0 && low < high / 2.0 || low == high && low > 0.0 {
+    if low > 0.0 && (low < high / 2.0 || low == high) {
         low = 0.0;
     }
     if high - low <= f64::EPSILON * high.abs() {

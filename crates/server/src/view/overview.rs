@@ -39,8 +39,8 @@ pub struct PlaceFigures {
     pub requests: Option<f64>,
     /// Share of bad answers, 0 to 1.
     pub bad_share: Option<f64>,
-    /// The slowest answer of its probes, in seconds.
-    pub slowest: Option<f64>,
+    /// The 95th percentile of what its probes took within a minute, in seconds; of several probes the slowest.
+    pub p95: Option<f64>,
     /// By server.
     pub servers: servers::Figures,
 }
@@ -72,8 +72,9 @@ pub fn measure_place(source: &dyn Source, at: Time, service: &ServiceName, here:
         }
         None => (None, None),
     };
-    let slowest = numbers::one(source, &format!("max(probe_duration_seconds{{service={:?}}})", service.as_str()), at);
-    PlaceFigures { requests, bad_share, slowest, servers: servers::Figures::read(source, at, service, here) }
+    let took = format!("max(quantile_over_time(0.95, probe_duration_seconds{{service={:?}}}[1m]))", service.as_str());
+    let p95 = numbers::one(source, &took, at);
+    PlaceFigures { requests, bad_share, p95, servers: servers::Figures::read(source, at, service, here) }
 }
 
 /// The Overview at this moment. `own` is what only the server knows of itself.
@@ -308,7 +309,7 @@ pub fn service_row(
         },
         requests: figures.requests,
         bad_share: figures.bad_share,
-        p95: figures.slowest,
+        p95: figures.p95,
         on_line: place::on_line(state, service, environment),
         servers_in,
         servers: here.servers.len() as u32,

@@ -90,6 +90,8 @@ impl Figures {
             let values = numbers::now(source, &promql, at).unwrap_or_default();
             values.into_iter().filter_map(|(labels, value)| Some((labels.get(label)?.to_owned(), value))).collect()
         };
+        let names: Vec<String> = place.servers.iter().map(|server| server.host.as_str().replace('.', "[.]")).collect();
+        let hosts = format!("host=~{:?}", names.join("|"));
         let (mut balancer, mut sessions) = (BTreeMap::new(), BTreeMap::new());
         if let Some(name) = &place.balancer {
             let backend = place.backend.clone().unwrap_or_else(|| service.to_string());
@@ -106,8 +108,14 @@ impl Figures {
             sessions,
             cpu: by("host", format!("rate(flyball_service_cpu_seconds_total{{service={:?}}}[15s])", service.as_str())),
             memory: by("host", format!("flyball_service_memory_bytes{{service={:?}}}", service.as_str())),
-            memory_limit: by("host", format!("flyball_service_memory_limit_bytes{{service={:?}}}", service.as_str())),
-            disk: by("host", format!("flyball_service_disk_used_ratio{{service={:?}}}", service.as_str())),
+            // A process without a limit of its own may use what its machine has, and fill the fullest disk.
+            memory_limit: by("host", format!("node_memory_MemTotal_bytes{{{hosts}}}")),
+            disk: by(
+                "host",
+                format!(
+                    "max by (host) (1 - node_filesystem_avail_bytes{{{hosts}}} / (node_filesystem_size_bytes{{{hosts}}} > 0))"
+                ),
+            ),
         }
     }
 }

@@ -88,7 +88,7 @@ async fn completion(State(app): State<App>, params: Params) -> Result<Json<Compl
     let some = |all: Vec<String>| all.into_iter().filter(|name| fits(name)).take(limit).collect();
     let words = query::completion_words().into_iter().filter(|word| fits(word.word)).take(limit);
     let config = app.config();
-    let hosts = app.pump.read_state(|state| crate::view::rows::hosts(state));
+    let hosts = app.pump.read_state(crate::view::rows::hosts);
     Ok(Json(Completion {
         metrics: some(metrics),
         labels: some(labels),

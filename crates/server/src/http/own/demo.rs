@@ -1,6 +1,6 @@
 //! The demo's button: which good and which bad release is next, and releasing it. A server that is no demo has none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -44,18 +44,15 @@ pub struct DemoRelease {
 }
 
 /// The next artifact of each kind that no order has used: by version, then by when it was pushed.
-fn next(app: &App) -> BTreeMap<&'static str, Artifact> {
-    app.pump.read_state(|state| {
-        let used: std::collections::BTreeSet<&ArtifactDigest> =
-            state.orders.values().map(|order| &order.release.digest).collect();
-        let first = |kind: &str| {
-            let head = format!("{SERVICE}-{kind}");
-            let free =
-                state.artifacts.values().filter(|artifact| artifact.name.starts_with(&head) && !used.contains(&artifact.digest));
-            free.min_by_key(|artifact| (version_key(&artifact.version), artifact.at)).cloned()
-        };
-        KINDS.into_iter().filter_map(|kind| Some((kind, first(kind)?))).collect()
-    })
+fn next(state: &engine::State) -> BTreeMap<&'static str, Artifact> {
+    let used: BTreeSet<&ArtifactDigest> = state.orders.values().map(|order| &order.release.digest).collect();
+    let first = |kind: &str| {
+        let head = format!("{SERVICE}-{kind}");
+        let of_kind = state.artifacts.values().filter(|artifact| artifact.name.starts_with(&head));
+        let free = of_kind.filter(|artifact| !used.contains(&artifact.digest));
+        free.min_by_key(|artifact| (version_key(&artifact.version), artifact.at)).cloned()
+    };
+    KINDS.into_iter().filter_map(|kind| Some((kind, first(kind)?))).collect()
 }
 
 /// `4.9.0` comes before `4.12.0`.
@@ -75,7 +72,8 @@ fn only_in_demo(app: &App) -> Result<(), HttpError> {
 async fn demo(State(app): State<App>) -> Result<Json<Demo>, HttpError> {
     only_in_demo(&app)?;
     let (service, environment) = names()?;
-    let releases = next(&app).into_iter().map(|(kind, artifact)| (kind.to_owned(), artifact.version)).collect();
+    let next = app.pump.read_state(next);
+    let releases = next.into_iter().map(|(kind, artifact)| (kind.to_owned(), artifact.version)).collect();
     Ok(Json(Demo { service, environment, releases }))
 }
 
@@ -88,7 +86,7 @@ async fn release(
     let Some(kind) = KINDS.into_iter().find(|kind| *kind == asked.kind) else {
         return Err(HttpError::bad_request("`good` or `bad`").at("kind"));
     };
-    let next = next(&app).remove(kind);
+    let next = app.pump.read_state(next).remove(kind);
     let artifact =
         next.ok_or_else(|| HttpError::conflict(format!("no {kind} release is left: start the demo anew")).at("kind"))?;
     let text = format!("deploy {SERVICE} {} {ENVIRONMENT} --reason \"demo: a {kind} release\"", artifact.digest);
@@ -98,7 +96,28 @@ async fn release(
 
 #[cfg(test)]
 mod tests {
-    use super::version_key;
+    use model::order::Artifact;
+    use model::{ArtifactDigest, Time};
+
+    use super::{next, version_key};
+
+    #[test]
+    fn the_lowest_version_of_each_kind_is_next() {
+        let mut state = engine::State::default();
+        for (digest, name, version) in [
+            ("1", "shop-good-a", "4.13.0"),
+            ("2", "shop-good-b", "4.9.0"),
+            ("3", "shop-bad", "4.12.1"),
+            ("4", "pay-bad", "1.0.0"),
+        ] {
+            let digest = ArtifactDigest::from(digest);
+            let (name, version) = (name.to_owned(), version.to_owned());
+            let artifact = Artifact { digest: digest.clone(), name, version, size: 1, by: "demo".into(), at: Time(0) };
+            state.artifacts.insert(digest, artifact);
+        }
+        let versions: Vec<_> = next(&state).into_iter().map(|(kind, artifact)| (kind, artifact.version)).collect();
+        assert_eq!(versions, [("bad", "4.12.1".to_owned()), ("good", "4.9.0".to_owned())]);
+    }
 
     #[test]
     fn versions_are_numbers() {

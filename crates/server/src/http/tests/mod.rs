@@ -10,5 +10,6 @@ mod queries;
 mod settings;
 mod sockets;
 mod streams;
+mod verbs;
 
 use fixture::{Answer, House, request};
