@@ -47,26 +47,33 @@ pub fn own_metrics(app: &App) -> Vec<u8> {
     let mut out = Writer::new();
     out.family("flyball_build_info", MetricKind::Gauge, "The program's version.")
         .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    let (seq, alerts, incidents, orders, hosts_up) = app.pump.read_state(|state| {
+    let (seq, alerts, incidents, orders, hosts_up, hosts) = app.pump.read_state(|state| {
         let hosts_up = state.hosts.values().filter(|host| host.seen.up).count();
         let incidents = state.incidents.values().filter(|incident| incident.resolved_at.is_none()).count();
         let orders = state.orders.values().filter(|order| !order.state.is_final()).count();
-        (state.seq.0, state.alerts.len(), incidents, orders, hosts_up)
+        (state.seq.0, state.alerts.len(), incidents, orders, hosts_up, state.hosts.len())
     });
-    out.family("flyball_journal_events_total", MetricKind::Counter, "Events in the journal.").sample(&[], seq as f64);
+    out.family("flyball_journal_seq", MetricKind::Counter, "The journal's last place.").sample(&[], seq as f64);
     let stats = app.telemetry.stats();
     let refused = &stats.refused;
     let gauges = [
         ("flyball_alerts", "Alerts that are not ok.", alerts as f64),
-        ("flyball_incidents_unresolved", "Incidents that are not resolved.", incidents as f64),
+        ("flyball_incidents_open", "Incidents that are not resolved.", incidents as f64),
         ("flyball_orders_unended", "Release orders that have not ended.", orders as f64),
-        ("flyball_hosts_up", "Agents whose link is up.", hosts_up as f64),
+        ("flyball_agents_up", "Agents whose link is up.", hosts_up as f64),
+        ("flyball_agents", "Agents in all.", hosts as f64),
+        ("flyball_outbox_owed", "Effects that are owed to the outside.", (app.owed)() as f64),
         ("flyball_store_series", "Series with samples in memory.", stats.series as f64),
         ("flyball_store_samples", "Samples in memory.", stats.samples as f64),
         ("flyball_store_sample_bytes", "Bytes of samples in memory.", stats.sample_bytes as f64),
         ("flyball_store_log_bytes", "Bytes of log on the disk.", stats.log_bytes as f64),
         ("flyball_store_queued_bytes", "Bytes that wait for the disk.", stats.queued_bytes as f64),
         ("flyball_store_last_sync_seconds", "How long the last sync took.", stats.last_sync.as_secs_f64()),
+        (
+            "flyball_store_damaged_places",
+            "Places that the last opening found damaged.",
+            (stats.damage.log_places + stats.damage.checkpoint_places) as f64,
+        ),
         ("flyball_store_refusing", "1 while samples are refused.", f64::from(u8::from(stats.refusing.is_some()))),
     ];
     for (name, help, value) in gauges {
@@ -76,7 +83,7 @@ pub fn own_metrics(app: &App) -> Vec<u8> {
     out.family("flyball_store_checkpoints_total", MetricKind::Counter, "Checkpoints.").sample(&[], stats.checkpoints as f64);
     out.family("flyball_store_checkpoints_failed_total", MetricKind::Counter, "Checkpoints that failed.")
         .sample(&[], stats.checkpoints_failed as f64);
-    out.family("flyball_store_refused_total", MetricKind::Counter, "Samples that were refused.");
+    out.family("flyball_store_refused_samples_total", MetricKind::Counter, "Samples that were refused.");
     for (reason, count) in [
         ("too_old", refused.too_old),
         ("out_of_order", refused.out_of_order),

@@ -14,7 +14,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Form, FromRequest, FromRequestParts, Request};
 use axum::handler::Handler;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use model::config::Span;
 use running::Failed;
@@ -64,12 +64,13 @@ pub struct PromError {
     kind: ErrorKind,
     status: StatusCode,
     text: String,
+    retry_after: Option<HeaderValue>,
 }
 
 impl PromError {
     fn new(kind: ErrorKind, text: impl Into<String>) -> PromError {
         let status = StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        PromError { kind, status, text: text.into() }
+        PromError { kind, status, text: text.into(), retry_after: None }
     }
 
     /// 400: a parameter is wrong, in Prometheus' words.
@@ -91,7 +92,7 @@ impl From<HttpError> for PromError {
             status if status.is_server_error() => ErrorKind::Internal,
             _ => ErrorKind::BadData,
         };
-        PromError { kind, status: error.status(), text }
+        PromError { kind, status: error.status(), text, retry_after: error.retry_after() }
     }
 }
 
@@ -110,6 +111,9 @@ impl IntoResponse for PromError {
         prom_json::error(&mut out, self.kind, &self.text);
         let mut response = json(out);
         *response.status_mut() = self.status;
+        if let Some(value) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, value);
+        }
         response
     }
 }

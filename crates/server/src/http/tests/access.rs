@@ -62,7 +62,10 @@ async fn every_route_asks_who_it_is_and_what_they_may() {
             let answer = house.ask(role_without(right), route.method, &uri, &[], "{}").await;
             assert_eq!(answer.status, 403, "{} {uri} without {right}", route.method);
             let newest = &house.app.projections.audit(None, 1).await.unwrap()[0];
-            assert_eq!((newest.by.as_str(), &newest.outcome), (role_without(right).to_string().as_str(), &AuditOutcome::NotAllowed));
+            assert_eq!(
+                (newest.by.as_str(), &newest.outcome),
+                (role_without(right).to_string().as_str(), &AuditOutcome::NotAllowed)
+            );
             assert_eq!(newest.what["path"], uri.as_str(), "the audit has it");
         }
     }
@@ -70,7 +73,12 @@ async fn every_route_asks_who_it_is_and_what_they_may() {
     // Whose grant ends at a place has no say over what has none.
     for route in house.docs.iter().filter(|route| route.access == Access::Needs(Right::Administer)) {
         let answer = house
-            .send(request(route.method, &uri_of(route.path), &[("authorization", &format!("Bearer {sender_in_one_place}"))], "{}"))
+            .send(request(
+                route.method,
+                &uri_of(route.path),
+                &[("authorization", &format!("Bearer {sender_in_one_place}"))],
+                "{}",
+            ))
             .await;
         assert_eq!(answer.status, 403, "{} {}", route.method, route.path);
     }
@@ -130,7 +138,9 @@ async fn a_session_changes_things_from_its_own_page_only() {
     let link = house.app.people.create_link(&model::PersonName::new("admin").unwrap()).await.unwrap();
     let session = house.app.people.redeem_link(link.text()).await.unwrap();
     let cookie = format!("flyball_session={}", session.text());
-    for (origin, status) in [(None, 403), (Some("http://evil.example"), 403), (Some("null"), 403), (Some("http://here:7070"), 200)] {
+    for (origin, status) in
+        [(None, 403), (Some("http://evil.example"), 403), (Some("null"), 403), (Some("http://here:7070"), 200)]
+    {
         let mut headers = vec![("cookie", cookie.as_str()), ("host", "here:7070")];
         headers.extend(origin.map(|origin| ("origin", origin)));
         assert_eq!(house.send(request("POST", "/-/reload", &headers, "")).await.status, status, "{origin:?}");

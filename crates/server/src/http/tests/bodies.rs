@@ -77,7 +77,11 @@ async fn packed_bodies_that_lie() {
         let answer = house.ask(Role::Sender, "POST", "/api/v1/write", &protobuf, body.to_vec()).await;
         assert!(matches!(answer.status.as_u16(), 400 | 413), "{body:?}: {} {}", answer.status, answer.text());
     }
-    for (kind, encoding) in [("text/plain", "snappy"), ("application/x-protobuf;proto=io.prometheus.write.v2.Request", "snappy"), ("application/x-protobuf", "gzip")] {
+    for (kind, encoding) in [
+        ("text/plain", "snappy"),
+        ("application/x-protobuf;proto=io.prometheus.write.v2.Request", "snappy"),
+        ("application/x-protobuf", "gzip"),
+    ] {
         let headers = [("content-type", kind), ("content-encoding", encoding)];
         assert_eq!(house.ask(Role::Sender, "POST", "/api/v1/write", &headers, "").await.status, 415, "{kind} {encoding}");
     }
@@ -86,7 +90,9 @@ async fn packed_bodies_that_lie() {
 #[tokio::test]
 async fn an_artifact_without_a_name_or_bytes() {
     let house = House::open().await;
-    for (query, place) in [("?version=1", "name"), ("?name=shop", "version"), ("?name=../x&version=1", "name"), ("?name=a&version=1..2", "version")] {
+    for (query, place) in
+        [("?version=1", "name"), ("?name=shop", "version"), ("?name=../x&version=1", "name"), ("?name=a&version=1..2", "version")]
+    {
         let answer = house.ask(Role::Releaser, "POST", &format!("/api/flyball/v1/artifacts{query}"), &[], "bytes").await;
         assert_eq!((answer.status.as_u16(), answer.error().2.as_deref()), (400, Some(place)), "{query}");
     }
@@ -102,7 +108,9 @@ async fn forms_and_parameters_that_are_none() {
     let form = [("content-type", "application/x-www-form-urlencoded")];
     assert_eq!(house.ask(Role::Viewer, "POST", "/api/v1/query", &form, "a".repeat((2 << 20) + 1)).await.status, 413);
     assert_eq!(house.ask(Role::Viewer, "POST", "/api/v1/query", &[], "query=1").await.status, 415);
-    for uri in ["/api/v1/query?query=%ff%fe", "/api/v1/query?query", "/api/flyball/v1/audit?limit=x", "/api/flyball/v1/audit?before=-1"] {
+    for uri in
+        ["/api/v1/query?query=%ff%fe", "/api/v1/query?query", "/api/flyball/v1/audit?limit=x", "/api/flyball/v1/audit?before=-1"]
+    {
         assert_eq!(house.get(uri).await.status, 400, "{uri}");
     }
     let many = format!("/api/v1/series?{}", "match[]=up&".repeat(1_001));

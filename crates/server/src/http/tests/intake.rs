@@ -30,7 +30,11 @@ async fn line_protocol_of_both_versions() {
     let basic = format!("Basic {}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("me:{token}")));
     let cases = [
         ("/write?db=x&precision=s", ("authorization", basic), format!("cpu,host=a idle=1 {now}\n")),
-        ("/api/v2/write?org=o&bucket=b&precision=ms", ("authorization", format!("Token {token}")), format!("cpu,host=b idle=2i {now}000\n")),
+        (
+            "/api/v2/write?org=o&bucket=b&precision=ms",
+            ("authorization", format!("Token {token}")),
+            format!("cpu,host=b idle=2i {now}000\n"),
+        ),
         ("/write?precision=s", ("authorization", format!("Bearer {token}")), "cpu,host=c idle=t\n".into()),
     ];
     for (uri, (name, value), body) in cases {
@@ -89,7 +93,8 @@ async fn remote_write_there_and_back() {
     let at = recent(&house);
     let labels = Labels::new([("__name__", "orders_total"), ("service", "shop")]).unwrap();
     let samples = [Sample { time: at, value: 41.0 }];
-    let known = Metadata { family: "orders_total".into(), kind: MetricKind::Counter, help: "Orders.".into(), unit: String::new() };
+    let known =
+        Metadata { family: "orders_total".into(), kind: MetricKind::Counter, help: "Orders.".into(), unit: String::new() };
     let body = remote_write::encode([(&labels, &samples[..])], &[known]);
     let headers = [
         ("content-type", "application/x-protobuf"),

@@ -19,7 +19,10 @@ async fn a_password_opens_a_session_until_it_is_closed() {
     let answer = house.send(request("POST", "/api/flyball/v1/login", &JSON, body)).await;
     assert_eq!(answer.status, 200);
     let me = answer.json();
-    assert_eq!((me["shown"].as_str(), me["language"].as_str(), &me["rights"]), (Some("Zhao Wei"), Some("zh"), &json!(["view", "operate"])));
+    assert_eq!(
+        (me["shown"].as_str(), me["language"].as_str(), &me["rights"]),
+        (Some("Zhao Wei"), Some("zh"), &json!(["view", "operate"]))
+    );
     let cookie = answer.header(header::SET_COOKIE).to_owned();
     for part in ["HttpOnly", "SameSite=Strict", "Path=/"] {
         assert!(cookie.contains(part), "{cookie}");

@@ -14,7 +14,9 @@ async fn filled() -> (House, i64) {
     let house = House::open().await;
     let now = now_secs(&house);
     let lines: String = (0..10)
-        .map(|back| format!("http,code=200,host=a requests={} {t}\nhttp,code=500,host=b requests=1 {t}\n", 100 - back, t = now - back))
+        .map(|back| {
+            format!("http,code=200,host=a requests={} {t}\nhttp,code=500,host=b requests=1 {t}\n", 100 - back, t = now - back)
+        })
         .collect();
     let answer = house.ask(Role::Sender, "POST", "/write?precision=s", &[], lines).await;
     assert_eq!(answer.status, 204, "{}", answer.text());
@@ -25,14 +27,22 @@ async fn filled() -> (House, i64) {
 async fn an_instant_and_a_range() {
     let (house, now) = filled().await;
     let answer = house.get(&format!("/api/v1/query?query=sum(http_requests)&time={now}")).await;
-    assert_eq!(answer.text(), format!("{{\"status\":\"success\",\"data\":{{\"resultType\":\"vector\",\"result\":[{{\"metric\":{{}},\"value\":[{now},\"101\"]}}]}}}}"));
+    assert_eq!(
+        answer.text(),
+        format!(
+            "{{\"status\":\"success\",\"data\":{{\"resultType\":\"vector\",\"result\":[{{\"metric\":{{}},\"value\":[{now},\"101\"]}}]}}}}"
+        )
+    );
     let body = format!("query=http_requests%7Bhost%3D%22a%22%7D&start={}&end={now}&step=1s", now - 2);
     let range = house.ask(Role::Viewer, "POST", "/api/v1/query_range", &FORM, body).await.json();
     assert_eq!(range["data"]["result"][0]["values"], json!([[now - 2, "98"], [now - 1, "99"], [now, "100"]]));
     assert_eq!(house.get("/api/v1/query?query=1%2B1").await.json()["data"]["resultType"], "scalar");
     let time = model::Time::from_secs(now).to_string();
     let answer = house.get(&format!("/api/v1/query?query=http_requests&time={time}&limit=1")).await.json();
-    assert_eq!((answer["data"]["result"].as_array().unwrap().len(), &answer["warnings"]), (1, &json!(["results truncated due to limit"])));
+    assert_eq!(
+        (answer["data"]["result"].as_array().unwrap().len(), &answer["warnings"]),
+        (1, &json!(["results truncated due to limit"]))
+    );
 }
 
 #[tokio::test]

@@ -31,7 +31,9 @@ async fn heads_have_limits_and_the_server_ends() {
     let headers: String = (0..200).map(|number| format!("x-{number}: a\r\n")).collect();
     let many = talk(address, &format!("GET /-/ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{headers}\r\n")).await;
     assert!(many.starts_with("HTTP/1.1 431"), "{many}");
-    let long = talk(address, &format!("GET /-/ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: {}\r\n\r\n", "a".repeat(100_000))).await;
+    let long =
+        talk(address, &format!("GET /-/ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: {}\r\n\r\n", "a".repeat(100_000)))
+            .await;
     assert!(long.starts_with("HTTP/1.1 431"), "{long}");
     let garbage = talk(address, "\u{16}\u{3}\u{1}nonsense\r\n\r\n").await;
     assert!(garbage.is_empty() || garbage.starts_with("HTTP/1.1 400"), "{garbage}");

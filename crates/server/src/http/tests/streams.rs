@@ -35,8 +35,9 @@ impl Reader {
             loop {
                 while let Some((message, rest)) = self.rest.split_once("\n\n") {
                     let field = |name: &str| message.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-                    let found = (field("event:") == Some(wanted))
-                        .then(|| (field("id:").map(|id| id.parse().unwrap()), serde_json::from_str(field("data:").unwrap()).unwrap()));
+                    let found = (field("event:") == Some(wanted)).then(|| {
+                        (field("id:").map(|id| id.parse().unwrap()), serde_json::from_str(field("data:").unwrap()).unwrap())
+                    });
                     self.rest = rest.to_owned();
                     if found.is_some() {
                         return found;
@@ -100,4 +101,21 @@ async fn logs_come_to_who_asked_for_them() {
     assert_eq!(reader.next("log").await.unwrap().1["text"], "order 1");
     let wrong = house.get("/api/flyball/v1/live?service=../x").await;
     assert_eq!((wrong.status.as_u16(), wrong.error().2.as_deref()), (400, Some("service")));
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_dropped() {
+    let house = House::open().await;
+    let reader = Reader::open(&house, &house.token(Role::Viewer).await, "?service=shop", None).await;
+    let dropped = || house.app.metrics.streams_dropped.load(std::sync::atomic::Ordering::Relaxed);
+    let fill = async {
+        while dropped() == 0 {
+            let (host, service) = (HostName::new("shop-1").unwrap(), ServiceName::new("shop").unwrap());
+            house.app.logs.push(LogLine { at: house.app.clock.now(), host, service, text: "x".into() });
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), fill).await.expect("dropped within 60 s");
+    assert_eq!(dropped(), 1);
+    drop(reader);
 }
