@@ -2,7 +2,7 @@
 import react from '@vitejs/plugin-react'
 import { defineConfig, type PluginOption } from 'vite'
 
-const server = 'http://127.0.0.1:7070'
+const server = process.env.FLYBALL_SERVER ?? 'http://127.0.0.1:7070'
 
 export default defineConfig(async ({ command }) => {
   const plugins: PluginOption[] = [react()]

@@ -2,17 +2,17 @@
 import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 import { useSettings } from '../data/settings'
-import { pieces } from '../lib/text'
+import { orderTail, pieces } from '../lib/text'
 import { full, withOffset } from '../lib/time'
 import { millis, useFormat, type EngineText } from './language'
 
 /** A sentence whose `#3727` and `20261122-101500-7K` are links. Values from outside stay text. */
-export function Say({ text, links = true }: { text: EngineText | string; links?: boolean }): ReactNode {
+export function Say({ text, links = true, short = false }: { text: EngineText | string; links?: boolean; /** Orders by their tails: the whole number stands elsewhere. */ short?: boolean }): ReactNode {
   const format = useFormat()
   const said = typeof text === 'string' ? text : format.text(text)
   if (!links) return said
   return pieces(said).map((piece, index) =>
-    piece.to ? <Link key={index} to={piece.to} className={piece.kind === 'order' ? 'in mono' : 'in'}>{piece.text}</Link> : piece.text,
+    piece.to ? <Link key={index} to={piece.to} className={piece.kind === 'order' ? 'in mono' : 'in'}>{short && piece.kind === 'order' ? orderTail(piece.text) : piece.text}</Link> : piece.text,
   )
 }
 

@@ -1,168 +1,1476 @@
-// The API's types under /api/flyball/v1, in the server's own names. Times are RFC 3339 in UTC.
-
-export type Time = string
-export type Seq = number
-export type IncidentNumber = number
-export type OrderNumber = string
-
-export interface ErrorBody { error: { code: string; message: string; place?: string | null; hint?: string | null; id?: string | null } }
-
-export interface Text { id: string; args?: Record<string, string> }
-export type Language = 'en' | 'zh'
-export type AlertState = 'ok' | 'bad' | 'no_data' | 'source_down'
-export type Right = 'view' | 'ingest' | 'operate' | 'release' | 'approve' | 'administer'
-export type Role = 'viewer' | 'sender' | 'operator' | 'releaser' | 'approver' | 'admin'
-export interface Grant { role: Role; project?: string | null; environment?: string | null }
-
-export interface Login { name: string; password: string }
-export interface LoginLink { token: string }
-export interface Me { name: string; shown: string; language: Language; grants: Grant[]; rights: Right[]; version: string; bot: string; demo: boolean }
-
-export interface Scope { project?: string | null; service?: string | null; environment?: string | null; hosts?: string[] }
-export type ChangeKind = 'release' | 'configuration' | 'sql' | 'system' | 'outside'
-export interface Change { id: string; kind: ChangeKind; what: Text; scope?: Scope; author?: string | null; at: Time; detail?: string | null; link?: string | null; order?: OrderNumber | null }
-export interface ChangeRow { seq: Seq; received_at: Time; change: Change }
-
-export interface Overview {
-  at: Time
-  sentence: Text
-  state: AlertState
-  figures?: Text | null
-  waiting: Waiting[]
-  numbers: Number[]
-  services: ServiceRow[]
-  heartbeats: HeartbeatRow[]
-  on_call: OnCallRow[]
-  hosts: HostRow[]
-  running: OrderRow[]
-  story?: StoryRef | null
-  own: OwnState
-}
-export type WaitingKind = 'incident' | 'heartbeat' | 'source_down' | 'order'
-export interface Waiting { text: Text; to: string; state: WaitingKind }
-export interface Number {
-  title: string; query: string; value?: number | null; unit: string; limit?: number | null; state: AlertState; times: number[]; values: (number | null)[]
-}
-export interface ServiceRow {
-  project: string; service: string; environment: string; state: AlertState
-  requests?: number | null; bad_share?: number | null; p95?: number | null
-  on_line: string[]; servers_in: number; servers: number; last_change?: Text | null; last_change_at?: Time | null
-}
-export interface HeartbeatRow { heartbeat: string; state: AlertState; last_at?: Time | null; took_ms?: number | null; due_at?: Time | null }
-export interface OnCallRow { service: string; person: string }
-export interface HostRow { host: string; state: AlertState; since?: Time | null; agent_version: string; services: string[] }
-export interface OrderRow {
-  number: OrderNumber; project: string; service: string; environment: string; from?: string | null; to: string; state: OrderState
-  author: string; reason: string; hosts_done: number; hosts: number; because?: Text | null
-  created_at: Time; started_at?: Time | null; halted_at?: Time | null; ended_at?: Time | null
-}
-export interface StoryRef { incident?: IncidentNumber | null; order?: OrderNumber | null; service?: string | null; from: Time; to?: Time | null; onset?: Time | null; tracks: Track[] }
-export interface Track { title: string; query: string; unit: string }
-export interface OwnState { state: AlertState; agents_up: number; agents: number; saved_at: Time; seq: Seq; outbox: number; series: number; started_at: Time }
-export interface TimelineRow {
-  seq: Seq; at: Time; text: Text; tone: Tone; flag?: string | null; by?: string | null; scope: Scope; incident?: IncidentNumber | null; order?: OrderNumber | null
-}
-
-export type Priority = 'P1' | 'P2' | 'P3' | 'P4' | 'P5'
-export type IncidentState = 'open' | 'acknowledged' | 'resolved'
-export interface IncidentRow {
-  number: IncidentNumber; title: Text; priority: Priority; state: IncidentState; scope: Scope; onset: Time; recovered_at?: Time | null; owner?: string | null; suspect?: Text | null
-}
-export interface Incident {
-  number: IncidentNumber; title: Text; priority: Priority; scope: Scope; state: IncidentState
-  onset: Time; opened_at: Time; recovered_at?: Time | null; owner?: string | null; acknowledged_at?: Time | null; resolved_at?: Time | null; on_call?: string | null
-  alerts: IncidentAlert[]; suspects: Suspect[]; changes_seen: number; told: Told[]; story: StoryLine[]
-}
-export interface IncidentAlert {
-  alert: string; rule: string; labels: Record<string, string>; state: AlertState; value?: number | null; onset: Time; summary: string; expr: string; changed_at: Time
-}
-export interface Suspect { change: Change; seq: Seq; received_at: Time; percent: number; evidence: Evidence[]; undo?: OrderNumber | null }
-export type Weight = 'for' | 'against' | 'neutral'
-export interface Evidence { weight: Weight; text: Text }
-export interface Told { receiver: string; channel: string; asked_at: Time; result: TellResult }
-export type TellResult =
-  | { is: 'asked' }
-  | { is: 'delivered'; at: Time; tries: number }
-  | { is: 'retrying'; tries: number; next_at: Time; why: string }
-  | { is: 'failed'; why: string }
-export interface StoryLine { at: Time; text: Text; tone: Tone; by?: string | null; order?: OrderNumber | null }
-
-export type Tone = 'running' | 'ok' | 'bad' | 'halted' | 'rolled_back' | 'person' | 'told' | 'change'
-export type OrderKind = 'deploy' | 'restart'
-export type Strategy = 'serial' | { parallel: number } | 'halves'
-export type OrderState = 'draft' | 'approved' | 'running' | 'halted' | 'rolling_back' | 'done' | 'failed' | 'rolled_back' | 'cancelled'
-export type HostState = 'not_touched' | 'working' | 'new' | 'undoing' | 'old' | 'unknown' | 'stuck'
-export interface ReleaseOnHost { version: string; digest: string }
-export interface Order {
-  number: OrderNumber; project: string; service: string; environment: string; release: ReleaseOnHost; size: number; kind: OrderKind
-  author: string; reason?: string; strategy: Strategy; chosen?: string[]; plan: Plan; digest: string; approvals?: Approval[]
-  state: OrderState; behind?: OrderNumber | null; because?: Text | null; batch: number; watching_since?: Time | null; brake?: boolean
-  hosts: Record<string, HostProgress>; judge?: JudgeState | null
-  created_at: Time; started_at?: Time | null; halted_at?: Time | null; ended_at?: Time | null; story: OrderNote[]
-}
-export interface HostProgress { state: HostState; step?: number | null; doing?: string | null; asked_at?: Time | null; ended_at?: Time | null }
-export interface OrderNote { at: Time; host?: string | null; text: Text; note?: string; tone: Tone }
-export interface JudgeEvidence { new_bad: number; new_all: number; old_bad: number; old_all: number; e_value: number }
-export interface JudgeState { verdict: 'undecided' | 'worse'; evidence: JudgeEvidence; at: Time }
-export interface Artifact { digest: string; name: string; version: string; size: number; by: string; at: Time }
-
-export interface Plan { schema: number; order: OrderNumber; project: string; service: string; environment: string; min_in_service: number; batches: Batch[] }
-export interface Batch { lanes: Lane[]; gate: Gate }
-export interface Lane { host: string; before?: ReleaseOnHost | null; steps: Step[] }
-export interface Gate { watch_ms: number; rules: string[]; judge: boolean }
-export interface Step { ordinal: number; action: Action; time_limit_ms: number; undo: UndoStep[] }
-export interface UndoStep { action: Action; time_limit_ms: number }
-export type Action =
-  | { do: 'fetch'; service: string; digest: string; size: number }
-  | { do: 'unpack'; service: string; release: ReleaseOnHost }
-  | { do: 'balancer_out'; balancer: string; backend: string; server: string }
-  | { do: 'drain'; balancer: string; backend: string; server: string; at_most_ms: number }
-  | { do: 'stop'; service: string }
-  | { do: 'switch'; service: string; to?: ReleaseOnHost | null }
-  | { do: 'start'; service: string }
-  | { do: 'verify'; service: string; url: string; version: string; probe?: string | null }
-  | { do: 'balancer_in'; balancer: string; backend: string; server: string }
-  | { do: 'restart'; service: string }
-export interface Approval { digest: string; by: string; at: Time }
-
-export type ServiceState = 'stopped' | 'starting' | 'running' | 'stopping' | 'crashed'
-export interface LogLine { at: Time; host: string; service: string; text: string }
-export interface Place {
-  project: string; service: string; environment: string; path: PathStep[]; approval: boolean; confirm: boolean; strategy: Strategy
-  servers: ServerRow[]; orders: OrderRow[]; artifacts: Artifact[]; off_because?: Text | null
-}
-export interface PathStep { environment: string; state?: OrderState | null; at?: Time | null; on_line: string[] }
-export interface ServerRow {
-  host: string; address: string; container: string; release?: ReleaseOnHost | null; state?: ServiceState | null; since?: Time | null; host_up: boolean
-  balancer?: string | null; sessions?: number | null; cpu_cores?: number | null; memory_bytes?: number | null; memory_limit_bytes?: number | null; disk_share?: number | null
-  last_order?: OrderNumber | null; last_result?: HostState | null; last_at?: Time | null; last_line?: Text | null
-}
-
-export interface Card { text: Text; tone: Tone; calls?: string | null; incident?: IncidentNumber | null; order?: OrderNumber | null }
-export interface ChatMessage { seq: Seq; room: string; at: Time; by: string; bot: boolean; body: ChatBody }
-export type ChatBody = { is: 'said'; text: string } | { is: 'card'; card: Card } | { is: 'answer'; asked: string; answer: Answer }
-
-export type Surface = 'cli' | 'page' | 'chat' | 'api' | 'flyball'
-export interface Ask { id?: string | null; text: string; via: Surface; yes?: boolean; dry_run?: boolean; room?: string | null }
-export interface Answer { understood: string; text: Text; well: boolean; parts: AnswerPart[]; confirm?: Confirmation | null; outcome?: Outcome | null }
-export interface Confirmation { id: string; what: Text; until: Time }
-export type AnswerPart =
-  | { is: 'table'; heads: string[]; rows: Cell[][] }
-  | { is: 'servers'; service: string; environment: string; wanted: string; up: number; of: number; servers: ServerRow[] }
-  | { is: 'log'; lines: LogLine[] }
-  | { is: 'picture'; media_type: string; svg: string; series: PictureSeries[] }
-  | { is: 'incidents'; incidents: IncidentRow[] }
-  | { is: 'changes'; changes: ChangeRow[] }
-  | { is: 'orders'; orders: OrderRow[] }
-  | { is: 'help'; verbs: VerbHelp[] }
-export interface PictureSeries { labels: Record<string, string>; times: number[]; values: (number | null)[] }
-export interface Cell { text: string; state?: AlertState | null }
-export interface VerbHelp { verb: string; usage: string; text: Text; right: Right }
-export type RefusalKind = 'unknown' | 'state' | 'right' | 'form'
-export type Outcome =
-  | { is: 'accepted'; text: Text; order?: OrderNumber | null; incident?: IncidentNumber | null }
-  | { is: 'refused'; kind: RefusalKind; text: Text }
-
-export interface NewOrder { service: string; environment: string; artifact: string; reason?: string; strategy?: Strategy | null; hosts?: string[]; dry_run?: boolean }
-export interface Accepted { seq: Seq; id: string }
-export interface Demo { service: string; environment: string; releases: Record<string, string> }
+// Made by `cargo xtask gen` from docs/openapi.json. Do not edit.
+/** What came of something that was sent. */
+export type Accepted = {
+  /** Its id. */
+  id: EventId;
+  /** Its place in the journal. */
+  seq: Seq;
+};
+/** The closed list of what a step can do. Each is idempotent; its verification is named with it. */
+export type Action = ({
+  /** What. */
+  digest: ArtifactDigest;
+  do: "fetch";
+  /** Of which service. */
+  service: ServiceName;
+  /** How big, in bytes. */
+  size: number;
+} | {
+  do: "unpack";
+  /** What. */
+  release: ReleaseOnHost;
+  /** Of which service. */
+  service: ServiceName;
+} | {
+  /** Its backend. */
+  backend: string;
+  /** Which balancer. */
+  balancer: BalancerName;
+  do: "balancer_out";
+  /** Its server. */
+  server: string;
+} | {
+  /** Go on after this, in milliseconds. */
+  at_most_ms: number;
+  /** Its backend. */
+  backend: string;
+  /** Which balancer. */
+  balancer: BalancerName;
+  do: "drain";
+  /** Its server. */
+  server: string;
+} | {
+  do: "stop";
+  /** Which. */
+  service: ServiceName;
+} | {
+  do: "switch";
+  /** Which. */
+  service: ServiceName;
+  to?: (ReleaseOnHost | null);
+} | {
+  do: "start";
+  /** Which. */
+  service: ServiceName;
+} | {
+  do: "verify";
+  probe?: (ProbeName | null);
+  /** Which service. */
+  service: ServiceName;
+  /** By which probe: `http://127.0.0.11:8080/version`. */
+  url: string;
+  /** What the body or the header `x-release` must contain. */
+  version: string;
+} | {
+  /** Its backend. */
+  backend: string;
+  /** Which balancer. */
+  balancer: BalancerName;
+  do: "balancer_in";
+  /** Its server. */
+  server: string;
+} | {
+  do: "restart";
+  /** Which. */
+  service: ServiceName;
+});
+/** A rule and its alert's labels: `rule/16 hexadecimal digits`. */
+export type AlertKey = string;
+/** The four states of an alert. A failed scrape or a vanished series is never an "OK". */
+export type AlertState = "ok" | "bad" | "no_data" | "source_down";
+/** The answer of a verb: data, rendered by each surface. */
+export type Answer = {
+  confirm?: (Confirmation | null);
+  outcome?: (Outcome | null);
+  /** What there is to see. */
+  parts: AnswerPart[];
+  /** One sentence. */
+  text: Text;
+  /** The verb that was understood, in the grammar's own form. */
+  understood: string;
+  /** Whether things are well, for the exit code. */
+  well: boolean;
+};
+/** A part of an answer. */
+export type AnswerPart = ({
+  /** Heads: ids of words that surfaces translate. */
+  heads: string[];
+  is: "table";
+  /** Cells. */
+  rows: Cell[][];
+} | {
+  /** Where. */
+  environment: EnvironmentName;
+  is: "servers";
+  /** How many are wanted. */
+  of: number;
+  /** Each. */
+  servers: ServerRow[];
+  /** Which. */
+  service: ServiceName;
+  /** How many are up. */
+  up: number;
+  /** Wanted state: the release. */
+  wanted: string;
+} | {
+  is: "log";
+  /** Oldest first. */
+  lines: LogLine[];
+} | {
+  is: "picture";
+  /** `image/svg+xml` */
+  media_type: string;
+  /** The same as numbers. */
+  series: PictureSeries[];
+  /** The picture, as text. */
+  svg: string;
+} | {
+  /** Newest first. */
+  incidents: IncidentRow[];
+  is: "incidents";
+} | {
+  /** Newest first. */
+  changes: ChangeRow[];
+  is: "changes";
+} | {
+  is: "orders";
+  /** Newest first. */
+  orders: OrderRow[];
+} | {
+  is: "help";
+  /** Each. */
+  verbs: VerbHelp[];
+});
+/** What failed. */
+export type ApiError = {
+  /** A word for programs: `bad_request`, `unknown`, `not_allowed`, `conflict`, `too_large`, `too_many`, `full`, `internal`. */
+  code: string;
+  /** What would be right: the nearest name, an example. */
+  hint?: string | null;
+  /** Found again in the server's log; only for failures of the server. */
+  id?: string | null;
+  /** A sentence. */
+  message: string;
+  /** Where: a field, `line 3, column 7`, an item of the batch. */
+  place?: string | null;
+};
+/** A signature over a plan's digest. */
+export type Approval = {
+  /** When. */
+  at: Time;
+  /** By whom. */
+  by: PersonName;
+  /** Over what. */
+  digest: PlanDigest;
+};
+/** Who has to approve an order. */
+export type ApprovalRule = "none" | "another person";
+/** An artifact that was pushed. */
+export type Artifact = {
+  /** When. */
+  at: Time;
+  /** By whom. */
+  by: string;
+  /** Its sha256. */
+  digest: ArtifactDigest;
+  /** The file's name when it was pushed. */
+  name: string;
+  /** Bytes. */
+  size: number;
+  /** The version as people say it: given with the push, or read from the name. */
+  version: string;
+};
+/** The sha256 of an artifact, 64 hexadecimal digits. */
+export type ArtifactDigest = string;
+/** POST /command: a verb in the one grammar. */
+export type Ask = {
+  /** Only say what would happen. */
+  dry_run?: boolean;
+  id?: (EventId | null);
+  room?: (RoomName | null);
+  /** `deploy shop 4.12.1 prod` */
+  text: string;
+  /** From where. */
+  via: Surface;
+  /** Confirmed already: `--yes`. */
+  yes?: boolean;
+};
+/** What came of something that was asked for. */
+export type AuditOutcome = ({
+  is: "answered";
+  of: (Outcome | null);
+} | {
+  is: "not_allowed";
+});
+/** A line of the audit. Each carries the hash of the one before, so that a line taken out or altered shows. */
+export type AuditRow = {
+  /** When. */
+  at: Time;
+  /** Who. */
+  by: string;
+  /** The sha256 of this line and `prev`. */
+  hash: string;
+  /** Its place: 1, 2, 3, ... */
+  number: number;
+  /** What came of it. */
+  outcome: AuditOutcome;
+  /** The hash of the line before; 64 zeros in the first. */
+  prev: string;
+  seq?: (Seq | null);
+  /** What. */
+  what: Record<string, unknown>;
+};
+/** A load balancer. */
+export type BalancerConfig = {
+  /** How often its counters are read while nothing rolls. */
+  every?: Span;
+  /** How often they are read while a release rolls. */
+  every_while_rolling?: Span;
+  /** HAProxy's runtime socket: a path, or `127.0.0.1:9999`. */
+  haproxy: string;
+};
+export type BalancerName = string;
+/** Servers that change side by side, and the gate behind them. */
+export type Batch = {
+  /** What must hold before the next batch starts. */
+  gate: Gate;
+  /** One per host. */
+  lanes: Lane[];
+};
+/** What the bot says in a room: a sentence, and what it speaks of, which the page shows live. */
+export type Card = {
+  /** Whose name is called. */
+  calls?: string | null;
+  incident?: (IncidentNumber | null);
+  order?: (OrderNumber | null);
+  /** The sentence. */
+  text: Text;
+  /** How it looks. */
+  tone: Tone;
+};
+/** A cell of a table. */
+export type Cell = {
+  state?: (AlertState | null);
+  /** What it says. */
+  text: string;
+};
+/** Something was altered, by whom, where, when. */
+export type Change = {
+  /** When it was made by the sender's own clock. Ranking uses the receive time of the journal, and shows this one. */
+  at: Time;
+  /** Who: a person, a program, or nobody known. */
+  author?: string | null;
+  /** A diff or other details; masked, 16 KiB at most. */
+  detail?: string | null;
+  /** Made where it was noticed; the same id twice is one change. */
+  id: EventId;
+  /** What sort. */
+  kind: ChangeKind;
+  /** Where to read more. */
+  link?: string | null;
+  order?: (OrderNumber | null);
+  /** Where. */
+  scope?: Scope;
+  /** One sentence that says what. */
+  what: Text;
+};
+/** What sort of thing was altered. */
+export type ChangeKind = "release" | "configuration" | "sql" | "system" | "outside";
+/** GET /changes: a change with its place. */
+export type ChangeRow = {
+  /** The change. */
+  change: Change;
+  /** When the journal received it. */
+  received_at: Time;
+  /** Its place. */
+  seq: Seq;
+};
+/** What a message holds. */
+export type ChatBody = ({
+  is: "said";
+  /** The text. */
+  text: string;
+} | {
+  /** The card. */
+  card: Card;
+  is: "card";
+} | {
+  /** The answer. */
+  answer: Answer;
+  /** What was asked. */
+  asked: string;
+  is: "answer";
+});
+/** GET /chat/{room}: one message. */
+export type ChatMessage = {
+  /** When. */
+  at: Time;
+  /** What it says. */
+  body: ChatBody;
+  /** Whether the bot said it. */
+  bot: boolean;
+  /** Who: a person, or the bot. */
+  by: string;
+  /** Where. */
+  room: RoomName;
+  /** Its place in the journal; also its id. */
+  seq: Seq;
+};
+/** GET /completion */
+export type Completion = {
+  /** Hosts. */
+  hosts: HostName[];
+  /** Names of labels, on `metric` where one is named. */
+  labels: string[];
+  /** Names of metrics. */
+  metrics: string[];
+  /** Services. */
+  services: ServiceName[];
+  /** Values of `label`, where one is named. */
+  values: string[];
+  /** Verbs of the grammar. */
+  verbs: string[];
+  /** Functions, aggregations and keywords of PromQL. */
+  words: CompletionWord[];
+};
+/** A word of PromQL. */
+export type CompletionWord = {
+  /** One line of help. */
+  help: string;
+  /** `function`, `aggregation` or `keyword`. */
+  kind: string;
+  /** Its signature, empty for keywords. */
+  signature: string;
+  /** The word. */
+  word: string;
+};
+/** All of the configuration. */
+export type Config = {
+  /** Load balancers, by name. */
+  balancers?: Record<string, BalancerConfig>;
+  /** Environments, by name. */
+  environments?: Record<string, EnvironmentConfig>;
+  /** flyball's own settings. */
+  flyball?: Own;
+  /** Rule groups, from the files under rules/. */
+  groups?: RuleGroup[];
+  /** Jobs that report. */
+  heartbeats?: Record<string, HeartbeatConfig>;
+  /** Hosts, by name. */
+  hosts?: Record<string, HostConfig>;
+  /** Whom to tell. */
+  notification?: NotificationConfig;
+  /** Where flyball may connect to besides public addresses: `127.0.0.1:9192`, `10.0.0.0/8`. */
+  outgoing?: OutgoingConfig;
+  /** Probes, by name. */
+  probes?: Record<string, ProbeConfig>;
+  /** Projects, by name. */
+  projects?: Record<string, ProjectConfig>;
+  /** Targets to scrape, by job name. */
+  scrapes?: Record<string, ScrapeConfig>;
+  /** People, by name. */
+  users?: Record<string, UserConfig>;
+};
+/** A confirmation that is waited for. */
+export type Confirmation = {
+  /** The command's id, to be sent again. */
+  id: EventId;
+  /** Not after this. */
+  until: Time;
+  /** What would happen, with figures. */
+  what: Text;
+};
+/** GET /demo */
+export type Demo = {
+  /** The environment. */
+  environment: EnvironmentName;
+  /** What can be released: `good`, `bad`, with version. */
+  releases: Record<string, string>;
+  /** The service that is released. */
+  service: ServiceName;
+};
+/** POST /demo/release */
+export type DemoRelease = {
+  /** `good` or `bad`. */
+  kind: string;
+};
+/** What makes an effect the same effect when it is performed again. */
+export type EffectKey = string;
+/** A token by which an agent enrols once. */
+export type EnrolToken = {
+  /** The host. */
+  host: HostName;
+  /** The token's text, kept nowhere. */
+  token: string;
+};
+/** An environment. */
+export type EnvironmentConfig = {
+  /** Whether another person has to approve. */
+  approval?: ApprovalRule;
+  /** Whether deploy, rollback and restart are confirmed by the person who asks. */
+  confirm?: boolean;
+};
+export type EnvironmentName = string;
+/** Every error of the API: what failed, because of what, what would be right. */
+export type ErrorBody = {
+  /** The error. */
+  error: ApiError;
+};
+/** An id made at the edge for something that comes in: uuid v7. The same id twice is the same thing twice. */
+export type EventId = string;
+/** One reason. */
+export type Evidence = {
+  /** What. */
+  text: Text;
+  /** For it, against it, or neither. */
+  weight: Weight;
+};
+/** Watches after a batch is in. */
+export type Gate = {
+  /** Whether the judge compares new with old. */
+  judge: boolean;
+  /** Rules that must not be bad, on alerts of this service. */
+  rules: RuleName[];
+  /** For how long, in milliseconds. */
+  watch_ms: number;
+};
+/** A role within a project and an environment; without one of them: in all. */
+export type Grant = {
+  environment?: (EnvironmentName | null);
+  project?: (ProjectName | null);
+  /** What. */
+  role: Role;
+};
+/** A job that reports. */
+export type HeartbeatConfig = {
+  /** Longest time between two successes. */
+  every: Span;
+  /** Later than that by so much: late. */
+  grace?: Span;
+  /** The secret part of its address: `/ping/<id>`. At least 16 characters. */
+  id: string;
+  /** How urgent it is when it is late. */
+  priority?: Priority;
+  service?: (ServiceName | null);
+};
+export type HeartbeatName = string;
+/** A heartbeat as a row. */
+export type HeartbeatRow = {
+  due_at?: (Time | null);
+  /** The job. */
+  heartbeat: HeartbeatName;
+  last_at?: (Time | null);
+  /** ok, bad (late or failed), no data (never seen). */
+  state: AlertState;
+  /** How long that run took, in milliseconds, where it said when it began. */
+  took_ms?: number | null;
+};
+/** A host. */
+export type HostConfig = {
+  /** Its address as people and probes use it. */
+  address?: string;
+  /** Labels on everything that it reports. */
+  labels?: Record<string, string>;
+  /** Report only the services on it, not the machine below. */
+  services_only?: boolean;
+  /** Files whose change is a change, by hash. At most 1,000. */
+  watch_files?: string[];
+};
+export type HostName = string;
+/** How far one host is. */
+export type HostProgress = {
+  asked_at?: (Time | null);
+  /** The step's word, for pages: `drain`. */
+  doing?: string | null;
+  ended_at?: (Time | null);
+  /** The state. */
+  state: HostState;
+  /** The step that was asked last: its ordinal in the plan. */
+  step?: number | null;
+};
+/** A host as a row. */
+export type HostRow = {
+  /** The agent's version. */
+  agent_version: string;
+  /** Its name. */
+  host: HostName;
+  /** Services on it. */
+  services: ServiceName[];
+  since?: (Time | null);
+  /** ok or source down; no data: never seen. */
+  state: AlertState;
+};
+/** The state of one host within an order. */
+export type HostState = "not_touched" | "working" | "new" | "undoing" | "old" | "unknown" | "stuck";
+/** What happens when a release is bad. */
+export type IfBad = "roll_back" | "halt";
+/** An incident. The engine's own state, the stored projection and the API's answer are this one type. */
+export type Incident = {
+  acknowledged_at?: (Time | null);
+  /** Its alerts, oldest first. */
+  alerts: IncidentAlert[];
+  /** How many changes were looked at. */
+  changes_seen: number;
+  /** Its number. */
+  number: IncidentNumber;
+  on_call?: (PersonName | null);
+  /** Since when it hurts, on the server's clock. */
+  onset: Time;
+  /** When it was opened. */
+  opened_at: Time;
+  /** Who has it. */
+  owner?: string | null;
+  /** How urgent. */
+  priority: Priority;
+  recovered_at?: (Time | null);
+  resolved_at?: (Time | null);
+  /** What it concerns. */
+  scope: Scope;
+  /** The state. */
+  state: IncidentState;
+  /** What happened, oldest first; 500 lines at most. */
+  story: StoryLine[];
+  /** The changes most likely behind it, likeliest first. */
+  suspects: Suspect[];
+  /** A sentence. */
+  title: Text;
+  /** Who was told, with results. */
+  told: Told[];
+};
+/** An alert in an incident. */
+export type IncidentAlert = {
+  /** Which. */
+  alert: AlertKey;
+  /** The last change of its state. */
+  changed_at: Time;
+  /** The rule's expression. */
+  expr: string;
+  /** Its labels. */
+  labels: Labels;
+  /** Since when bad. */
+  onset: Time;
+  /** The rule. */
+  rule: RuleName;
+  /** Its state now. */
+  state: AlertState;
+  /** Its summary, as the rule's annotation gives it. */
+  summary: string;
+  /** The value that decided last. */
+  value?: number | null;
+};
+/** An incident's number: 1, 2, 3, ... */
+export type IncidentNumber = number;
+/** GET /incidents: a row. */
+export type IncidentRow = {
+  /** Its number. */
+  number: IncidentNumber;
+  /** Since when it hurts. */
+  onset: Time;
+  /** Who has it. */
+  owner?: string | null;
+  /** How urgent. */
+  priority: Priority;
+  recovered_at?: (Time | null);
+  /** What it concerns. */
+  scope: Scope;
+  /** The state. */
+  state: IncidentState;
+  suspect?: (Text | null);
+  /** A sentence. */
+  title: Text;
+};
+/** Where an incident is. */
+export type IncidentState = "open" | "acknowledged" | "resolved";
+/** POST /incidents/{number}/... */
+export type IncidentVerb = {
+  id?: (EventId | null);
+  /** What is noted, 4 KiB at most. */
+  text?: string | null;
+  to?: (PersonName | null);
+};
+/** What happens to string fields of the line protocol. */
+export type InfluxStrings = "refuse" | "ignore";
+/** The counts since the first new server is in, and the bound. */
+export type JudgeEvidence = {
+  /** The e-value of the sequential test: 1,000 means that a good release shows this at most once in 1,000, however often it was looked at. */
+  e_value: number;
+  /** All answers of servers with the new release. */
+  new_all: number;
+  /** Bad answers of servers with the new release. */
+  new_bad: number;
+  /** All answers of servers with the old release. */
+  old_all: number;
+  /** Bad answers of servers with the old release. */
+  old_bad: number;
+};
+/** The judge within an order. */
+export type JudgeState = {
+  /** When it said so. */
+  at: Time;
+  /** Why. */
+  evidence: JudgeEvidence;
+  /** What it says. */
+  verdict: JudgeVerdict;
+};
+/** What the judge thinks. */
+export type JudgeVerdict = "undecided" | "worse";
+export type Labels = Record<string, string>;
+/** The steps on one host, in order. */
+export type Lane = {
+  before?: (ReleaseOnHost | null);
+  /** Where. */
+  host: HostName;
+  /** In order. */
+  steps: Step[];
+};
+/** The languages that every surface has. */
+export type Language = "en" | "zh";
+/** The stream of GET /live: the data of each server-sent event, by its name. */
+export type Live = ({
+  /** `overview`: at most four times a second. */
+  data: Overview;
+  event: "overview";
+} | {
+  /** `timeline`: a new line; its id is the journal's place. */
+  data: TimelineRow;
+  event: "timeline";
+} | {
+  /** `incident`: one changed. */
+  data: Incident;
+  event: "incident";
+} | {
+  /** `order`: one changed. */
+  data: Order;
+  event: "order";
+} | {
+  /** `chat`: a new message. */
+  data: ChatMessage;
+  event: "chat";
+} | {
+  /** `log`: lines of a service, for who looks at it. */
+  data: LogLine;
+  event: "log";
+});
+/** Lines that a supervised process wrote. */
+export type LogLine = {
+  /** When, on the server's clock. */
+  at: Time;
+  /** Where. */
+  host: HostName;
+  /** Whose: a service, or `deploy` for the agent's own work. */
+  service: ServiceName;
+  /** The text, 8 KiB at most, without its line end. */
+  text: string;
+};
+/** POST /login */
+export type Login = {
+  /** The person. */
+  name: string;
+  /** The password. */
+  password: string;
+};
+/** POST /login/link */
+export type LoginLink = {
+  /** The one-time token of the link `/login?link=...`. */
+  token: string;
+};
+/** GET /me */
+export type Me = {
+  /** The bot's name. */
+  bot: string;
+  /** Whether this is the demo. */
+  demo: boolean;
+  /** What they may do. */
+  grants: Grant[];
+  /** The person's language. */
+  language: Language;
+  /** The account. */
+  name: string;
+  /** All rights that they have anywhere, for switching controls off. */
+  rights: Right[];
+  /** As it is shown. */
+  shown: string;
+  /** flyball's version. */
+  version: string;
+};
+/** POST /changes: a change as a sender writes it. */
+export type NewChange = {
+  at?: (Time | null);
+  /** Who; none: the token's name. */
+  author?: string | null;
+  /** Details, 16 KiB at most. */
+  detail?: string | null;
+  environment?: (EnvironmentName | null);
+  /** The hosts. */
+  hosts?: HostName[];
+  id?: (EventId | null);
+  kind?: (ChangeKind | null);
+  /** Where to read more. */
+  link?: string | null;
+  service?: (ServiceName | null);
+  /** One sentence. */
+  what: string;
+};
+/** POST /incidents */
+export type NewIncident = {
+  id?: (EventId | null);
+  /** P1 to P5; none: P3. */
+  priority?: Priority;
+  /** On which service. */
+  service: ServiceName;
+  /** One sentence, 4 KiB at most. */
+  summary: string;
+};
+/** POST /orders */
+export type NewOrder = {
+  /** A digest, its first 8 digits at least, or a version. */
+  artifact: string;
+  /** Only plan it, and show the plan. */
+  dry_run?: boolean;
+  /** The environment. */
+  environment: EnvironmentName;
+  /** Only these servers; empty: all. */
+  hosts?: HostName[];
+  /** Why. */
+  reason?: string;
+  /** The service. */
+  service: ServiceName;
+  strategy?: (Strategy | null);
+};
+/** POST /tokens */
+export type NewToken = {
+  /** What it may do. */
+  grants?: Grant[];
+  /** Its name. */
+  name: TokenName;
+  role?: (Role | null);
+};
+/** Whom to tell. */
+export type NotificationConfig = {
+  /** Told where a service names nobody; none: the room `ops`. */
+  default?: ReceiverName[];
+  /** By name. */
+  receivers?: Record<string, ReceiverConfig>;
+};
+/** A number on the Overview with its last five minutes. */
+export type Number = {
+  /** Its limit. */
+  limit?: number | null;
+  /** PromQL, for Explore. */
+  query: string;
+  /** Its state. */
+  state: AlertState;
+  /** The last five minutes: seconds since the epoch. */
+  times: number[];
+  /** Its name. */
+  title: string;
+  /** Its unit. */
+  unit: string;
+  /** Its value now. */
+  value?: number | null;
+  /** The values; none is a gap. */
+  values: (number | null)[];
+};
+/** A number on the Overview. */
+export type NumberConfig = {
+  /** Drawn as a limit; above it, it is bad. */
+  limit?: number | null;
+  /** PromQL with one value. */
+  query: string;
+  /** Its name: `Orders`. */
+  title: string;
+  /** Its unit: `/min`, `%`, `ms`. */
+  unit?: string;
+};
+/** Who is on call. */
+export type OnCallRow = {
+  /** Who, as it is shown. */
+  person: string;
+  /** For which service. */
+  service: ServiceName;
+};
+/** A release order. The engine's own state, the stored projection and the API's answer are this one type. */
+export type Order = {
+  /** Who approved. */
+  approvals?: Approval[];
+  /** Who made it. */
+  author: string;
+  /** The batch that runs or is being watched, from 0. */
+  batch: number;
+  because?: (Text | null);
+  behind?: (OrderNumber | null);
+  /** Stop after this batch. */
+  brake?: boolean;
+  /** Only these servers; empty: all of the service in the environment. */
+  chosen?: HostName[];
+  /** When it was made. */
+  created_at: Time;
+  /** The plan's digest. */
+  digest: PlanDigest;
+  ended_at?: (Time | null);
+  /** The environment. */
+  environment: EnvironmentName;
+  halted_at?: (Time | null);
+  /** Progress per host, in the plan's order of hosts. */
+  hosts: Record<string, HostProgress>;
+  judge?: (JudgeState | null);
+  /** What it does. */
+  kind: OrderKind;
+  /** Its number. */
+  number: OrderNumber;
+  /** The plan. */
+  plan: Plan;
+  /** The project. */
+  project: ProjectName;
+  /** Why. */
+  reason?: string;
+  /** What is released. */
+  release: ReleaseOnHost;
+  /** The service. */
+  service: ServiceName;
+  /** How big the artifact is, in bytes. */
+  size: number;
+  started_at?: (Time | null);
+  /** The state. */
+  state: OrderState;
+  /** What happened, oldest first; 500 lines at most, then the middle is left out. */
+  story: OrderNote[];
+  /** How the servers take turns. */
+  strategy: Strategy;
+  watching_since?: (Time | null);
+};
+/** What an order does on its servers. */
+export type OrderKind = "deploy" | "restart";
+/** One line of an order's story and of its deploy log. */
+export type OrderNote = {
+  /** When. */
+  at: Time;
+  host?: (HostName | null);
+  /** What the agent said to it. */
+  note?: string;
+  /** What. */
+  text: Text;
+  /** How it looks: a glyph of the page. */
+  tone: Tone;
+};
+/** An order's number, like `20261122-101500-7K`: UTC, and a tail made of the journal's sequence number. */
+export type OrderNumber = string;
+/** An order as a row and in the brake bar. */
+export type OrderRow = {
+  /** Who made it. */
+  author: string;
+  because?: (Text | null);
+  /** When it was made. */
+  created_at: Time;
+  ended_at?: (Time | null);
+  /** The environment. */
+  environment: EnvironmentName;
+  /** From which version, where all had the same. */
+  from?: string | null;
+  halted_at?: (Time | null);
+  /** Servers in all. */
+  hosts: number;
+  /** Servers that are through. */
+  hosts_done: number;
+  /** Its number. */
+  number: OrderNumber;
+  /** The project. */
+  project: ProjectName;
+  /** Why. */
+  reason: string;
+  /** The service. */
+  service: ServiceName;
+  started_at?: (Time | null);
+  /** The state. */
+  state: OrderState;
+  /** To which version. */
+  to: string;
+};
+/** Where an order is. The last four are final. */
+export type OrderState = "draft" | "approved" | "running" | "halted" | "rolling_back" | "done" | "failed" | "rolled_back" | "cancelled";
+/** POST /orders/{number}/... */
+export type OrderVerb = {
+  /** The digest of the plan that is approved, 64 digits. */
+  digest?: string | null;
+  id?: (EventId | null);
+};
+/** What came of a command, known when its event is on disk. */
+export type Outcome = ({
+  incident?: (IncidentNumber | null);
+  is: "accepted";
+  order?: (OrderNumber | null);
+  /** One sentence. */
+  text: Text;
+} | (Refusal & {
+  is: "refused";
+}));
+/** Where flyball may connect to. */
+export type OutgoingConfig = {
+  /** Loopback and private addresses that are allowed: `127.0.0.1:9192`, `127.0.0.0/8`, `10.1.2.3`. */
+  allow?: string[];
+};
+/** GET /overview, and the event `overview` of the stream. */
+export type Overview = {
+  /** On the server's clock. */
+  at: Time;
+  figures?: (Text | null);
+  /** Heartbeats, late ones first. */
+  heartbeats: HeartbeatRow[];
+  /** Hosts. */
+  hosts: HostRow[];
+  /** The numbers, business first. */
+  numbers: Number[];
+  /** Who is on call, by service. */
+  on_call: OnCallRow[];
+  /** flyball itself. */
+  own: OwnState;
+  /** Orders that run, wait or are halted; the worst first. */
+  running: OrderRow[];
+  /** The sentence that says how things are. */
+  sentence: Text;
+  /** Services. */
+  services: ServiceRow[];
+  /** Whether it is a good one. */
+  state: AlertState;
+  story?: (StoryRef | null);
+  /** What waits for a person. */
+  waiting: Waiting[];
+};
+/** flyball's own settings. */
+export type Own = {
+  /** The bot's name in chat. */
+  bot?: string;
+  /** The address under which people reach the page, for links in messages. */
+  external_url?: string;
+  /** Line protocol: what happens to string fields. */
+  influx_strings?: InfluxStrings;
+  /** The language of what is sent where nobody chose one. */
+  language?: Language;
+  /** Rooms of the built-in chat; `ops` is always there. */
+  rooms?: RoomName[];
+};
+/** flyball itself. */
+export type OwnState = {
+  /** Agents in all. */
+  agents: number;
+  /** Agents whose link is up. */
+  agents_up: number;
+  /** Effects that are owed to the outside. */
+  outbox: number;
+  /** Up to when everything is on disk. */
+  saved_at: Time;
+  /** The journal's last place. */
+  seq: Seq;
+  /** Series in the store. */
+  series: number;
+  /** Since when it runs. */
+  started_at: Time;
+  /** Whether it is well. */
+  state: AlertState;
+};
+/** One environment on the way of a release. */
+export type PathStep = {
+  at?: (Time | null);
+  /** The environment. */
+  environment: EnvironmentName;
+  /** Versions on line. */
+  on_line: string[];
+  state?: (OrderState | null);
+};
+export type PersonName = string;
+/** One series of a picture. */
+export type PictureSeries = {
+  /** Its labels. */
+  labels: Labels;
+  /** Seconds since the epoch. */
+  times: number[];
+  /** Values; none is a gap. */
+  values: (number | null)[];
+};
+/** GET /services/{project}/{service}/{environment}: the Deploy page. */
+export type Place = {
+  /** Whether another person has to approve. */
+  approval: boolean;
+  /** Artifacts that could be released, newest first; 50 at most. */
+  artifacts: Artifact[];
+  /** Whether deploy, rollback and restart are confirmed. */
+  confirm: boolean;
+  /** The environment. */
+  environment: EnvironmentName;
+  off_because?: (Text | null);
+  /** Its orders, newest first; 50 at most. */
+  orders: OrderRow[];
+  /** All environments of the service, with the version on line and the state of the last order. */
+  path: PathStep[];
+  /** The project. */
+  project: ProjectName;
+  /** The servers. */
+  servers: ServerRow[];
+  /** The service. */
+  service: ServiceName;
+  /** How servers take turns where an order does not say. */
+  strategy: Strategy;
+};
+/** A service in one environment. */
+export type PlaceConfig = {
+  /** The balancer's backend; none: the service's name. */
+  backend?: string | null;
+  balancer?: (BalancerName | null);
+  /** Its servers, in the order in which they take turns. */
+  servers?: ServerConfig[];
+};
+/** What exactly a release will do. */
+export type Plan = {
+  /** First to last. */
+  batches: Batch[];
+  /** The environment. */
+  environment: EnvironmentName;
+  /** Never fewer servers than this in the balancer while it runs. */
+  min_in_service: number;
+  /** Whose plan. */
+  order: OrderNumber;
+  /** The project. */
+  project: ProjectName;
+  /** [`PLAN_SCHEMA`] of its writer. */
+  schema: number;
+  /** The service. */
+  service: ServiceName;
+};
+/** The sha256 of a plan's canonical text, 64 hexadecimal digits. */
+export type PlanDigest = string;
+/** How urgent. A word, not a colour. */
+export type Priority = "P1" | "P2" | "P3" | "P4" | "P5";
+/** A probe: one of `http` and `tcp`. */
+export type ProbeConfig = {
+  /** What the body must contain. */
+  contains?: string | null;
+  /** How often. */
+  every?: Span;
+  /** From which hosts; empty: from the server's own. */
+  from?: HostName[];
+  /** `http://127.0.0.11:8080/health`; GET. */
+  http?: string | null;
+  service?: (ServiceName | null);
+  /** `127.0.0.11:8080` */
+  tcp?: string | null;
+  /** Given up after. */
+  timeout?: Span;
+};
+export type ProbeName = string;
+/** A project. */
+export type ProjectConfig = {
+  /** Its services, by name. A service's name is unique over all projects. */
+  services?: Record<string, ServiceConfig>;
+};
+export type ProjectName = string;
+/** A receiver: one of `webhook` and `room`. */
+export type ReceiverConfig = {
+  room?: (RoomName | null);
+  webhook?: (WebhookConfig | null);
+};
+export type ReceiverName = string;
+/** Why not. */
+export type Refusal = {
+  /** Which kind, for status and exit code. */
+  kind: RefusalKind;
+  /** One sentence, and what would be right. */
+  text: Text;
+};
+/** Kinds of refusal. */
+export type RefusalKind = "unknown" | "state" | "right" | "form";
+/** How a service is released. */
+export type ReleaseConfig = {
+  /** Wait at most so long for sessions to end. */
+  drain?: Span;
+  /** What happens when it is bad: halt and roll back, or halt and wait for a person. */
+  if_bad?: IfBad;
+  /** Whether new is compared with old by the balancer's counts. */
+  judge?: boolean;
+  /** The judge halts a good release at most once in so many. */
+  judge_bound?: number;
+  /** Never fewer servers than this in the balancer; none: all but one batch. */
+  min_in_service?: number | null;
+  /** Rules that must not be bad; none: every alert with this service's label. */
+  rules?: RuleName[];
+  /** Longest time for a step of the agent. */
+  step_limit?: Span;
+  /** How the servers take turns where an order does not say. */
+  strategy?: Strategy;
+  /** Path of the page that shows the version: `/version`. */
+  version_path?: string;
+  /** How long a batch is watched before the next. */
+  watch?: Span;
+};
+/** A release as a host has it. */
+export type ReleaseOnHost = {
+  /** Its artifact. */
+  digest: ArtifactDigest;
+  /** Its version as people say it. */
+  version: string;
+};
+/** What a reload came to. */
+export type Reloaded = {
+  /** Values that are different now. */
+  changes: number;
+  /** Each of them. */
+  difference: string[];
+  seq?: (Seq | null);
+};
+/** What a route or a verb asks for. */
+export type Right = "view" | "ingest" | "operate" | "release" | "approve" | "administer";
+/** A bundle of rights with a name that people know. */
+export type Role = "viewer" | "sender" | "operator" | "releaser" | "approver" | "admin";
+/** A room. */
+export type Room = {
+  /** Its name. */
+  name: RoomName;
+  newest?: (ChatMessage | null);
+};
+export type RoomName = string;
+/** An alerting or a recording rule. */
+export type Rule = {
+  /** The alert's name, of an alerting rule. */
+  alert?: string | null;
+  /** Annotations: summary, description, runbook_url. */
+  annotations?: Record<string, string>;
+  /** PromQL. */
+  expr: string;
+  for?: (Span | null);
+  keep_firing_for?: (Span | null);
+  /** Labels on the result. */
+  labels?: Record<string, string>;
+  /** The metric's name, of a recording rule. */
+  record?: string | null;
+};
+/** A rule group in Prometheus' own format. */
+export type RuleGroup = {
+  interval?: (Span | null);
+  /** Labels on every result. */
+  labels?: Record<string, string>;
+  /** Most alerts per rule; 0: flyball's own limit. */
+  limit?: number;
+  /** Its name. */
+  name: string;
+  query_offset?: (Span | null);
+  /** The rules. */
+  rules?: Rule[];
+};
+/** A rule's name, as its file gives it. */
+export type RuleName = string;
+/** How a service's process runs. `{release}` stands for the folder of the release, `{port}` and `{address}` for the server's. */
+export type RunConfig = {
+  /** Program and arguments; the program is an absolute path or lies in `{release}`. No shell. */
+  command: string[];
+  /** Environment variables. */
+  environment?: Record<string, string>;
+  /** From the stop signal to the kill. */
+  stop_timeout?: Span;
+};
+/** POST /chat/{room} */
+export type Saying = {
+  /** What, 4 KiB at most. */
+  text: string;
+};
+/** Where a change or an alert belongs. Empty: nobody said. */
+export type Scope = {
+  environment?: (EnvironmentName | null);
+  /** The hosts. */
+  hosts?: HostName[];
+  project?: (ProjectName | null);
+  service?: (ServiceName | null);
+};
+/** Targets to scrape. */
+export type ScrapeConfig = {
+  /** How often. */
+  every?: Span;
+  /** Labels on everything from these targets. */
+  labels?: Record<string, string>;
+  /** The path. */
+  path?: string;
+  /** `127.0.0.1:9100` */
+  targets: string[];
+  timeout?: (Span | null);
+};
+/** The place of an event in the journal: 1, 2, 3, ... */
+export type Seq = number;
+/** One instance of a service. */
+export type ServerConfig = {
+  /** On which host. One server of a service per host. */
+  host: HostName;
+  /** Its name in the balancer; none: the host's. */
+  name?: string | null;
+  /** Its port. */
+  port: number;
+};
+/** One server on the Deploy page and in the answer of `check`. */
+export type ServerRow = {
+  /** Address and port. */
+  address: string;
+  /** In the balancer: `in`, `draining`, `out`, `down`; none without a balancer or before its first answer. */
+  balancer?: string | null;
+  /** How it runs: `process`. */
+  container: string;
+  /** CPU in use, in cores. */
+  cpu_cores?: number | null;
+  /** Disk in use in its folder's filesystem, 0 to 1. */
+  disk_share?: number | null;
+  /** The host. */
+  host: HostName;
+  /** Whether the host's agent answers. */
+  host_up: boolean;
+  last_at?: (Time | null);
+  last_line?: (Text | null);
+  last_order?: (OrderNumber | null);
+  last_result?: (HostState | null);
+  /** Memory in use, in bytes. */
+  memory_bytes?: number | null;
+  /** Memory that it may use, in bytes. */
+  memory_limit_bytes?: number | null;
+  release?: (ReleaseOnHost | null);
+  /** Sessions at the balancer. */
+  sessions?: number | null;
+  since?: (Time | null);
+  state?: (ServiceState | null);
+};
+/** A service: how it runs, how it is released, who cares. */
+export type ServiceConfig = {
+  /** Services that it needs. */
+  depends_on?: ServiceName[];
+  /** Where it runs. */
+  environments?: Record<string, PlaceConfig>;
+  /** Where people meet when it hurts. */
+  meeting?: string | null;
+  /** Whom to tell, by receiver; none: the default of `notification`. */
+  notify?: ReceiverName[];
+  /** PromQL of its numbers on the Overview: title, query, unit. */
+  numbers?: NumberConfig[];
+  on_call?: (PersonName | null);
+  /** How it is released. */
+  release?: ReleaseConfig;
+  run?: (RunConfig | null);
+  /** Where to read what to do. */
+  runbook?: string | null;
+};
+export type ServiceName = string;
+/** A service as a row. */
+export type ServiceRow = {
+  /** Share of bad answers, 0 to 1. */
+  bad_share?: number | null;
+  /** The environment. */
+  environment: EnvironmentName;
+  last_change?: (Text | null);
+  last_change_at?: (Time | null);
+  /** Versions on line. */
+  on_line: string[];
+  /** 95th percentile of its answers, in seconds, where it is known. */
+  p95?: number | null;
+  /** Its project. */
+  project: ProjectName;
+  /** Requests per second at the balancer. */
+  requests?: number | null;
+  /** Servers wanted. */
+  servers: number;
+  /** Servers in the balancer (or running, without one). */
+  servers_in: number;
+  /** Its name. */
+  service: ServiceName;
+  /** The worst of its alerts and servers. */
+  state: AlertState;
+};
+/** The state of a supervised process. */
+export type ServiceState = "stopped" | "starting" | "running" | "stopping" | "crashed";
+export type Span = string;
+/** One step: an action, its limit, how it is checked, and what takes it back. */
+export type Step = {
+  /** What is done. */
+  action: Action;
+  /** Its place in the plan, from 0, unique in the plan. */
+  ordinal: number;
+  /** Longest time until its answer, in milliseconds. */
+  time_limit_ms: number;
+  /** What takes it back, in order; empty where nothing has to be. */
+  undo: UndoStep[];
+};
+/** One line of an incident's story. */
+export type StoryLine = {
+  /** When. */
+  at: Time;
+  /** Who, where a person did it. */
+  by?: string | null;
+  order?: (OrderNumber | null);
+  /** What. */
+  text: Text;
+  /** How it looks. */
+  tone: Tone;
+};
+/** What the story graph shows. */
+export type StoryRef = {
+  /** Where the graph begins. */
+  from: Time;
+  incident?: (IncidentNumber | null);
+  onset?: (Time | null);
+  order?: (OrderNumber | null);
+  service?: (ServiceName | null);
+  to?: (Time | null);
+  /** PromQL of the tracks, business number first. */
+  tracks: Track[];
+};
+/** How the servers take turns. */
+export type Strategy = ("serial" | {
+  /** First one server as canary, then so many at once. */
+  parallel: number;
+} | "halves");
+/** From where somebody speaks to flyball. */
+export type Surface = "cli" | "page" | "chat" | "api" | "flyball";
+/** A change with the reasons to suspect it. */
+export type Suspect = {
+  /** The change. */
+  change: Change;
+  /** Why, and why not. */
+  evidence: Evidence[];
+  /** How likely among all of them, in percent; they add up to 100 with "none of them". */
+  percent: number;
+  /** When the journal received it: what is compared with the onset. */
+  received_at: Time;
+  /** Its place in the journal. */
+  seq: Seq;
+  undo?: (OrderNumber | null);
+};
+/** What came of telling somebody. */
+export type TellResult = ({
+  is: "asked";
+} | {
+  /** When. */
+  at: Time;
+  is: "delivered";
+  /** Tries. */
+  tries: number;
+} | {
+  is: "retrying";
+  /** When again. */
+  next_at: Time;
+  /** Tries. */
+  tries: number;
+  /** Why it failed last. */
+  why: string;
+} | {
+  is: "failed";
+  /** Why. */
+  why: string;
+});
+/** A message: its id in the catalogue and what fills its places. */
+export type Text = {
+  /** What fills the places, as text with its unit. */
+  args?: Record<string, string>;
+  /** Its id, like `order.halted`. */
+  id: string;
+};
+export type Time = string;
+/** GET /timeline: one line of it. */
+export type TimelineRow = {
+  /** When. */
+  at: Time;
+  /** Who. */
+  by?: string | null;
+  /** A short name for a flag on a graph: `shop 4.12.0`. */
+  flag?: string | null;
+  incident?: (IncidentNumber | null);
+  order?: (OrderNumber | null);
+  /** Where. */
+  scope: Scope;
+  /** Its place. */
+  seq: Seq;
+  /** What. */
+  text: Text;
+  /** How it looks. */
+  tone: Tone;
+};
+/** A token as the list shows it. */
+export type Token = {
+  /** When it was made. */
+  created_at: Time;
+  /** What it may do. */
+  grants: Grant[];
+  /** Its name. */
+  name: string;
+};
+/** A token that was just made. */
+export type TokenMade = {
+  /** Its name. */
+  name: TokenName;
+  /** Its text, kept nowhere. */
+  token: string;
+};
+export type TokenName = string;
+/** Somebody was told, or not. */
+export type Told = {
+  /** Since when it is owed. */
+  asked_at: Time;
+  /** How: `webhook`, `chat`. */
+  channel: string;
+  key?: (EffectKey | null);
+  /** A receiver's or a person's name. */
+  receiver: string;
+  /** What came of it. */
+  result: TellResult;
+};
+/** How a line of a story looks. */
+export type Tone = "running" | "ok" | "bad" | "halted" | "rolled_back" | "person" | "told" | "change";
+/** A track of the story graph. */
+export type Track = {
+  /** PromQL. */
+  query: string;
+  /** Its name. */
+  title: string;
+  /** Its unit. */
+  unit: string;
+};
+/** One action of an undo. */
+export type UndoStep = {
+  /** What is done. */
+  action: Action;
+  /** Longest time until its answer, in milliseconds. */
+  time_limit_ms: number;
+};
+/** A person. */
+export type UserConfig = {
+  /** What they may do. */
+  grants?: Grant[];
+  /** Their language. */
+  language?: Language;
+  /** As it is shown: `Zhao Wei`. */
+  name?: string;
+};
+/** A verb and how it is written. */
+export type VerbHelp = {
+  /** The right that it needs. */
+  right: Right;
+  /** One sentence. */
+  text: Text;
+  /** `deploy SERVICE VERSION [ENVIRONMENT] [--hosts a,b] [--serial | --parallel N | --halves]` */
+  usage: string;
+  /** `deploy` */
+  verb: string;
+};
+/** Something waits for a person. */
+export type Waiting = {
+  /** How it looks. */
+  state: WaitingKind;
+  /** A sentence: `#3727 to resolve`. */
+  text: Text;
+  /** Its address on the page: `/incidents/3727`. */
+  to: string;
+};
+/** What kind of thing waits. */
+export type WaitingKind = "incident" | "heartbeat" | "source_down" | "order";
+/** Alertmanager's webhook. */
+export type WebhookConfig = {
+  /** A file with the value of the `Authorization` header. */
+  authorization_file?: string | null;
+  /** Whether it is told when it is over. */
+  send_resolved?: boolean;
+  /** Where to POST. */
+  url: string;
+};
+/** Which way a reason points. */
+export type Weight = "for" | "against" | "neutral";

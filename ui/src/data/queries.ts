@@ -3,6 +3,7 @@ import { queryOptions, QueryClient, useMutation, useQuery, type UseQueryResult }
 import type {
   Answer, Artifact, Ask, ChangeRow, ChatMessage, Demo, Incident, IncidentRow, LogLine, Me, NewOrder, Order, OrderRow, Outcome, Overview, Place, ServiceRow, TimelineRow,
 } from './api'
+import { lineKey } from '../lib/story'
 import { ApiError, get, post } from './http'
 import { listen } from './live'
 
@@ -105,7 +106,7 @@ export function feedCache(): () => void {
       const row = data as TimelineRow
       // Every timeline whose end is open takes the line; those with a fixed end are left as they are.
       client.setQueriesData<TimelineRow[]>({ queryKey: ['timeline'], predicate: (query) => open(query.queryKey[1] as TimelineParams | undefined, row) }, (before) =>
-        before && !before.some((known) => known.seq === row.seq) ? [...before, row].sort((a, b) => a.seq - b.seq) : before,
+        before && !before.some((known) => known.seq === row.seq && lineKey(known) === lineKey(row)) ? [...before, row].sort((a, b) => a.seq - b.seq) : before,
       )
     }),
   ]

@@ -19,17 +19,18 @@ export function lanes(lines: readonly Line[]): Lanes {
   for (const line of lines) {
     const at = parseTime(line.at)
     const { id, args } = line.text
-    if (id === 'order.started' || id === 'order.batch_starts' || id === 'order.batch_in' || id === 'order.resumed') {
+    if (id === 'order.started' || (id === 'change.release' && line.order) || id === 'order.batch_starts' || id === 'order.batch_in' || id === 'order.resumed') {
       close(at)
-      servers.push({ from: at, to: undefined, tone: id === 'order.batch_in' ? 'newer' : 'new', text: id === 'order.resumed' ? undefined : line.text })
+      servers.push({ from: at, to: undefined, tone: id === 'order.batch_in' ? 'newer' : 'new', text: id === 'order.resumed' || id === 'change.release' ? undefined : line.text })
     } else if (id === 'order.halted' || id === 'order.rolling_back') {
       close(at)
       servers.push({ from: at, to: undefined, tone: id === 'order.halted' ? 'bad' : 'undo', text: undefined })
     } else if (id === 'order.rolled_back' || id === 'order.done' || id === 'order.failed' || id === 'order.cancelled') {
       close(at)
       servers.push({ from: at, to: at, tone: 'undo', text: line.text })
-    } else if (id === 'alert.bad') {
-      const key = args?.['rule'] ?? ''
+    } else if (id === 'alert.bad' || id === 'incident.opened') {
+      // An incident hurts from its opening to its recovery, also when no rule but the judge opened it.
+      const key = id === 'incident.opened' ? 'incident' : (args?.['rule'] ?? '')
       if (bad.has(key)) continue
       const span: Span = { from: at, to: undefined, tone: 'bad', text: line.text }
       bad.set(key, span)

@@ -79,6 +79,7 @@ export const chat = {
   'palette.go': ['Go to', '前往'],
   'palette.recent': ['Recent', '最近'],
   'palette.list': ['Results', '结果'],
+  'palette.nothing': ['nothing to do it to now', '现在没有可操作的对象'],
   'palette.none': ['Nothing is called so. Type a verb, a service, #3727 or an order number.', '没有匹配项。输入命令、服务、#3727 或发布单编号。'],
   'palette.looking': ['looking', '查看中'],
   'palette.answer': ['Answer', '答复'],

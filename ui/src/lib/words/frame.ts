@@ -136,4 +136,8 @@ export const frame = {
   'help.go_hint': ['g, then a letter', 'g，再按一个字母'],
 
   'title.bad': ['! {count} bad - flyball', '! {count} 异常 - flyball'],
+  'story.flag.onset': ['onset', '起点'],
+  'story.flag.halted': ['halted {time}', '中止 {time}'],
+  'story.flag.rolled_back': ['rolled back {time}', '已回滚 {time}'],
+  'story.flag.opened': ['incident {time}', '故障 {time}'],
 } as const

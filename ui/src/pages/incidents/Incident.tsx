@@ -1,27 +1,30 @@
-// One incident: title, figures, story on one time axis, suspects with their evidence, who was told. One primary button: the next step.
+// One incident: what hurts, since when, because of what, is it being handled? One primary button: the next step.
+import { useMediaQuery } from '@mantine/hooks'
 import { Link } from '@tanstack/react-router'
-import { useMemo, useState, type FormEvent, type ReactNode } from 'react'
+import { useRef, useState, type FormEvent, type ReactNode } from 'react'
 import './incident.css'
 import { usePathParam } from '../../components/address'
-import { Graph, type GraphFlag } from '../../components/Graph'
 import { HoldButton } from '../../components/HoldButton'
 import { Icon } from '../../components/Icon'
 import { useKey } from '../../components/keyboard'
 import { millis, useFormat, useWord } from '../../components/language'
 import { Panel } from '../../components/Panel'
+import { PhoneBar, useOneTap } from '../../components/PhoneBar'
 import { Fact, Sheet } from '../../components/Sheet'
-import { Glyph, Pill, State, Tag } from '../../components/State'
-import { Say, Time } from '../../components/Text'
-import { alertShape, rowShape, toneShape } from '../../components/tones'
-import { Empty, Fresh, Loaded, Problem } from '../../components/Waiting'
-import type { Incident as IncidentData, Suspect, Told } from '../../data/api'
+import { Glyph, Pill, Tag } from '../../components/State'
+import { useVerbs } from '../../components/verb'
+import { Fresh, Loaded, Problem } from '../../components/Waiting'
+import type { Incident as IncidentData, Order } from '../../data/api'
 import { useNow } from '../../data/clock'
 import { ApiError } from '../../data/http'
-import { useRange } from '../../data/prom'
-import { ask, client, useIncident, useTimeline } from '../../data/queries'
-import { unitOf } from '../../lib/number'
-import { queryStep } from '../../lib/range'
+import { client, useIncident, useMe } from '../../data/queries'
 import { orderTail } from '../../lib/text'
+import { before, touchedCount } from '../deploy/parts'
+import { Figures } from './Figures'
+import { useUndo, type Undo } from './parts'
+import { AtHand, WhoWasTold } from './Side'
+import { Story } from './Story'
+import { Suspects } from './Suspects'
 
 export default function Incident(): ReactNode {
   const word = useWord()
@@ -31,155 +34,147 @@ export default function Incident(): ReactNode {
     return <><h1>{word('incident.unknown', { number })}</h1><Panel name={word('nav.incidents')}><Problem error={query.error} actions={<Link to="/incidents" className="btn small">{word('nav.incidents')}</Link>} /></Panel></>
   }
   if (query.data === undefined) return <><h1>#{number}</h1><Panel name={`#${number}`}><Loaded query={query} rows={6}>{() => null}</Loaded></Panel></>
-  return <Fresh className="stack"><Whole incident={query.data} /></Fresh>
+  return <Fresh className="stack"><Whole key={number} incident={query.data} /></Fresh>
 }
 
 function Whole({ incident }: { incident: IncidentData }): ReactNode {
   const word = useWord()
   const format = useFormat()
-  const now = useNow(1000)
-  const [asked, setAsked] = useState<string>()
-  const [problem, setProblem] = useState<unknown>()
-  const [note, setNote] = useState('')
-  const say = (text: string): Promise<boolean> => {
-    setAsked(text)
-    setProblem(undefined)
-    return ask({ text, yes: true })
-      .then((answer) => {
-        if (answer.outcome?.is === 'refused') throw new Error(format.text(answer.outcome.text))
-        void client.invalidateQueries({ queryKey: ['incident', String(incident.number)] })
-        return true
-      })
-      .catch((error: unknown) => {
-        setProblem(error)
-        return false
-      })
-      .finally(() => setAsked(undefined))
+  const phone = useMediaQuery('(max-width: 600px)', undefined, { getInitialValueInEffect: false })
+  const undo = useUndo(incident)
+  const verbs = useVerbs(`${incident.state} ${incident.owner ?? ''} ${undo.is}`)
+  const rights = useMe().data?.rights
+  const mayRollBack = rights === undefined || rights.includes('release')
+  const [sheet, setSheet] = useState<'roll_back' | 'reassign'>()
+  const note = useRef<HTMLInputElement>(null)
+  const tap = useOneTap()
+  const say = async (text: string): Promise<boolean> => {
+    const answer = await verbs.say(text)
+    void client.invalidateQueries({ queryKey: ['incident', String(incident.number)] })
+    void client.invalidateQueries({ queryKey: ['incidents'] })
+    return answer !== undefined && answer.outcome?.is !== 'refused'
   }
   const next = incident.state === 'open' ? 'ack' : incident.state === 'acknowledged' ? 'resolve' : undefined
-  useKey('e', () => next && void say(`${next} ${incident.number}`), next !== undefined)
-  const onset = millis(incident.onset)
-  const end = incident.recovered_at ? millis(incident.recovered_at) : now
-  const after = (at: string | null | undefined): string => (at ? format.duration(millis(at) - onset) : word('incident.not_yet'))
-  const firstTold = incident.told.flatMap((told) => (told.result.is === 'delivered' ? [told.result.at] : [])).sort()[0]
-  const figures: [string, string, string][] = [
-    [word('incident.hurt'), format.duration(end - onset), `${format.clock(onset, 1)}${incident.recovered_at ? ` - ${format.clock(end, 1)}` : ''}`],
-    [word('incident.opened'), after(incident.opened_at), format.clock(incident.opened_at, 1)],
-    [word('incident.told'), after(firstTold), firstTold ? format.clock(firstTold, 1) : ''],
-    [word('incident.acknowledged'), after(incident.acknowledged_at), incident.acknowledged_at ? format.clock(incident.acknowledged_at, 1) : ''],
-    [word('incident.changes'), String(incident.changes_seen), ''],
-    [word('incident.open'), format.duration((incident.resolved_at ? millis(incident.resolved_at) : now) - millis(incident.opened_at)), format.when(incident.opened_at)],
-  ]
-  const write = (event: FormEvent): void => {
-    event.preventDefault()
-    const text = note.trim()
-    // What was typed is kept until the note is written.
-    if (text) void say(`note ${incident.number} ${text}`).then((well) => well && setNote(''))
+  const goOn = (): void => {
+    if (next && verbs.asked === undefined) void say(`${next} ${incident.number}`)
   }
+  const takeBack = (): void => {
+    setSheet(undefined)
+    if (undo.order) void say(`rollback ${undo.order}`)
+  }
+  const write = (text: string): Promise<boolean> => (text.startsWith('/') ? say(text.slice(1)) : say(`note ${incident.number} ${text}`))
+  useKey('e', goOn, next !== undefined)
+  useKey('r', () => setSheet('reassign'), next !== undefined)
+  useKey('n', () => note.current?.focus())
+  const nextName = verbs.asked !== undefined && verbs.asked === next ? word('incident.asked') : word(incident.state === 'open' ? 'incident.ack' : next ? 'incident.resolve' : 'incident.resolved')
+  const canUndo = undo.is === 'can' && mayRollBack && verbs.asked !== 'rollback'
+  const undoReason = undo.is === 'done' ? word('incident.rolled_back') : undo.is === 'going' || verbs.asked === 'rollback' ? word('incident.rolling') : word('incident.no_undo')
   const where = [incident.scope.service, incident.scope.environment?.toUpperCase()].filter(Boolean).join(', ')
+  const waits = incident.state === 'open' ? word('incident.waits.ack') : incident.state === 'acknowledged' ? (incident.recovered_at ? word('incident.waits.resolve') : word('incident.waits.end', { person: incident.owner ?? '' })) : ''
+  const story = { incident, note, onWrite: write, busy: verbs.asked !== undefined }
   return (
     <>
       <div>
-        <div className="row sm"><Link to="/incidents">{word('nav.incidents')}</Link><Icon name="right" className="t3" /><span className="mono t2">#{incident.number}</span></div>
+        <nav className="row sm crumbs" aria-label={word('incident.back')}><Link to="/incidents"><Icon name="right" className="back" />{word('nav.incidents')}</Link><Icon name="right" className="t3 wideonly" /><span className="mono t2">#{incident.number}</span><Tag>{incident.priority}</Tag></nav>
         <div className="row wrap">
           <h1 className="grow">{format.text(incident.title)}</h1>
-          <button type="button" className="btn pri act-next" aria-disabled={!next || asked !== undefined || undefined} onClick={() => next && asked === undefined && void say(`${next} ${incident.number}`)}>
-            {incident.state === 'open' && <Glyph shape="person" tone="" />}{asked && asked.startsWith(next ?? '-') ? word('incident.asked') : word(incident.state === 'open' ? 'incident.acknowledge' : next ? 'incident.resolve' : 'incident.resolved')}{next && <kbd>E</kbd>}
-          </button>
+          {!phone && (
+            <div className="row wrap">
+              <button type="button" className="btn" aria-keyshortcuts="N" onClick={() => note.current?.focus()}>{word('incident.note')}</button>
+              <button type="button" className="btn" aria-keyshortcuts="R" aria-disabled={!next || undefined} onClick={() => next && setSheet('reassign')}>{word('incident.reassign')}</button>
+              <HoldButton onHeld={takeBack} onAsk={() => setSheet('roll_back')} glyph={<Glyph shape="rolled_back" tone="" />} disabled={!canUndo} reason={canUndo ? undefined : undoReason}>{word('incident.roll_back')}</HoldButton>
+              <button type="button" className="btn pri" aria-keyshortcuts="E" aria-disabled={!next || verbs.asked !== undefined || undefined} onClick={goOn}>{nextName}{next && <kbd>E</kbd>}</button>
+            </div>
+          )}
         </div>
-        <div className="row wrap" style={{ marginTop: 4 }}>
-          <Tag>{incident.priority}</Tag>
-          {incident.recovered_at ? <Pill shape="ok">{word('incidents.state.recovered', { time: format.when(incident.recovered_at) })}</Pill> : <Pill shape="bad">{word('incidents.state.bad', { span: format.duration(Math.floor((now - onset) / 1000) * 1000) })}</Pill>}
-          {incident.acknowledged_at && <Pill shape="person">{word('incident.by', { person: incident.owner ?? '', time: format.when(incident.acknowledged_at) })}</Pill>}
-          <span className="t2 sm">{where}{incident.recovered_at && next === 'resolve' ? `. ${word('incident.waits')}` : ''}</span>
-        </div>
-        {problem !== undefined && <Problem error={problem} />}
+        <States incident={incident} />
+        <p className="t2 sm">{[where, why(word, undo), waits].filter(Boolean).join('. ').replace(/([.。])\. /g, '$1 ')}</p>
+        {verbs.problem !== undefined && <p className="bad sm" role="alert">{verbs.problem}</p>}
       </div>
-      <dl className="panel facts">{figures.map(([name, value, small]) => <div key={name}><dt className="t2 sm">{name}</dt><dd><b>{value}</b><span className="t3 sm">{small}</span></dd></div>)}</dl>
-      <div className="two">
-        <div className="stack">
-          <Panel title={word('incident.story')} note={word('incident.story.note')}>
-            <StoryGraph incident={incident} />
-            <ol className="evs inc">
-              {incident.story.map((line, index) => (
-                <li key={index}><Glyph shape={toneShape[line.tone]} /><Time at={line.at} clock digits={1} /><span className="t3 xs num">{format.offset(millis(line.at) - onset)}</span><span className="prose"><Say text={line.text} />{line.by && <span className="t3"> {line.by}</span>}</span></li>
-              ))}
-            </ol>
-            <form className="row note" onSubmit={write}>
-              <input className="inp" aria-label={word('incident.note')} placeholder={word('incident.note')} maxLength={4096} value={note} onChange={(event) => setNote(event.target.value)} />
-              <button className="btn" disabled={note.trim() === '' || asked !== undefined}>{word('incident.note.add')}</button>
-            </form>
-          </Panel>
-        </div>
-        <div className="stack">
-          <Panel title={word('incident.suspects')} note={word('incident.suspects.note', { count: incident.changes_seen })}>
-            {incident.suspects.length === 0 ? <Empty title={word('incident.suspects.none')}>{word('incident.suspects.hint')}</Empty> : <ol>{incident.suspects.map((suspect, index) => <SuspectRow key={suspect.seq} suspect={suspect} rank={index + 1} onUndo={(order) => void say(`rollback ${order}`)} />)}</ol>}
-          </Panel>
-          <Panel title={word('incident.who')} padded>
-            {incident.told.length === 0 && <p className="t2 sm">{word('incident.who.none')}</p>}
-            <ul>{incident.told.map((told, index) => <li key={index} className="row told"><span className="m grow cut">{told.receiver}</span><span className="t2 sm">{told.channel}</span><ToldResult told={told} /></li>)}</ul>
-          </Panel>
-          <Panel title={word('incident.alerts')} padded>
-            <ul>{incident.alerts.map((alert) => <li key={alert.alert} className="row told"><Link className="in grow cut" to="/explore" search={{ q: alert.expr } as never}>{alert.rule}</Link><State shape={alertShape[alert.state]} /><Time at={alert.changed_at} /></li>)}</ul>
-          </Panel>
-        </div>
-      </div>
+      {phone ? (
+        <>
+          <Story {...story} part="graph" />
+          <Suspects incident={incident} undo={undo} few />
+          <Story {...story} part="list" />
+          <Figures incident={incident} undo={undo} />
+          <WhoWasTold incident={incident} />
+          <AtHand incident={incident} />
+          <PhoneBar alone name={word('incident.bar')} note={word(undo.is === 'done' ? 'incident.bar.back' : 'incident.bar.stops')}>
+            <button type="button" className="btn pri" aria-disabled={!next || verbs.asked !== undefined || undefined} onClick={() => tap(goOn)}><Glyph shape="person" tone="" />{nextName}</button>
+            <button type="button" className="btn dan" aria-disabled={!canUndo || undefined} onClick={() => canUndo && tap(() => setSheet('roll_back'))}><Glyph shape="rolled_back" tone="" />{canUndo ? word('incident.roll_back.tap') : undoReason}</button>
+          </PhoneBar>
+        </>
+      ) : (
+        <>
+          <Figures incident={incident} undo={undo} />
+          <div className="two">
+            <div className="stack"><Story {...story} /><AtHand incident={incident} /></div>
+            <div className="stack"><Suspects incident={incident} undo={undo} /><WhoWasTold incident={incident} /></div>
+          </div>
+        </>
+      )}
+      {undo.order && <RollBackSheet opened={sheet === 'roll_back'} order={undo.order} release={undo.release} onClose={() => setSheet(undefined)} onGo={() => tap(takeBack)} />}
+      <ReassignSheet opened={sheet === 'reassign'} incident={incident} onClose={() => setSheet(undefined)} onGo={(to) => { setSheet(undefined); void say(`reassign ${incident.number} ${to}`) }} />
     </>
   )
 }
 
-function ToldResult({ told: { result } }: { told: Told }): ReactNode {
-  const word = useWord()
-  const format = useFormat()
-  if (result.is === 'delivered') return <State shape="ok">{word('incident.told.delivered', { time: format.clock(result.at) })}</State>
-  if (result.is === 'retrying') return <span title={result.why}><State shape="late">{word('incident.told.retrying', { tries: result.tries + 1, time: format.clock(result.next_at) })}</State></span>
-  if (result.is === 'failed') return <span title={result.why}><State shape="bad">{word('incident.told.failed')}</State></span>
-  return <State shape="running">{word('incident.told.asked')}</State>
+function why(word: ReturnType<typeof useWord>, { is, release }: Undo): string {
+  if (!release) return ''
+  if (is === 'done') return word('incident.why.auto')
+  if (is === 'going') return word('incident.why.rolling')
+  if (release.state === 'halted') return word('incident.why.halted', { count: touchedCount(release), all: Object.keys(release.hosts).length })
+  return release.state === 'running' ? word('incident.why.running') : ''
 }
 
-function SuspectRow({ suspect, rank, onUndo }: { suspect: Suspect; rank: number; onUndo: (order: string) => void }): ReactNode {
+function States({ incident }: { incident: IncidentData }): ReactNode {
   const word = useWord()
-  const [sheet, setSheet] = useState(false)
-  const undo = suspect.undo
-  const sign = { for: '+', against: '-', neutral: '0' } as const
+  const format = useFormat()
+  const now = useNow(1000)
+  const hurt = Math.floor((now - millis(incident.onset)) / 1000) * 1000
   return (
-    <li className="suspect">
-      <div className="row top"><span className={rank === 1 ? 'rank first' : 'rank'}>{rank}</span><span className="grow m"><Say text={suspect.change.what} /></span><span className="b">{suspect.percent}{'\u202f'}%</span></div>
-      <p className="t3 sm">{suspect.change.author ? `${suspect.change.author}, ` : ''}<Time at={suspect.received_at} className="" /></p>
-      <ul>{suspect.evidence.map((one, index) => <li key={index} className="row sm"><span className={one.weight === 'for' ? 'sign bad' : 'sign t3'} aria-hidden="true">{sign[one.weight]}</span><span className="sr">{word(`incident.weight.${one.weight}`)}</span><Say text={one.text} /></li>)}</ul>
-      {(undo || suspect.change.order) && (
-        <div className="row wrap" style={{ marginTop: 6 }}>
-          {undo && <HoldButton className="btn small dan" glyph={<Glyph shape="rolled_back" tone="" />} onHeld={() => onUndo(undo)} onAsk={() => setSheet(true)}>{word('incident.undo')}</HoldButton>}
-          {suspect.change.order && <Link className="in sm" to={`/orders/${suspect.change.order}`}>{word('incident.open_release')}</Link>}
-        </div>
-      )}
-      {undo && (
-        <Sheet opened={sheet} onClose={() => setSheet(false)} title={word('incident.undo.ask', { order: orderTail(undo) })}
-          action={<button type="button" data-autofocus className="btn danf" onClick={() => { setSheet(false); onUndo(undo) }}>{word('incident.undo.go', { order: orderTail(undo) })}</button>}>
-          <ul><Fact glyph={<Glyph shape="rolled_back" />}><Say text={suspect.change.what} links={false} /></Fact><Fact glyph={<Glyph shape="ok" />}>{word('incident.undo.what')}</Fact></ul>
-        </Sheet>
-      )}
-    </li>
+    <div className="row wrap inc-states">
+      {incident.recovered_at ? <Pill shape="ok">{word('incident.state.recovered', { time: format.when(incident.recovered_at) })}</Pill> : <Pill shape="bad">{word('incident.state.bad', { span: format.duration(hurt) })}</Pill>}
+      {incident.state === 'resolved' && incident.resolved_at ? <Pill shape="ok">{word('incident.state.resolved', { time: format.when(incident.resolved_at) })}</Pill>
+        : incident.acknowledged_at ? <Pill shape="person">{word('incident.state.acknowledged', { person: incident.owner ?? '', time: format.when(incident.acknowledged_at) })}</Pill>
+        : <Pill shape="late">{word('incident.state.nobody')}</Pill>}
+    </div>
   )
 }
 
-/** The expression of the first alert from 40 s before the onset to 20 s after recovery, with the flags of that time. */
-function StoryGraph({ incident }: { incident: IncidentData }): ReactNode {
-  const format = useFormat()
-  const now = useNow(5000)
-  const onset = millis(incident.onset)
-  const suspect = incident.suspects[0] ? millis(incident.suspects[0].received_at) : onset
-  const from = Math.max(onset - 600_000, Math.min(onset - 40_000, suspect - 10_000))
-  const to = incident.recovered_at ? millis(incident.recovered_at) + 40_000 : Math.max(now, onset + 30_000)
-  const alert = incident.alerts[0]
-  // Without its comparison the rule's expression is the number that is compared; the comparison alone would only show bad moments.
-  const expr = alert?.expr.replace(/\s*(?:>=|<=|==|!=|>|<)\s*(?:bool\s+)?[-+.\deE]+\s*$/, '') ?? ''
-  const result = useRange(expr, { from, to }, queryStep(from, to, 300, 0.5), { enabled: expr !== '' })
-  const timeline = useTimeline({ from: new Date(from).toISOString(), to: new Date(to).toISOString(), ...(incident.scope.service ? { service: incident.scope.service } : {}) })
-  const flags = useMemo<GraphFlag[]>(() => (timeline.data ?? []).flatMap((row) => (row.flag ? [{ at: millis(row.at), shape: rowShape(row), name: row.flag, title: format.text(row.text), id: row.seq }] : [])), [timeline.data, format])
-  const name = alert?.rule ?? format.text(incident.title)
+function RollBackSheet({ opened, order, release, onClose, onGo }: { opened: boolean; order: string; release: Order | undefined; onClose: () => void; onGo: () => void }): ReactNode {
+  const word = useWord()
+  const count = release ? touchedCount(release) : 0
+  const all = release ? Object.keys(release.hosts).length : 0
+  const title = release ? word('incident.sheet.title', { service: release.service, environment: release.environment.toUpperCase() }) : word('incident.sheet.order', { order: orderTail(order) })
   return (
-    <Graph name={name} times={result.data?.times ?? []} loading={result.isPending} unit={unitOf(expr)} from={from} to={to} height={150} flags={flags}
-      series={(result.data?.series ?? []).slice(0, 8).map((one) => ({ name: Object.entries(one.labels).filter(([label]) => label !== '__name__').map(([, value]) => value).join(' ') || name, values: one.values }))} />
+    <Sheet opened={opened} onClose={onClose} title={title}
+      action={<button type="button" data-autofocus className="btn danf" onClick={onGo}><Glyph shape="rolled_back" tone="" />{release ? word('incident.sheet.button', { count }) : word('incident.sheet.order', { order: orderTail(order) })}</button>}>
+      <ul>
+        {release && <Fact glyph={<Glyph shape="rolled_back" />}>{word('incident.sheet.go', { count, from: release.release.version, to: before(release) })}</Fact>}
+        {release && <Fact glyph={<Glyph shape="ok" />}>{word('incident.sheet.keep', { min: release.plan.min_in_service, all })}</Fact>}
+        <Fact glyph={<Glyph shape="ok" />}>{word('incident.sheet.what', { order: orderTail(order) })}</Fact>
+      </ul>
+    </Sheet>
+  )
+}
+
+function ReassignSheet({ opened, incident, onClose, onGo }: { opened: boolean; incident: IncidentData; onClose: () => void; onGo: (to: string) => void }): ReactNode {
+  const word = useWord()
+  const [to, setTo] = useState('')
+  const well = /^[\p{L}\p{N}._-]{1,64}$/u.test(to.trim())
+  const send = (event: FormEvent): void => {
+    event.preventDefault()
+    if (well) onGo(to.trim())
+  }
+  return (
+    <Sheet opened={opened} onClose={onClose} title={word('incident.reassign.title', { number: incident.number })}
+      action={<button type="submit" form="reassign" className="btn pri" aria-disabled={!well || undefined}>{word('incident.reassign.go')}</button>}>
+      <form id="reassign" onSubmit={send}>
+        <label className="lab" htmlFor="reassign-to">{word('incident.reassign.to')}</label>
+        <input id="reassign-to" data-autofocus className="inp" value={to} list="reassign-known" autoComplete="off" maxLength={64} onChange={(event) => setTo(event.target.value)} />
+        {incident.on_call && <datalist id="reassign-known"><option value={incident.on_call} /></datalist>}
+      </form>
+    </Sheet>
   )
 }

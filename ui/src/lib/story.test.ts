@@ -1,0 +1,29 @@
+import { describe, expect, it } from 'vitest'
+import { flagOf, incidentStory, tidy, type Line } from './story'
+
+const line = (second: number, id: string, more: Partial<Line> = {}): Line => ({ at: `2026-11-22T10:15:0${second}Z`, text: { id }, tone: 'ok', ...more })
+const ids = (lines: readonly Line[]): string[] => lines.map((one) => one.text.id)
+
+describe('a story', () => {
+  it('says each thing once, and the better of two lines that say the same', () => {
+    const told = [
+      line(1, 'order.created', { order: '7K', seq: 1 }), line(1, 'change.release', { order: '7K', seq: 1 }), line(1, 'change.release', { order: '7K', seq: 1 }),
+      line(3, 'change.rollback', { order: '7K', seq: 3 }), line(3, 'order.rolled_back', { order: '7K', seq: 3 }),
+    ]
+    expect(ids(tidy(told))).toEqual(['change.release', 'order.rolled_back'])
+  })
+  it('keeps the lesser line when the better one is of another order', () => {
+    expect(ids(tidy([line(1, 'order.created', { order: '7K' }), line(1, 'change.release', { order: '8M' })]))).toEqual(['order.created', 'change.release'])
+  })
+  it('of an incident has its notes between what happened to the service, and nothing of another incident', () => {
+    const own = [line(2, 'incident.opened'), line(4, 'incident.note', { by: 'ana' })]
+    const timeline = [line(1, 'change.release', { order: '7K', seq: 1 }), line(2, 'incident.opened', { seq: 2, incident: 3 }), line(3, 'incident.opened', { seq: 3, incident: 4 }), line(5, 'order.rolled_back', { seq: 5, order: '7K' })]
+    expect(ids(incidentStory(3, own, timeline))).toEqual(['change.release', 'incident.opened', 'incident.note', 'order.rolled_back'])
+  })
+  it('flags a release by its name, and halt and rollback by what they are', () => {
+    expect(flagOf(line(1, 'change.release', { flag: 'shop 4.12.1' }))).toEqual({ is: 'named', name: 'shop 4.12.1' })
+    expect(flagOf(line(1, 'change.rollback', { flag: 'shop 4.11.3' }))).toBeUndefined()
+    expect(flagOf(line(1, 'order.halted'))).toEqual({ is: 'halted' })
+    expect(flagOf(line(1, 'order.batch_in'))).toBeUndefined()
+  })
+})
