@@ -1,6 +1,5 @@
 // The verbs of the one grammar with what can stand behind them: for the composer and the palette. Checks nothing: the server does.
 import type { IncidentRow, OrderRow, Right, ServiceRow } from '../data/api'
-import { orderTail } from '../lib/text'
 
 interface VerbForm { verb: string; right: Right; takes: 'service' | 'deploy' | 'moving' | 'done' | 'open' | 'acknowledged' | 'incident' | 'nothing'; weighty?: boolean }
 

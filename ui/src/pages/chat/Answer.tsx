@@ -44,19 +44,19 @@ export function Part({ part, what }: { part: AnswerPart; what: string }): ReactN
       )
     case 'incidents':
       return (
-        <Rows name={what} count={part.incidents.length} heads={[word('incidents.number'), word('chat.state'), word('incidents.title'), word('incidents.since')]}
+        <Rows name={what} count={part.incidents.length} heads={[word('orders.number'), word('chat.state'), word('incidents.incident'), word('incidents.since')]}
           row={(index) => {
             const one = part.incidents[index]!
             return [
               <td key="n"><Link className="in mono" to={`/incidents/${one.number}`}>#{one.number}</Link></td>,
-              <td key="s"><State shape={one.state === 'resolved' || one.recovered_at ? 'ok' : 'bad'}>{word(`incidents.state.${one.state}`)}</State></td>,
+              <td key="s"><State shape={one.state === 'resolved' || one.recovered_at ? 'ok' : 'bad'}>{word(one.state === 'resolved' ? 'incidents.is.resolved' : one.recovered_at ? 'incidents.is.recovered' : 'incidents.is.open')}</State></td>,
               <td key="t"><Say text={one.title} links={false} /></td>, <td key="o"><Time at={one.onset} /></td>,
             ]
           }} />
       )
     case 'orders':
       return (
-        <Rows name={what} count={part.orders.length} heads={[word('orders.number'), word('deploy.state'), word('orders.change'), word('orders.servers')]}
+        <Rows name={what} numbers={1} count={part.orders.length} heads={[word('orders.number'), word('deploy.state'), word('orders.change'), word('orders.servers')]}
           row={(index) => {
             const one = part.orders[index]!
             return [
@@ -81,8 +81,8 @@ export function Part({ part, what }: { part: AnswerPart; what: string }): ReactN
   }
 }
 
-/** A table that shows four rows, and the rest by a press. */
-function Rows({ name, heads, count, row, rest }: { name: string; heads: readonly string[]; count: number; row: (index: number) => ReactNode; rest?: string }): ReactNode {
+/** A table that shows four rows, and the rest by a press. Its last `numbers` columns are figures. */
+function Rows({ name, heads, count, row, rest, numbers = 0 }: { name: string; heads: readonly string[]; count: number; row: (index: number) => ReactNode; rest?: string; numbers?: number }): ReactNode {
   const word = useWord()
   const [whole, setWhole] = useState(false)
   if (count === 0) return null
@@ -91,7 +91,7 @@ function Rows({ name, heads, count, row, rest }: { name: string; heads: readonly
     <article className="card tight">
       <div className="wide" role="region" aria-label={name} tabIndex={0}>
         <table aria-label={name}>
-          <thead><tr>{heads.map((head, index) => <th key={index}>{head}</th>)}</tr></thead>
+          <thead><tr>{heads.map((head, index) => <th key={index} className={index >= heads.length - numbers ? 'num' : undefined}>{head}</th>)}</tr></thead>
           <tbody>{Array.from({ length: shown }, (_, index) => <tr key={index}>{row(index)}</tr>)}</tbody>
         </table>
       </div>
@@ -116,7 +116,7 @@ function Servers({ part }: { part: Extract<AnswerPart, { is: 'servers' }> }): Re
         <span className="t2 sm">{word('chat.wanted', { wanted: part.wanted, of: part.of })}</span>
         <State shape={well ? 'ok' : 'bad'}>{word('chat.up', { up: part.up, of: part.of })}</State>
       </div>
-      <Rows name={`${part.service} ${part.environment}`} count={servers.length} rest={servers.slice(most).every(up) ? word('chat.more.up', { count: servers.length - most }) : word('chat.more', { count: servers.length - most })}
+      <Rows name={`${part.service} ${part.environment}`} numbers={3} count={servers.length} rest={servers.slice(most).every(up) ? word('chat.more.up', { count: servers.length - most }) : word('chat.more', { count: servers.length - most })}
         heads={[word('chat.instance'), word('chat.state'), word('chat.at'), word('chat.cpu'), word('chat.memory'), word('chat.disk')]}
         row={(index) => {
           const one = servers[index]!

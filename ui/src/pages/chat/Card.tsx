@@ -42,7 +42,7 @@ function IncidentPart({ incident }: { incident: Incident }): ReactNode {
     <>
       <div className="row wrap state">
         {incident.recovered_at ? <State shape="ok">{word('incident.state.recovered', { time: format.clock(incident.recovered_at) })}</State>
-          : <State shape="bad">{word('incidents.state.bad', { span: format.duration(Math.floor(Math.max(0, now - millis(incident.onset)) / 1000) * 1000) })}</State>}
+          : <State shape="bad">{word('incident.state.bad', { span: format.duration(Math.floor(Math.max(0, now - millis(incident.onset)) / 1000) * 1000) })}</State>}
         <Link className="plain b grow" to={`/incidents/${incident.number}`}>#{incident.number} <Say text={incident.title} links={false} /></Link>
         <Tag>{incident.priority}</Tag>
         {incident.scope.environment && <span className="t3 xs">{incident.scope.environment.toUpperCase()}</span>}

@@ -86,7 +86,7 @@ export function Composer({ room, onSent }: { room: string; onSent: () => void })
       {problem && <p className="bad sm" role="alert">{problem}</p>}
       <div className="comp">
         <textarea ref={area} rows={Math.min(6, text.split('\n').length)} className={lead === undefined ? undefined : 'mono'} value={text} aria-label={word('chat.write', { room, bot })} placeholder={word('chat.write', { room, bot })}
-          role="combobox" aria-expanded={open} aria-controls="offers" aria-autocomplete="list" aria-activedescendant={open ? `offer-${at}` : undefined}
+          aria-controls="offers" aria-autocomplete="list" aria-activedescendant={open ? `offer-${at}` : undefined}
           onChange={(event) => write(event.target.value)} onKeyDown={keys} />
         <span className="t3 sm nw hint">{bytes > limit * 0.9 ? word('chat.too_long', { len: bytes.toLocaleString('en') }) : word('chat.enter')}</span>
         <button type="submit" className="btn pri" aria-disabled={text.trim() === '' || sending || bytes > limit || undefined}>{word('chat.send')}</button>
