@@ -18,6 +18,8 @@ export function Help({ opened, onClose }: { opened: boolean; onClose: () => void
     ['Shift R', word('help.roll_back')],
     ['Shift D', word('help.theme')],
     ['Shift L', word('help.language')],
+    ['J K X A Esc', word('help.select')],
+    ['E R N', word('help.next')],
     ['Esc', word('help.escape')],
     ['?', word('help.this')],
   ]
