@@ -12,25 +12,37 @@ struct Fault {
 }
 
 const FAULTS: &[Fault] = &[
-    Fault {
-        name: "F-02",
-        what: "power cut of the store: unsynced writes forgotten, torn, reordered",
-        package: "store",
-        filter: "power_cut",
-        seeds: 10_000,
-    },
-    Fault { name: "F-03", what: "log cut at every byte offset", package: "store", filter: "every_byte", seeds: 1 },
-    Fault { name: "F-21", what: "killed between accept and send", package: "server", filter: "f21", seeds: 1_000 },
-    Fault { name: "F-30", what: "server killed in the middle of a release", package: "engine", filter: "f30", seeds: 1_000 },
-    Fault { name: "F-36", what: "never fewer in service than promised", package: "engine", filter: "f36", seeds: 10_000 },
+    fault("F-01", "killed while writing samples", "store", "f01_", 200),
+    fault("F-02", "power cut of the store: unsynced writes forgotten, torn, reordered", "store", "f02_power_cut", 10000),
+    fault("F-02-journal", "power cut during a commit of the journal", "server", "f02_", 10000),
+    fault("F-03", "log cut at every byte offset", "store", "f03_", 1),
+    fault("F-04", "a bit flipped in every byte of log and checkpoint", "store", "f04_", 1),
+    fault("F-05", "disk full, and room again", "store", "f05_", 1),
+    fault("F-06", "each call to the file system fails once", "store", "f06_", 1),
+    fault("F-07", "slow disk", "store", "f07_", 1),
+    fault("F-20", "receiver down for an hour", "server", "f20_", 200),
+    fault("F-21", "killed between accept and send", "server", "f21_", 1000),
+    fault("F-22", "the answer of a receiver is lost", "server", "f22_", 1000),
+    fault("F-30", "server killed at any moment of a release of twenty hosts", "engine", "f30_", 1000),
+    fault("F-31", "agent killed at any moment", "engine", "f31_", 1000),
+    fault("F-34", "an older server's steps after a newer one's", "engine", "f34_", 1000),
+    fault("F-35", "taken back at any moment", "engine", "f35_", 1000),
+    fault("F-36", "never fewer in service than promised", "engine", "f36_", 10000),
+    fault("F-37", "bad releases halt, good ones do not", "engine", "f37_", 1000),
+    fault("F-40", "many orders on the same hosts", "engine", "f40_", 100),
+    fault("F-52", "store against a model", "store", "f52_", 100),
 ];
+
+const fn fault(name: &'static str, what: &'static str, package: &'static str, filter: &'static str, seeds: u32) -> Fault {
+    Fault { name, what, package, filter, seeds }
+}
 
 /// Runs one at its full size, in a release build.
 pub fn run(args: &[&str]) -> Done {
     let [name] = args else {
         say("cargo xtask faults NAME\n");
         for fault in FAULTS {
-            say(&format!("  {:<6} {} ({} seeds)", fault.name, fault.what, fault.seeds));
+            say(&format!("  {:<13} {} ({} seeds)", fault.name, fault.what, fault.seeds));
         }
         return if args.is_empty() { Ok(()) } else { Err(Failure::Usage("one name at a time".into())) };
     };
