@@ -290,11 +290,13 @@ impl Outbox {
         Some(Event::StepAnswered(answer))
     }
 
-    /// An agent's link is up: steps that it was asked or should have been asked are asked now.
+    /// An agent's link is up: steps that it was asked or should have been asked are asked now. Not those that expired
+    /// while it was away: it would refuse them, and the engine, which hears of the link too, asks them anew.
     pub fn link_up(&mut self, host: &HostName, now: Time) {
         for row in self.rows.values_mut() {
             if let Effect::Do(request) = &row.owed.effect
                 && request.host == *host
+                && now < request.expires_at
                 && matches!(row.phase, Phase::Waiting | Phase::Sent)
             {
                 (row.phase, row.owed.next_at) = (Phase::Waiting, now);
@@ -491,10 +493,18 @@ mod tests {
         let mut outbox = Outbox::new(vec![step("web-1", expires)], 1);
         outbox.due(start);
         outbox.asked(&"o/1".into(), Asked::Sent, Duration::ZERO, start);
-        outbox.link_up(&web, expires + Duration::from_secs(1));
-        assert_eq!(keys(&outbox.due(expires + Duration::from_secs(1))), ["o/1"]);
+        outbox.link_up(&web, start + Duration::from_secs(1));
+        assert_eq!(keys(&outbox.due(start + Duration::from_secs(1))), ["o/1"]);
         assert_eq!(outbox.asked(&"o/1".into(), Asked::NoLink, Duration::ZERO, expires + Duration::from_secs(1)), None);
         assert_eq!(keys(&outbox.due(expires + Duration::from_secs(3_600))), Vec::<String>::new());
+        // Expired, it would be refused. Asked anew, it goes out.
+        let later = expires + Duration::from_secs(60);
+        outbox.link_up(&web, later);
+        assert_eq!(keys(&outbox.due(later)), Vec::<String>::new());
+        let again = Owed { next_at: later, ..step("web-1", later + Duration::from_secs(30)) };
+        outbox.take(Dues::Committed(vec![OutboxChange::Owe(Box::new(again))]));
+        assert_eq!(keys(&outbox.due(later)), ["o/1"]);
+        outbox.asked(&"o/1".into(), Asked::Sent, Duration::ZERO, later);
         outbox.take(Dues::Committed(vec![OutboxChange::Settle("o/1".into())]));
         assert!(outbox.is_empty());
     }

@@ -177,8 +177,9 @@ impl Server {
         let (dues, dues_out) = mpsc::channel(DUES_MAX);
         let (pump, pumping) = pump::pump(fold, dues, EVENTS_KEPT);
         let pumping = tokio::spawn(pumping.run());
-        let telemetry = Telemetry::start(store.clone(), clock.clone(), pump.clone(), &options.data);
         take_over(&pump, &options, &clock).await?;
+        // After the configuration of this start is in force: the rules' thread begins with its rules.
+        let telemetry = Telemetry::start(store.clone(), clock.clone(), pump.clone(), &options.data);
 
         let logs = Arc::new(Logs::default());
         let artifacts = Arc::new(

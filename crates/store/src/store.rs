@@ -219,8 +219,12 @@ impl Store {
     /// Figures. Never waits for the disk.
     pub fn stats(&self) -> Stats {
         let log = self.inner.log.stats();
+        // Each lock on its own line: a guard within the literal would live to its end, and whoever takes samples holds the
+        // intake while it waits for the index.
+        let series = self.inner.index().by_id.len() as u64;
+        let refused = self.inner.intake().refused.clone();
         Stats {
-            series: self.inner.index().by_id.len() as u64,
+            series,
             samples: self.inner.samples.load(Relaxed),
             sample_bytes: self.inner.sample_bytes.load(Relaxed),
             log_bytes: log.bytes,
@@ -229,7 +233,7 @@ impl Store {
             syncs: log.syncs,
             checkpoints: self.inner.checkpoints.load(Relaxed),
             checkpoints_failed: self.inner.checkpoints_failed.load(Relaxed),
-            refused: self.inner.intake().refused.clone(),
+            refused,
             damage: self.inner.damage,
             refusing: self.inner.log.refusing().map(|why| why.to_string()),
         }

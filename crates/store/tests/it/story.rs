@@ -282,3 +282,29 @@ fn six_hours_of_a_usual_host_cost_few_bytes() {
     // The open samples of each series, 16 bytes each, weigh a fifth of this here, and 1/30 of it in six hours.
     assert!(cost < 2.6, "{cost:.2} bytes per sample");
 }
+
+/// Found by a server that stood still: figures are read while series are new. A deadlock is what this finds, by not ending.
+#[test]
+fn figures_are_read_while_series_are_new() {
+    let files = Simulated::new(9);
+    let store = Arc::new(open(&files, Options { driven_by_caller: false, ..options() }));
+    let reads = {
+        let reader = store.clone();
+        let (done, is_done) = mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let mut most = 0;
+            while is_done.try_recv() == Err(mpsc::TryRecvError::Empty) {
+                most = reader.stats().series.max(most);
+            }
+            most
+        });
+        for number in 0..3_000 {
+            let one = format!("a={number}");
+            drop(store.append(&batch(&[(one.as_str(), 0, 1.0)]), at(1)).unwrap());
+        }
+        drop(done);
+        thread.join().unwrap()
+    };
+    assert!(reads <= 3_000);
+    assert_eq!(store.stats().series, 3_000);
+}
