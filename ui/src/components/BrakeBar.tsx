@@ -3,7 +3,7 @@ import { Link } from '@tanstack/react-router'
 import { useEffect, useId, useRef, useState, type ReactNode } from 'react'
 import type { OrderRow } from '../data/api'
 import { useNow } from '../data/clock'
-import { ask, useMe, useOverview } from '../data/queries'
+import { ask, useMe, useOrders, useOverview } from '../data/queries'
 import { orderTail } from '../lib/text'
 import { HoldButton, holdMillis } from './HoldButton'
 import { useKey } from './keyboard'
@@ -18,9 +18,29 @@ const moving = new Set(['running', 'halted', 'rolling_back'])
 export const isMoving = (order: OrderRow): boolean => moving.has(order.state)
 
 export function BrakeBar(): ReactNode {
-  const running = useOverview().data?.running.filter(isMoving) ?? []
+  const overview = useOverview().data
+  const running = overview?.running.filter(isMoving) ?? []
   const worst = running[0]
-  return worst ? <Bar key={worst.number} order={worst} more={running.length - 1} /> : null
+  if (worst) return <Bar key={worst.number} order={worst} more={running.length - 1} />
+  return overview && overview.services.length > 0 ? <Quiet /> : null
+}
+
+/** Keeps the bar's place while nothing is released, so that a release that starts moves nothing; says what was last. */
+function Quiet(): ReactNode {
+  const word = useWord()
+  const format = useFormat()
+  const last = useOrders().data?.[0]
+  return (
+    <section className="brake-quiet t3 sm" aria-label={word('brake.name')}>
+      <span>{word('brake.nothing')}</span>
+      {last && (
+        <Link to={`/orders/${last.number}`} className="plain row nw">
+          <State shape={orderShape[last.state]} />
+          <span className="t2">{last.service} {last.to} <span className="mono t3">{orderTail(last.number)}</span>, {format.when(last.ended_at ?? last.created_at)}</span>
+        </Link>
+      )}
+    </section>
+  )
 }
 
 function Bar({ order, more }: { order: OrderRow; more: number }): ReactNode {

@@ -49,6 +49,8 @@ export interface GraphProps {
   flags?: readonly GraphFlag[] | undefined
   /** False: poles only, because the graph above carries the names. */
   flagNames?: boolean
+  /** Rows of names that are kept free, so that a flag that comes moves nothing. */
+  flagRows?: number
   /** False: no time axis, because the graph below carries it. */
   axis?: boolean
   bands?: readonly { low: readonly (number | null)[]; high: readonly (number | null)[]; name: string; color?: string }[]
@@ -75,7 +77,7 @@ export interface GraphProps {
   tableSwitch?: boolean
 }
 
-export const leftRoom = 54
+export const leftRoom = 60
 export const rightRoom = 12
 /** Height of a row of names: 24 px is the least that a finger hits. */
 const flagRow = 24
@@ -157,6 +159,12 @@ function Drawn(props: GraphProps & { pausedAt: number | undefined; onHold: (on: 
     const element = host.current
     if (!element || width === 0 || table) return
     const color = paint()
+    // A label that would be cut at the right edge is left out.
+    const shownTicks = (wide: number): { at: number; label: string }[] => {
+      const inner = wide - leftRoom - rightRoom
+      const { from: start, to: end } = latest.current
+      return timeTicks(start, end, inner, settings.zone).filter((one) => ((one.at - start) / (end - start)) * inner + textWidth(one.label, false) / 2 <= inner + rightRoom)
+    }
     const options: uPlot.Options = {
       width, height: height + (axis ? 24 : 4), legend: { show: false }, padding: [6, rightRoom, axis ? 0 : 4, 0],
       cursor: {
@@ -173,10 +181,9 @@ function Drawn(props: GraphProps & { pausedAt: number | undefined; onHold: (on: 
         {
           show: axis, size: 24, font: `11px Inter Variable, sans-serif`, stroke: color('--text-3'), grid: { show: false }, ticks: { show: true, size: 4, stroke: color('--line-2'), width: 1 }, gap: 4,
           border: { show: true, stroke: color('--line-2'), width: 1 },
-          splits: (u) => timeTicks(latest.current.from, latest.current.to, u.width - leftRoom - rightRoom, settings.zone).map((one) => one.at / 1000),
+          splits: (u) => shownTicks(u.width).map((one) => one.at / 1000),
           values: (u) => {
-            const labels = timeTicks(latest.current.from, latest.current.to, u.width - leftRoom - rightRoom, settings.zone)
-            return labels.map((one) => one.label)
+            return shownTicks(u.width).map((one) => one.label)
           },
         },
         {
@@ -252,7 +259,7 @@ function Drawn(props: GraphProps & { pausedAt: number | undefined; onHold: (on: 
     return { ...one, first, text, x: xOf(one.at), width: textWidth(text, tones[first.shape] !== 't2') + 22 }
   })
   const placed = flagNames ? place(labels, inner + rightRoom, 3) : []
-  const rows = flagNames && labels.length > 0 ? 1 + Math.max(0, ...placed.map((spot) => spot?.row ?? 0)) : 0
+  const rows = Math.max(props.flagRows ?? 0, flagNames && labels.length > 0 ? 1 + Math.max(0, ...placed.map((spot) => spot?.row ?? 0)) : 0)
 
   const sentence = props.sentence ?? say()
   function say(): string {

@@ -10,7 +10,7 @@ import { millis, useFormat, type EngineText } from './language'
 export function Say({ text, links = true, short = false }: { text: EngineText | string; links?: boolean; /** Orders by their tails: the whole number stands elsewhere. */ short?: boolean }): ReactNode {
   const format = useFormat()
   const said = typeof text === 'string' ? text : format.text(text)
-  if (!links) return said
+  if (!links) return short ? pieces(said).map((piece) => (piece.kind === 'order' ? orderTail(piece.text) : piece.text)).join('') : said
   return pieces(said).map((piece, index) =>
     piece.to ? <Link key={index} to={piece.to} className={piece.kind === 'order' ? 'in mono' : 'in'}>{short && piece.kind === 'order' ? orderTail(piece.text) : piece.text}</Link> : piece.text,
   )

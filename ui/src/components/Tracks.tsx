@@ -58,7 +58,7 @@ export function TrackGraph({ track, from, to, flags, first, version, height, liv
   return (
     <div>
       <div className="track-name"><span className="t2 xs">{track.title}{track.unit ? ` (${track.unit})` : ''}</span></div>
-      <Graph name={track.title} times={frame?.times ?? []} series={series} unit={unit} from={from} to={to} height={height} flags={flags} flagNames={first} axis={axis}
+      <Graph name={track.title} times={frame?.times ?? []} series={series} unit={unit} from={from} to={to} height={height} flags={flags} flagNames={first} {...(first ? { flagRows: 3 } : {})} axis={axis}
         group="story" loading={query.isPending} zero={!first || unit === 'ratio' || unit === 'percent'} lit={lit} onLit={(id) => onLit?.(id as string | undefined)} tableSwitch={first} ends={series.length > 1} {...(limits ? { limits } : {})}
         {...(frame && series.length > 0 ? {} : { sentence: word('graph.sentence.none', { name: track.title }) })} />
       {query.error && !query.data ? <p className="bad sm" role="alert" style={{ padding: '0 14px' }}>{query.error.message}</p> : null}

@@ -3,10 +3,13 @@ import { useCallback, useMemo } from 'react'
 import texts from '../data/texts.json'
 import { useSettings } from '../data/settings'
 import { measure, quantity, type Quantity, type Unit } from '../lib/number'
-import { fill, type Args } from '../lib/text'
+import { engineSentence } from '../lib/engine'
+import type { Args } from '../lib/text'
 import * as time from '../lib/time'
 import { word, type WordId } from '../lib/words'
 
+/** Reasons that the engine puts into other sentences as finished English. */
+const reasons = Object.entries(texts).filter(([id]) => id.startsWith('because.')).map(([, entry]) => entry)
 const catalogue = texts as Record<string, { en: string; zh: string } | undefined>
 
 /** A message of the engine: an id and what fills its places. */
@@ -16,7 +19,7 @@ export interface EngineText { id: string; args?: Args | undefined }
 export function sentence(text: EngineText, language: time.Language): string {
   if (text.id === 'plain') return String(text.args?.['text'] ?? '')
   const entry = catalogue[text.id]
-  if (entry) return fill(entry[language], text.args, language)
+  if (entry) return engineSentence(entry[language], text.args, language, reasons)
   const args = Object.entries(text.args ?? {}).map(([name, value]) => `${name}=${String(value)}`)
   return [text.id, ...args].join(' ')
 }

@@ -43,7 +43,10 @@ export function quantity(value: number | null | undefined, unit: Unit, language:
       return { value: number(value, value === 0 || Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 1 ? 1 : 2), unit: '%' }
     case 'seconds':
     case 'millis': {
-      const text = duration(unit === 'seconds' ? value * 1000 : value, language)
+      const millis = unit === 'seconds' ? value * 1000 : value
+      // Below ten milliseconds a whole one says too little.
+      if (Math.abs(millis) >= 0.95 && Math.abs(millis) < 9.95) return { value: millis.toFixed(1), unit: language === 'zh' ? '毫秒' : 'ms' }
+      const text = duration(millis, language)
       const cut = text.search(/[\u202f ]/)
       return cut < 0 ? { value: text, unit: '' } : { value: (value < 0 ? '-' : '') + text.slice(0, cut), unit: text.slice(cut + 1) }
     }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { flagOf, incidentStory, tidy, type Line } from './story'
+import { flagOf, hurtFor, incidentStory, tidy, type Line } from './story'
 
 const line = (second: number, id: string, more: Partial<Line> = {}): Line => ({ at: `2026-11-22T10:15:0${second}Z`, text: { id }, tone: 'ok', ...more })
 const ids = (lines: readonly Line[]): string[] => lines.map((one) => one.text.id)
@@ -19,6 +19,13 @@ describe('a story', () => {
     const own = [line(2, 'incident.opened'), line(4, 'incident.note', { by: 'ana' })]
     const timeline = [line(1, 'change.release', { order: '7K', seq: 1 }), line(2, 'incident.opened', { seq: 2, incident: 3 }), line(3, 'incident.opened', { seq: 3, incident: 4 }), line(5, 'order.rolled_back', { seq: 5, order: '7K' })]
     expect(ids(incidentStory(3, own, timeline))).toEqual(['change.release', 'incident.opened', 'incident.note', 'order.rolled_back'])
+  })
+  it('counts only the time in which it hurt', () => {
+    const onset = Date.parse('2026-11-22T10:15:00Z')
+    const twice = [line(1, 'incident.opened'), line(3, 'incident.recovered'), line(7, 'incident.bad_again'), line(7, 'incident.joined'), line(8, 'incident.recovered')]
+    expect(hurtFor(onset, twice, onset + 60_000)).toBe(4000)
+    expect(hurtFor(onset, twice.slice(0, 4), onset + 10_000)).toBe(6000)
+    expect(hurtFor(onset, [], onset + 10_000)).toBe(10_000)
   })
   it('flags a release by its name, and halt and rollback by what they are', () => {
     expect(flagOf(line(1, 'change.release', { flag: 'shop 4.12.1' }))).toEqual({ is: 'named', name: 'shop 4.12.1' })

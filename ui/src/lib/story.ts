@@ -39,6 +39,20 @@ export function incidentStory(number: number, own: readonly Line[], timeline: re
     .map((one) => one.line)
 }
 
+/** How long it hurt in all, in milliseconds: from the onset to the recovery, and again each time it was bad again. */
+export function hurtFor(onset: number, lines: readonly Pick<Line, 'at' | 'text'>[], until: number): number {
+  let sum = 0
+  let since: number | undefined = onset
+  for (const line of lines) {
+    const { id } = line.text
+    if (id === 'incident.recovered' && since !== undefined) {
+      sum += Math.max(0, parseTime(line.at) - since)
+      since = undefined
+    } else if ((id === 'incident.bad_again' || id === 'incident.joined') && since === undefined) since = parseTime(line.at)
+  }
+  return since === undefined ? sum : sum + Math.max(0, until - since)
+}
+
 /** What a line is called on a graph; undefined when it has no flag. `named` is the server's own short name. */
 export type FlagName = { is: 'named'; name: string } | { is: 'halted' | 'rolled_back' | 'opened' }
 

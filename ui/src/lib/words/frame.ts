@@ -19,7 +19,7 @@ export const frame = {
   'self.unwell': ['flyball needs a look', 'flyball 需要检查'],
   'self.agents': ['{up} {up|agent|agents}', '{up} 个代理'],
   'self.agents_down': ['{up} {up|agent|agents}, {down} {down|source|sources} down', '{up} 个代理，{down} 个失联'],
-  'self.saved': ['all saved {time}', '已全部保存 {time}'],
+  'self.saved': ['last saved {time}', '已全部保存 {time}'],
   'self.not_saved': ['not saved since {time}', '自 {time} 起未保存'],
 
   'head.find': ['Find or command', '查找或命令'],
@@ -53,6 +53,7 @@ export const frame = {
   'head.help': ['Keys and words', '按键与词汇'],
 
   'brake.name': ['Release under way', '正在进行的发布'],
+  'brake.nothing': ['Nothing is being released. Last:', '当前没有发布。最近：'],
   'brake.running': ['Running since {time}', '{time} 起执行中'],
   'brake.halted': ['Halted {time}', '{time} 已中止'],
   'brake.halted_now': ['Halted', '已中止'],

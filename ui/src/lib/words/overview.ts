@@ -2,8 +2,10 @@
 
 export const overview = {
   'overview.waiting': ['Waiting for a person', '等待处理'],
+  'overview.take': ['Acknowledge #{number}', '认领 #{number}'],
   'overview.numbers': ['Numbers', '数字'],
   'overview.number.limit': ['limit {limit}', '阈值 {limit}'],
+  'overview.number.over': ['over limit', '超过阈值'],
   'overview.number.last': ['5 min', '5 分钟'],
   'overview.story': ['What happened', '发生了什么'],
   'overview.story.range': ['{from} to {to}', '{from} 到 {to}'],

@@ -69,7 +69,7 @@ function Whole({ incident }: { incident: IncidentData }): ReactNode {
   const nextName = verbs.asked !== undefined && verbs.asked === next ? word('incident.asked') : word(incident.state === 'open' ? 'incident.ack' : next ? 'incident.resolve' : 'incident.resolved')
   const canUndo = undo.is === 'can' && mayRollBack && verbs.asked !== 'rollback'
   const undoReason = undo.is === 'done' ? word('incident.rolled_back') : undo.is === 'going' || verbs.asked === 'rollback' ? word('incident.rolling') : word('incident.no_undo')
-  const where = [incident.scope.service, incident.scope.environment?.toUpperCase()].filter(Boolean).join(', ')
+  const where = [incident.scope.service, incident.scope.environment?.toUpperCase()].filter(Boolean).join(format.language === 'zh' ? '，' : ', ')
   const waits = incident.state === 'open' ? word('incident.waits.ack') : incident.state === 'acknowledged' ? (incident.recovered_at ? word('incident.waits.resolve') : word('incident.waits.end', { person: incident.owner ?? '' })) : ''
   const story = { incident, note, onWrite: write, busy: verbs.asked !== undefined }
   return (
@@ -88,7 +88,7 @@ function Whole({ incident }: { incident: IncidentData }): ReactNode {
           )}
         </div>
         <States incident={incident} />
-        <p className="t2 sm">{[where, why(word, undo), waits].filter(Boolean).join('. ').replace(/([.。])\. /g, '$1 ')}</p>
+        <p className="t2 sm">{[where && `${where}${format.language === 'zh' ? '。' : '.'}`, why(word, undo), waits].filter(Boolean).join(format.language === 'zh' ? '' : ' ')}</p>
         {verbs.problem !== undefined && <p className="bad sm" role="alert">{verbs.problem}</p>}
       </div>
       {phone ? (

@@ -32,10 +32,7 @@ export default function List(): ReactNode {
   const rows = (query.data ?? []).filter((row) => filter !== 'unresolved' || row.state !== 'resolved')
   const chosen = rows.filter((row) => selected.has(String(row.number)))
   const verbs = useVerbs(rows.map((row) => row.state).join())
-  const hurt = (row: IncidentRow): number => {
-    const span = (row.recovered_at ? millis(row.recovered_at) : now) - millis(row.onset)
-    return span < 10_000 ? Math.max(0, span) : Math.floor(span / 1000) * 1000
-  }
+  const since = (row: IncidentRow): number => Math.max(0, Math.floor((now - millis(row.onset)) / 1000) * 1000)
   const each = async (verb: 'ack' | 'resolve', from: readonly IncidentRow['state'][]): Promise<void> => {
     for (const row of chosen.filter((one) => from.includes(one.state))) await verbs.say(`${verb} ${row.number}`)
     setSelected(new Set())
@@ -50,10 +47,11 @@ export default function List(): ReactNode {
     { id: 'number', head: '#', cell: (row) => <span className="mono">#{row.number}</span>, sort: (row) => row.number },
     { id: 'state', head: word('incidents.filter'), cell: shown, sort: (row) => states.indexOf(row.state) },
     { id: 'priority', head: word('incidents.priority'), wide: true, cell: (row) => <span title={word('incidents.priority.name', { number: row.priority.slice(1) })}><Tag>{row.priority}</Tag></span>, sort: (row) => row.priority },
-    { id: 'title', head: word('incidents.incident'), cell: title },
+    { id: 'title', head: word('incidents.incident'), cell: title, className: 'inc-title' },
     { id: 'since', head: word('incidents.since'), cell: (row) => <Time at={row.onset} />, sort: (row) => millis(row.onset) },
-    { id: 'hurt', head: word('incidents.hurt'), number: true, cell: (row) => format.duration(hurt(row)), sort: hurt },
-    { id: 'suspect', head: word('incidents.suspect'), wide: true, cell: (row) => (row.suspect ? <span className="t2"><Say text={row.suspect} links={false} /></span> : <span className="t3">-</span>) },
+    // How long it hurt in all stands in the incident: between the two times it may have been well.
+    { id: 'recovered', head: word('incidents.recovered'), cell: (row) => (row.recovered_at ? <Time at={row.recovered_at} /> : <span className="bad">{word('incident.state.bad', { span: format.duration(since(row)) })}</span>), sort: (row) => (row.recovered_at ? millis(row.recovered_at) : Infinity) },
+    { id: 'suspect', head: word('incidents.suspect'), wide: true, className: 'inc-suspect', cell: (row) => (row.suspect ? <span className="t2"><Say text={row.suspect} links={false} short /></span> : <span className="t3">-</span>) },
     { id: 'owner', head: word('incidents.owner'), wide: true, cell: (row) => row.owner ?? <span className="t3">{word('incidents.nobody')}</span> },
   ]
   const none = filter === 'all'
@@ -84,7 +82,7 @@ export default function List(): ReactNode {
                 <>
                   <div className="row between"><span className="row"><span className="mono t3">#{row.number}</span><Tag>{row.priority}</Tag></span>{shown(row)}</div>
                   <div>{title(row)}</div>
-                  <div className="t2 sm"><Time at={row.onset} className="" />, {format.duration(hurt(row))}{row.owner ? `, ${row.owner}` : ''}</div>
+                  <div className="t2 sm"><Time at={row.onset} className="" />, {row.recovered_at ? word('incident.state.recovered', { time: format.when(row.recovered_at) }) : word('incident.state.bad', { span: format.duration(since(row)) })}{row.owner ? `, ${row.owner}` : ''}</div>
                 </>
               )} />
           )}

@@ -7,7 +7,7 @@ import { State } from '../../components/State'
 import { Say, Time } from '../../components/Text'
 import { alertShape } from '../../components/tones'
 import type { Incident, Told } from '../../data/api'
-import { useIncidents } from '../../data/queries'
+import { useIncidents, useOverview } from '../../data/queries'
 
 export function WhoWasTold({ incident }: { incident: Incident }): ReactNode {
   const word = useWord()
@@ -32,16 +32,21 @@ function Result({ told: { result, asked_at: asked, channel } }: { told: Told }):
   return <State shape="running">{word('incident.told.asked', { time: format.clock(asked) })}</State>
 }
 
+/** One line per rule: the last that it said. */
+const newest = (incident: Incident): Incident['alerts'] => incident.alerts.filter((alert, index, all) => all.findLastIndex((one) => one.rule === alert.rule) === index).slice(-6)
+
 export function AtHand({ incident }: { incident: Incident }): ReactNode {
   const word = useWord()
   const format = useFormat()
   const service = incident.scope.service ?? undefined
+  // The account's name as people know it, where the page knows it.
+  const shown = useOverview().data?.on_call.find((row) => row.service === service)?.person ?? incident.on_call
   const before = (useIncidents(service ? { service } : {}).data ?? []).filter((row) => row.number < incident.number).sort((a, b) => b.number - a.number).slice(0, 3)
   return (
     <Panel title={word('incident.hand')} padded>
       <dl className="hand">
-        {incident.on_call && <><dt className="t2">{word('incident.hand.on_call')}</dt><dd>{incident.on_call}</dd></>}
-        {incident.alerts.slice(0, 6).map((alert) => (
+        {incident.on_call && <><dt className="t2">{word('incident.hand.on_call')}</dt><dd>{shown}</dd></>}
+        {newest(incident).map((alert) => (
           <div key={alert.alert} className="hand-row"><dt className="t2">{word('incident.hand.rule')}</dt><dd className="row wrap">{alert.expr ? <Link className="in" to="/explore" search={{ q: alert.expr } as never}>{alert.rule}</Link> : <span>{alert.rule}</span>}<State shape={alertShape[alert.state]} /><Time at={alert.changed_at} /></dd></div>
         ))}
         <dt className="t2">{word('incident.hand.like')}</dt>

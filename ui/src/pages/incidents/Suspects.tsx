@@ -24,7 +24,7 @@ export function Suspects({ incident, undo, few = false }: { incident: Incident; 
           <ol className="suspects">{shown.map((suspect, index) => <Row key={suspect.seq} suspect={suspect} rank={index + 1} undo={index === 0 ? undo : undefined} few={few} />)}</ol>
           {rest.length > 0 && !few && (
             <details className="suspect-more">
-              <summary className="t2 sm">{word('incident.suspects.more', { count: rest.length, percent: Math.max(...rest.map((one) => one.percent)) })}</summary>
+              <summary className="t2 sm">{word('incident.suspects.more', { count: rest.length, percent: Math.max(...rest.map((one) => one.percent)) + 1 })}</summary>
               <ul>{rest.map((one) => <li key={one.seq} className="row sm"><span className="grow cut"><Say text={one.change.what} /></span><Time at={one.received_at} /></li>)}</ul>
             </details>
           )}

@@ -7,7 +7,7 @@ import { useOrder, useTimeline } from '../../data/queries'
 import { incidentStory, type Line } from '../../lib/story'
 
 /** An incident that hurts is bad; one that hurts no more waits for a person until it is resolved. */
-export const incidentShape = (row: { state: IncidentState; recovered_at?: string | null }): Shape => (row.state === 'resolved' || row.recovered_at ? 'ok' : 'bad')
+export const incidentShape = (row: { state: IncidentState; recovered_at?: string | null }): Shape => (row.state === 'resolved' ? 'ok' : row.recovered_at ? 'late' : 'bad')
 
 /** Where it leads back to: the release that is the first suspect, and whether it can be, is being or was taken back. */
 export interface Undo { order: string | undefined; is: 'none' | 'can' | 'going' | 'done'; release: Order | undefined }

@@ -29,7 +29,7 @@ export default function Overview(): ReactNode {
     <Fresh className="stack">
       <Head overview={overview} />
       <Demo overview={overview} />
-      {overview.numbers.length > 0 && <Numbers numbers={overview.numbers} story={overview.story} />}
+      {overview.numbers.length > 0 && <Numbers numbers={overview.numbers} story={overview.story} hurts={overview.state === 'bad'} />}
       {plain ? <Machine overview={overview} /> : <Story overview={overview} />}
       {!plain && (
         <div className="low">

@@ -18,7 +18,7 @@ export function Services({ rows }: { rows: readonly ServiceRow[] }): ReactNode {
   const format = useFormat()
   const environments = [...new Set(rows.map((row) => row.environment))]
   const name = (row: ServiceRow): ReactNode => <Link to={address(row)} className="plain m">{row.service}</Link>
-  const change = (row: ServiceRow): ReactNode => row.last_change ? <span className="t2"><Say text={row.last_change} links={false} />{row.last_change_at && <>, {format.when(row.last_change_at)}</>}</span> : <span className="t3">-</span>
+  const change = (row: ServiceRow): ReactNode => row.last_change ? <span className="t2"><Say text={row.last_change} links={false} short />{row.last_change_at && <>, {format.when(row.last_change_at)}</>}</span> : <span className="t3">-</span>
   const columns: Column<ServiceRow>[] = [
     { id: 'service', head: word('overview.service'), cell: name, sort: (row) => row.service },
     ...(environments.length > 1 ? [{ id: 'environment', head: word('overview.environment'), cell: (row: ServiceRow) => row.environment.toUpperCase(), sort: (row: ServiceRow) => row.environment }] : []),

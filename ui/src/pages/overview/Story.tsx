@@ -11,7 +11,7 @@ import { rowShape } from '../../components/tones'
 import { Empty, Loaded } from '../../components/Waiting'
 import type { Overview, StoryRef } from '../../data/api'
 import { useNow } from '../../data/clock'
-import { useTimeline } from '../../data/queries'
+import { useIncident, useTimeline } from '../../data/queries'
 import { lanes, type Lanes, type Span } from '../../lib/lanes'
 import { lineKey, tidy, type Line } from '../../lib/story'
 
@@ -32,7 +32,13 @@ export function Story({ overview }: { overview: Overview }): ReactNode {
   const all = timeline.data
   const rows = useMemo(() => tidy(all ?? []), [all])
   const flags = useFlags(rows, story.onset)
-  const drawn = useMemo(() => lanes((all ?? []) as never), [all])
+  const incident = useIncident(overview.story?.incident ?? undefined).data
+  const drawn = useMemo(() => {
+    const found = lanes((all ?? []) as never)
+    // Who was told stands in the incident: the timeline names only what was delivered outside.
+    const told = (incident?.told ?? []).map((one, index) => ({ at: millis(one.result.is === 'delivered' ? one.result.at : one.asked_at), seq: -1 - index, text: { id: 'incident.told', args: { receiver: one.channel === 'chat' ? `#${one.receiver}` : one.receiver } } }))
+    return { ...found, told: [...found.told.filter((mark) => mark.text.id !== 'incident.told'), ...told] }
+  }, [all, incident])
   const version = overview.running[0]?.to ?? rows.find((row) => row.text.id === 'change.release')?.text.args?.['to']
   const scope = [story.service, rows.find((row) => row.scope.environment)?.scope.environment?.toUpperCase()].filter(Boolean).join(', ')
   const range = story.to ? word('overview.story.range', { from: format.when(from), to: format.clock(to) }) : word('overview.story.to_now', { from: format.when(from) })
@@ -43,7 +49,7 @@ export function Story({ overview }: { overview: Overview }): ReactNode {
       <div className="story">
         <div className="tracks">
           {story.tracks.map((track, index) => (
-            <TrackGraph key={track.query} track={track} from={from} to={to} flags={flags} first={index === 0} version={version} height={index === 0 ? 190 : 84} live={!story.to} lit={lit} onLit={setLit} />
+            <TrackGraph key={track.query} track={track} from={from} to={to} flags={flags} first={index === 0} version={version} height={index === 0 ? 170 : 84} live={!story.to} lit={lit} onLit={setLit} />
           ))}
           <LaneRows lanes={drawn} from={from} to={to} />
         </div>
@@ -99,9 +105,10 @@ function LaneRows({ lanes: { servers, alert, told }, from, to }: { lanes: Lanes;
 
 function StoryList({ rows, onset, lit, onLit }: { rows: readonly Line[]; onset: string | undefined; lit: string | undefined; onLit: (key: string | undefined) => void }): ReactNode {
   const format = useFormat()
+  const word = useWord()
   return (
-    <ol>
-      {rows.slice(-14).map((row) => {
+    <ol tabIndex={0} aria-label={word('overview.story.list')}>
+      {rows.slice(-40).map((row) => {
         const key = lineKey(row)
         return (
           <li key={key} className={lit === key ? 'lit' : ''} onPointerEnter={() => onLit(key)} onPointerLeave={() => onLit(undefined)} onFocus={() => onLit(key)} onBlur={() => onLit(undefined)}>
