@@ -36,7 +36,7 @@ export function Part({ part, what }: { part: AnswerPart; what: string }): ReactN
       return <article className="card picture"><img src={`data:image/svg+xml;charset=utf-8,${encodeURIComponent(part.svg)}`} alt={said} /></article>
     }
     case 'log':
-      return <article className="card tight"><div className="log small" role="region" aria-label={word('chat.lines')} tabIndex={0}>{part.lines.map((line, index) => <div key={index}><span className="at">{format.clock(line.at, 2)}</span><span className="who">{line.host}</span><span>{line.text}</span></div>)}</div></article>
+      return <article className="card tight"><div className="log small" role="group" aria-label={word('chat.lines')} tabIndex={0}>{part.lines.map((line, index) => <div key={index}><span className="at">{format.clock(line.at, 2)}</span><span className="who">{line.host}</span><span>{line.text}</span></div>)}</div></article>
     case 'table':
       return (
         <Rows name={what} count={part.rows.length} heads={part.heads.map((head) => (`cell.${head}` in words ? word(`cell.${head}` as WordId) : head))}
@@ -89,7 +89,7 @@ function Rows({ name, heads, count, row, rest, numbers = 0 }: { name: string; he
   const shown = whole || count <= most + 1 ? count : most
   return (
     <article className="card tight">
-      <div className="wide" role="region" aria-label={name} tabIndex={0}>
+      <div className="wide" role="group" aria-label={name} tabIndex={0}>
         <table aria-label={name}>
           <thead><tr>{heads.map((head, index) => <th key={index} className={index >= heads.length - numbers ? 'num' : undefined}>{head}</th>)}</tr></thead>
           <tbody>{Array.from({ length: shown }, (_, index) => <tr key={index}>{row(index)}</tr>)}</tbody>
