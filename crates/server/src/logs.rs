@@ -56,8 +56,13 @@ impl Logs {
         let fits = |(of, at): &(ServiceName, HostName)| {
             service.is_none_or(|service| service == of) && host.is_none_or(|host| host == at)
         };
-        let mut lines: Vec<LogLine> =
-            rings.iter().filter(|(key, _)| fits(key)).flat_map(|(_, ring)| ring.iter().rev().take(limit)).cloned().collect();
+        let mut lines: Vec<LogLine> = rings
+            .iter()
+            .filter(|(key, _)| fits(key))
+            .flat_map(|(_, ring)| ring.range(ring.len().saturating_sub(limit)..))
+            .cloned()
+            .collect();
+        // Lines that came together have one time: the sort keeps them as they were written.
         lines.sort_by_key(|line| line.at);
         let skip = lines.len().saturating_sub(limit);
         lines.split_off(skip)
@@ -86,5 +91,17 @@ mod tests {
         assert!(last[2].text.len() <= LINE_LEN_MAX);
         assert_eq!(logs.last(None, Some(&HostName::new("a").unwrap()), 5_000).len(), LINES_PER_RING);
         assert!(logs.last(Some(&ServiceName::new("pay").unwrap()), None, 3).is_empty());
+    }
+
+    #[test]
+    fn lines_of_one_instant_stay_as_they_were_written() {
+        let logs = Logs::default();
+        for text in ["draining", "stopped", "listens"] {
+            let (host, service) = (HostName::new("a").unwrap(), ServiceName::new("shop").unwrap());
+            logs.push(LogLine { at: Time(7), host, service, text: text.to_owned() });
+        }
+        let texts = |limit| logs.last(None, None, limit).into_iter().map(|line| line.text).collect::<Vec<_>>();
+        assert_eq!(texts(3), ["draining", "stopped", "listens"]);
+        assert_eq!(texts(2), ["stopped", "listens"]);
     }
 }

@@ -191,12 +191,13 @@ fn servers_part(state: &State, of: &Where, figures: &servers::Figures) -> Answer
     }
 }
 
-/// The release that should be on line: of the order that runs, else of the last that ended, else what is there.
+/// The release that should be on line: of the order that runs, else of the last that ended, else what is there. An older
+/// order that was taken back later counts later.
 fn wanted_release(state: &State, of: &Where) -> String {
     let there =
         |order: &&Order| order.service == of.service && order.environment == of.environment && order.kind == OrderKind::Deploy;
-    let newest =
-        state.orders.values().filter(there).filter(|order| order.started_at.is_some()).max_by_key(|order| order.started_at);
+    let started = state.orders.values().filter(there).filter(|order| order.started_at.is_some());
+    let newest = started.max_by_key(|order| (order.ended_at.is_none(), order.ended_at, order.started_at));
     let before = |order: &Order| {
         let lanes = order.plan.batches.iter().flat_map(|batch| &batch.lanes);
         lanes.filter_map(|lane| lane.before.as_ref()).map(|before| before.version.clone()).next()

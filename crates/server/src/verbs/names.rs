@@ -143,6 +143,24 @@ fn several(orders: &[&Order], name: &str) -> HttpError {
     error.at("order").hint(Some("Say the whole number.".into()))
 }
 
+/// Whether a verb has something to do with an order in this state. Others are behind it in the queue, and a halt in a
+/// hurry must not have to tell them apart.
+fn fits(verb: OrderVerb, state: OrderState) -> bool {
+    match verb {
+        OrderVerb::Halt | OrderVerb::Brake => state == OrderState::Running,
+        OrderVerb::Resume | OrderVerb::Retry => state == OrderState::Halted,
+        OrderVerb::Rollback => matches!(state, OrderState::Running | OrderState::Halted | OrderState::RollingBack),
+        OrderVerb::Approve => state == OrderState::Draft,
+        OrderVerb::Cancel => matches!(state, OrderState::Draft | OrderState::Approved),
+    }
+}
+
+/// Of several orders those that the verb has something to do with; all of them where it has with none.
+fn fitting(verb: OrderVerb, open: Vec<&Order>) -> Vec<&Order> {
+    let fitting: Vec<&Order> = open.iter().filter(|order| fits(verb, order.state)).copied().collect();
+    if fitting.is_empty() { open } else { fitting }
+}
+
 /// The order that a verb means: by number, by tail, by its service, or the only one that there is.
 pub fn order<'a>(
     state: &'a State,
@@ -151,7 +169,7 @@ pub fn order<'a>(
     environment: Option<&str>,
 ) -> Result<&'a Order, HttpError> {
     let Some(name) = name else {
-        let candidates: Vec<&Order> = state.orders.values().filter(|order| !order.state.is_final()).collect();
+        let candidates = fitting(verb, state.orders.values().filter(|order| !order.state.is_final()).collect());
         return match candidates[..] {
             [order] => Ok(order),
             [] => Err(HttpError::unknown("no order is under way: name one").at("order")),
@@ -166,7 +184,7 @@ pub fn order<'a>(
         let places = places(&state.config, &target)?;
         let there =
             |order: &&Order| places.iter().any(|place| place.service == order.service && place.environment == order.environment);
-        let open: Vec<&Order> = state.orders.values().filter(|order| !order.state.is_final()).filter(there).collect();
+        let open = fitting(verb, state.orders.values().filter(|order| !order.state.is_final()).filter(there).collect());
         return match open[..] {
             [order] => Ok(order),
             [] if verb == OrderVerb::Rollback => {

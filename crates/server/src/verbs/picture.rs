@@ -16,6 +16,9 @@ const COLOURS: [&str; 8] = ["#2657cf", "#b0700a", "#128f8c", "#7b2a66", "#5c6674
 /// More series than this are counted, not drawn.
 const SERIES_MAX: usize = 8;
 
+/// About as wide a letter of a flag's name is, in pixels.
+const NAME_WIDTH: f64 = 6.5;
+
 /// A change to be marked.
 pub struct Flag {
     /// When.
@@ -59,15 +62,27 @@ pub fn draw(title: &str, series: &[PictureSeries], flags: &[Flag], from: Time, t
             Time::from_secs_f64(time).clock()
         );
     }
-    for flag in flags.iter().filter(|flag| flag.at >= from && flag.at <= to) {
+    let _ = write!(out, r##"<text x="12" y="{}" fill="#636d7b">UTC</text>"##, bottom + 16.0);
+    let mut shown: Vec<&Flag> = flags.iter().filter(|flag| flag.at >= from && flag.at <= to).collect();
+    shown.sort_by_key(|flag| std::cmp::Reverse(flag.at));
+    let mut named: Vec<(f64, f64)> = Vec::new();
+    for flag in shown {
         let at = x(flag.at.secs_f64());
+        let name = escape(&flag.name);
         let _ = write!(
             out,
-            r##"<line x1="{at:.1}" x2="{at:.1}" y1="{top}" y2="{bottom}" stroke="#4a5462" stroke-dasharray="2 3"/><text x="{0:.1}" y="{1}" fill="#151a22">{2}</text>"##,
-            at + 3.0,
-            top - 3.0,
-            escape(&flag.name)
+            r##"<line x1="{at:.1}" x2="{at:.1}" y1="{top}" y2="{bottom}" stroke="#4a5462" stroke-dasharray="2 3"><title>{name}</title></line>"##
         );
+        // Beside its line where there is room, before it at the right edge; what would lie over a newer name stays unnamed.
+        let width = flag.name.chars().map(|c| if c.is_ascii() { NAME_WIDTH } else { 2.0 * NAME_WIDTH }).sum::<f64>();
+        let (from, to, anchor) =
+            if at + 3.0 + width <= SIZE.0 { (at + 3.0, at + 3.0 + width, "start") } else { (at - 3.0 - width, at - 3.0, "end") };
+        if named.iter().any(|(left, right)| from < *right && to > *left) {
+            continue;
+        }
+        named.push((from, to));
+        let beside = if anchor == "end" { to } else { from };
+        let _ = write!(out, r##"<text x="{beside:.1}" y="{}" text-anchor="{anchor}" fill="#151a22">{name}</text>"##, top - 3.0);
     }
     for (place, one) in series.iter().take(SERIES_MAX).enumerate() {
         let dash = if place >= 4 { r#" stroke-dasharray="5 3""# } else { "" };
@@ -190,6 +205,16 @@ mod tests {
         );
         assert_eq!(svg.matches('M').count(), 2, "{svg}");
         assert!(!svg.contains("<b>") && svg.contains("shop &lt;4.12.0&gt;") && svg.contains("<title>a &lt; b</title>"), "{svg}");
+    }
+
+    #[test]
+    fn names_of_flags_lie_beside_each_other_and_inside() {
+        let flag = |at: i64, name: &str| Flag { at: Time::from_secs(at), name: name.into() };
+        let flags = [flag(10, "first change"), flag(39, "the last of them all"), flag(38, "hidden behind it")];
+        let svg = draw("a", &[series(&[Some(1.0), Some(2.0)])], &flags, Time(0), Time::from_secs(40));
+        assert!(svg.contains(r##"text-anchor="start" fill="#151a22">first change</text>"##), "{svg}");
+        assert!(svg.contains(r##"text-anchor="end" fill="#151a22">the last of them all</text>"##), "{svg}");
+        assert!(svg.contains("<title>hidden behind it</title>") && !svg.contains(">hidden behind it</text>"), "{svg}");
     }
 
     #[test]

@@ -62,14 +62,14 @@ pub fn is_up(row: &ServerRow) -> bool {
     row.host_up && row.state == Some(ServiceState::Running) && row.balancer.as_deref().is_none_or(|word| word == "in")
 }
 
-/// The newest order that has a lane on this host.
+/// The order that last did something on this host: the one under way, else the last that ended.
 fn last_order<'a>(state: &'a State, service: &ServiceName, environment: &EnvironmentName, host: &HostName) -> Option<&'a Order> {
     state
         .orders
         .values()
         .filter(|order| order.service == *service && order.environment == *environment && order.started_at.is_some())
         .filter(|order| order.hosts.contains_key(host))
-        .max_by_key(|order| order.created_at)
+        .max_by_key(|order| (order.ended_at.is_none(), order.ended_at, order.started_at))
 }
 
 /// What the series say, by the balancer's server name or by host. Read before the state, which is held shortly.
