@@ -19,7 +19,8 @@ export default defineConfig(async ({ command }) => {
       rollupOptions: { output: { assetFileNames: 'assets/[name]-[hash][extname]' } },
     },
     server: {
-      proxy: world ? undefined : { '/api': server, '/-': server },
+      // The server takes changes from its own page only: in development this proxy stands for it.
+      proxy: world ? undefined : Object.fromEntries(['/api', '/-'].map((path) => [path, { target: server, changeOrigin: true, headers: { origin: server } }])),
     },
     test: { include: ['src/lib/**/*.test.ts'], environment: 'node' },
   }

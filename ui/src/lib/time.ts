@@ -94,6 +94,7 @@ export function duration(millis: Millis, language: Language): string {
   if (!Number.isFinite(millis)) return '-'
   const u = units[language]
   const span = Math.abs(millis)
+  if (span === 0) return `0${u.join}${u.s}`
   if (span < 0.95) return `${Math.round(span * 100) / 100}${u.join}${u.ms}`
   if (span < 999.5) return `${Math.round(span)}${u.join}${u.ms}`
   if (span < 9_950) return `${(span / 1000).toFixed(1)}${u.join}${u.s}`

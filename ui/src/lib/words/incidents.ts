@@ -74,6 +74,7 @@ export const incidents = {
   'incident.fig.open': ['Open for', '已打开'],
   'incident.fig.open.since': ['since {time}', '自 {time} 起'],
   'incident.fig.open.until': ['until {time}', '到 {time}'],
+  'incident.graph': ['Graph of the story', '经过的图'],
   'incident.story.zero': ['zero is the onset', '以起点为零'],
   'incident.story.newest': ['newest first', '最新在前'],
   'incident.story.copy': ['Copy as Markdown', '复制为 Markdown'],

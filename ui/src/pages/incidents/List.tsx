@@ -1,6 +1,7 @@
 // All incidents, newest first: state, priority, what, since when, suspect, owner. The filter is in the address; several at once by selection.
 import { Link, useNavigate } from '@tanstack/react-router'
 import { useState, type ReactNode } from 'react'
+import './incident.css'
 import { useSearchText } from '../../components/address'
 import { DataTable, type Column } from '../../components/DataTable'
 import { useKey } from '../../components/keyboard'

@@ -30,7 +30,7 @@ export function Story({ incident, note, onWrite, busy, part }: Props & { part?: 
   const graph = (phone ? tracks.slice(0, 1) : tracks).map((track, index) => (
     <TrackGraph key={track.query} track={track} from={from} to={to} flags={flags} first={index === 0} version={version} height={index === 0 ? 130 : 84} live={live} axis={phone || index === tracks.length - 1} lit={lit} onLit={setLit} />
   ))
-  if (part === 'graph') return <Panel name={word('incident.story')}><div className="inc-tracks">{graph}</div></Panel>
+  if (part === 'graph') return <Panel name={word('incident.graph')}><div className="inc-tracks">{graph}</div></Panel>
   const shown = phone ? [...lines].reverse() : lines
   return (
     <Panel title={word('incident.story')} note={word(phone ? 'incident.story.newest' : 'incident.story.zero')} {...(phone ? {} : { actions: <Copy title={format.text(incident.title)} lines={lines} onset={onset} /> })}>

@@ -74,24 +74,27 @@ function LaneRows({ lanes: { servers, alert, told }, from, to }: { lanes: Lanes;
     const end = share(span.to ?? to)
     return (
       <span key={index}>
-        <i className={`lane-bar ${span.tone}`} style={{ left: `${start}%`, width: `${Math.max(0.4, end - start)}%` }} />
+        <i className={`lane-bar ${span.tone}`} title={span.text ? format.text(span.text) : undefined} style={{ left: `${start}%`, width: `${Math.max(0.4, end - start)}%` }} />
       </span>
     )
   }
   const lastServer = servers.at(-1)
   const lastAlert = alert.at(-1)
-  const label = (span: Span | undefined): ReactNode => {
+  const label = (span: Span | undefined, all: readonly Span[]): ReactNode => {
     if (!span) return null
     const at = share(span.to ?? to)
+    const start = share(all[0]?.from ?? from)
+    // Beside the bars, never on them: where neither side has the room the bars' titles say it.
+    if (at > 60 && start < 30) return null
     const text = span.text ? format.text(span.text) : ''
     const when = span.to === undefined ? word('overview.lane.since', { from: format.clock(span.from) }) : word('overview.lane.span', { from: format.clock(span.from), to: format.clock(span.to) })
     const said = span.tone === 'bad' && span === lastAlert ? when : text
-    return <span className="lane-label t3 xs" style={at > 60 ? { right: `${Math.min(96, 100 - share(span.from) + 1)}%` } : { left: `${at + 1}%` }}>{said}</span>
+    return <span className="lane-label t3 xs" style={at > 60 ? { right: `${100 - start + 1}%`, maxWidth: `${start - 1}%` } : { left: `${at + 1}%`, maxWidth: `${99 - at}%` }}>{said}</span>
   }
   return (
     <div className="lanes" role="group" style={{ ['--left' as string]: `${leftRoom}px`, ['--right' as string]: `${rightRoom}px` }}>
-      <div className="lane"><span className="t3 xs">{word('overview.lane.servers')}</span><div>{servers.map(bar)}{label(lastServer)}</div></div>
-      <div className="lane"><span className="t3 xs">{word('overview.lane.alert')}</span><div>{alert.map(bar)}{label(lastAlert)}</div></div>
+      <div className="lane"><span className="t3 xs">{word('overview.lane.servers')}</span><div>{servers.map(bar)}{label(lastServer, servers)}</div></div>
+      <div className="lane"><span className="t3 xs">{word('overview.lane.alert')}</span><div>{alert.map(bar)}{label(lastAlert, alert)}</div></div>
       <div className="lane">
         <span className="t3 xs">{word('overview.lane.told')}</span>
         <div>{told.map((mark) => <span key={mark.seq} className="lane-mark" style={{ left: `${share(mark.at)}%` }} title={format.text(mark.text)}><Glyph shape={mark.text.id === 'incident.acknowledged' ? 'person' : 'message'} /></span>)}</div>
