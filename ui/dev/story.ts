@@ -153,7 +153,7 @@ export const chat: ChatMessage[] = [
 export function hostile<T>(of: T): T {
   const names = ['<img src=x onerror="document.title=\'broken\'">', '{{7*7}}', `${'x'.repeat(300)}`, '\u202egnol\u202c', '"><script>document.title="broken"</script>']
   let next = 0
-  const plain = new Set(['id', 'state', 'tone', 'to', 'at', 'from', 'unit', 'query', 'onset', 'since', 'last_at', 'due_at', 'saved_at', 'started_at', 'created_at', 'halted_at', 'ended_at', 'last_change_at', 'project', 'order', 'number'])
+  const plain = new Set(['id', 'state', 'tone', 'to', 'at', 'from', 'unit', 'query', 'onset', 'since', 'last_at', 'due_at', 'saved_at', 'started_at', 'created_at', 'halted_at', 'ended_at', 'last_change_at', 'project', 'order', 'number', 'is', 'do', 'kind', 'verdict', 'digest', 'last_result', 'balancer', 'weight', 'priority', 'strategy', 'svg', 'room', 'last_order', 'undo', 'opened_at', 'recovered_at', 'acknowledged_at', 'asked_at', 'next_at', 'received_at', 'changed_at'])
   const walk = (value: unknown, key: string): unknown => {
     if (typeof value === 'string') return plain.has(key) ? value : names[(next += 1) % names.length]
     if (Array.isArray(value)) return value.map((item) => walk(item, key))

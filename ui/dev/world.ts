@@ -20,6 +20,7 @@ export function world(kind: string): Plugin {
   const said: ChatMessage[] = [...story.chat]
   const calm = kind === 'plain'
   const answer = (text: string): Answer => ({ understood: text, text: { id: 'verb.accepted' }, well: true, parts: [], outcome: { is: 'accepted', text: { id: 'verb.accepted' } } })
+  const shown = <T>(of: T): T => (kind === 'hostile' ? story.hostile(of) : of)
   const routes: [string, RegExp, Handler][] = [
     ['POST', /^\/login$/, (_, body) => { if (body.password !== 'demo') throw new Refused(401, 'wrong', 'name or password is wrong'); return story.me }],
     ['POST', /^\/login\/link$/, (_, body) => { if (body.token !== 'good') throw new Refused(401, 'wrong', 'used or too old'); return story.me }],
@@ -29,15 +30,15 @@ export function world(kind: string): Plugin {
     ['GET', /^\/timeline$/, () => (calm ? [] : kind === 'hostile' ? story.hostile(story.timeline) : story.timeline)],
     ['GET', /^\/incidents$/, () => (calm || kind === 'empty' ? [] : [story.incidentRow])],
     ['GET', /^\/incidents\/(\d+)$/, (_, __, found) => { if (found[1] !== '3727') throw new Refused(404, 'unknown', `no incident ${found[1]}`, { hint: '#3727' }); return story.incident }],
-    ['GET', /^\/orders$/, () => (calm || kind === 'empty' ? [] : [story.orderRow(state)])],
+    ['GET', /^\/orders$/, () => (calm || kind === 'empty' ? [] : shown([story.orderRow(state)]))],
     ['GET', /^\/orders\/([\w-]+)\/plan$/, () => 'plan schema 1\nproject mall service shop environment prod\nnever fewer than 5 in service\nbatch 1\n  host shop-1 before 4.11.3\n'],
     ['GET', /^\/orders\/([\w-]+)\/log$/, () => []],
-    ['GET', /^\/orders\/([\w-]+)$/, () => story.fullOrder(state)],
+    ['GET', /^\/orders\/([\w-]+)$/, () => shown(story.fullOrder(state))],
     ['POST', /^\/orders$/, () => story.fullOrder('approved')],
     ['GET', /^\/services$/, () => story.overview(kind).services],
-    ['GET', /^\/services\/([\w-]+)\/([\w-]+)\/([\w-]+)$/, (_, __, found) => story.place(found[1]!, found[2]!, found[3]!, state)],
+    ['GET', /^\/services\/([\w-]+)\/([\w-]+)\/([\w-]+)$/, (_, __, found) => shown(story.place(found[1]!, found[2]!, found[3]!, state))],
     ['GET', /^\/changes$/, () => story.incident.suspects.map((suspect) => ({ seq: suspect.seq, received_at: suspect.received_at, change: suspect.change }))],
-    ['GET', /^\/chat\/([\w-]+)$/, (url, _, found) => (url.searchParams.has('before') || found[1] !== 'ops' ? [] : said)],
+    ['GET', /^\/chat\/([\w-]+)$/, (url, _, found) => (url.searchParams.has('before') || found[1] !== 'ops' ? [] : shown(said))],
     ['POST', /^\/command$/, (_, body) => { if (body.room) said.push({ seq: 200 + said.length, room: String(body.room), at: new Date().toISOString(), by: 'Zhao Wei', bot: false, body: { is: 'said', text: String(body.text) } }); return answer(String(body.text)) }],
     ['GET', /^\/demo$/, () => { if (calm) throw new Refused(404, 'unknown', 'this is not the demo'); return { service: 'shop', environment: 'prod', releases: { good: '4.12.1', bad: '4.12.0' } } }],
     ['POST', /^\/demo\/release$/, () => answer('deploy shop')],

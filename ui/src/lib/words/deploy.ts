@@ -62,6 +62,7 @@ export const deploy = {
   'deploy.judge.looks': ['Looks after every answer.', '每次响应后都判断。'],
   'deploy.judge.rare': ['A release no worse than the old one would look so bad once in {one_in}.', '不比旧版差的发布看起来这么糟的机会是 {one_in} 分之一。'],
   'deploy.judge.none': ['Nothing to compare yet: no new server has answered.', '还没有可比较的：新服务器尚未响应。'],
+  'deploy.judge.ended': ['No new server answered before it ended.', '结束前没有新服务器响应。'],
   'deploy.judge.off': ['This order has no judge.', '此发布单没有判定器。'],
   'deploy.judge.band': ['band at any time', '任意时刻的区间'],
   'deploy.servers': ['Servers', '服务器'],

@@ -102,7 +102,7 @@ function Head({ place, number, onNew }: { place: Place; number: string | undefin
           </select>
         )}
       </label>
-      <button type="button" className="btn end keep" aria-disabled={off !== undefined || undefined} title={off} onClick={() => off === undefined && onNew()}>{word('deploy.new')}</button>
+      <button type="button" className="btn end keep makes" aria-disabled={off !== undefined || undefined} title={off} onClick={() => off === undefined && onNew()}>{word('deploy.new')}</button>
     </section>
   )
 }

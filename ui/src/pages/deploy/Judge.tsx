@@ -77,7 +77,7 @@ function Verdict({ order }: { order: Order }): ReactNode {
   const word = useWord()
   const format = useFormat()
   const judge = order.judge
-  if (!judge || judge.evidence.new_all === 0) return <p className="t2 verdict">{word('deploy.judge.none')}</p>
+  if (!judge || judge.evidence.new_all === 0) return <p className="t2 verdict">{word(active.has(order.state) ? 'deploy.judge.none' : 'deploy.judge.ended')}</p>
   const { new_bad, new_all, old_bad, old_all, e_value } = judge.evidence
   const rare = judge.verdict === 'worse' ? oneIn(e_value) : undefined
   const share = (part: number, whole: number): string => format.measure(whole > 0 ? part / whole : 0, 'ratio')

@@ -51,7 +51,7 @@ export function Servers({ place, order, lines, selected, onSelect, strategy, onS
           {all > 1 && <button type="button" aria-pressed={is(servers.slice(0, half))} onClick={() => pick(servers.slice(0, half))}>{word('deploy.select.a')}</button>}
           {all > 1 && <button type="button" aria-pressed={is(servers.slice(half))} onClick={() => pick(servers.slice(half))}>{word('deploy.select.b')}</button>}
         </span>
-        <Ways strategy={strategy} onStrategy={onStrategy} most={all} />
+        <span className="makes"><Ways strategy={strategy} onStrategy={onStrategy} most={all} /></span>
         <Do place={place} order={order} selected={selected} onDeploy={onDeploy} />
       </>
     )}>
@@ -103,7 +103,7 @@ function Do({ place, order, selected, onDeploy }: { place: Place; order: Order |
       ) : (
         <button type="button" className="btn small" aria-disabled={offRestart !== undefined || undefined} title={offRestart} onClick={() => offRestart === undefined && restart()}>{word('deploy.restart')}</button>
       )}
-      <button type="button" className="btn small" aria-disabled={offDeploy !== undefined || undefined} title={offDeploy} aria-describedby={offDeploy ? 'deploy-off' : undefined} onClick={() => offDeploy === undefined && onDeploy()}>{word('deploy.now')}</button>
+      <button type="button" className="btn small makes" aria-disabled={offDeploy !== undefined || undefined} title={offDeploy} aria-describedby={offDeploy ? 'deploy-off' : undefined} onClick={() => offDeploy === undefined && onDeploy()}>{word('deploy.now')}</button>
       {offDeploy && <span id="deploy-off" className="sr">{offDeploy}</span>}
       <Sheet opened={sheet} onClose={() => setSheet(false)} title={word('deploy.restart.sheet', { service: place.service, environment: place.environment.toUpperCase() })}
         action={<button type="button" className="btn danf" data-autofocus onClick={restart}>{word('deploy.restart.button', { count: hosts.length })}</button>}>
