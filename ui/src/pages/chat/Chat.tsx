@@ -56,6 +56,7 @@ function Conversation({ room }: { room: string }): ReactNode {
   const service = useServices().data?.[0]?.service
   const linked = usePathParam('message')
   const box = useRef<HTMLDivElement>(null)
+  const top = useRef(0)
   const [follows, setFollows] = useState(linked === undefined)
   const [seen, setSeen] = useState<number>()
   const [all, setAll] = useState(false)
@@ -85,7 +86,12 @@ function Conversation({ room }: { room: string }): ReactNode {
   }, [follows, chat.isPending])
   const scrolled = (): void => {
     const element = box.current
-    if (element) setFollows(element.scrollHeight - element.scrollTop - element.clientHeight < 32)
+    if (!element) return
+    const up = element.scrollTop < top.current - 2
+    top.current = element.scrollTop
+    // Only a hand scrolls up: cards and pictures that grow leave the place where it is, and are followed.
+    if (element.scrollHeight - element.scrollTop - element.clientHeight < 32) setFollows(true)
+    else if (up) setFollows(false)
   }
   const newer = seen === undefined ? 0 : messages.filter((message) => message.seq > seen).length
   const older = async (): Promise<void> => {

@@ -32,14 +32,13 @@ function Shares({ order }: { order: Order }): ReactNode {
   const now = useNow(1000)
   const since = useMemo(() => newSince(order), [order])
   const first = since.size > 0 ? Math.min(...since.values()) : order.started_at ? millis(order.started_at) : millis(order.created_at)
-  const live = active.has(order.state) && order.state === 'running'
   const end = order.halted_at && order.state !== 'running' ? millis(order.halted_at) + 2_500 : order.ended_at ? millis(order.ended_at) : now
   const from = first - 1_000
   const to = Math.max(end, from + 5_000)
   const backend = backendOf(order)
   const step = queryStep(from, to, 240, 0.2)
-  // While it runs the end moves: the range is asked anew each second, whole, because it is short.
-  const range = { from: Math.floor(from / 1000) * 1000, to: live ? Math.ceil(to / 2_000) * 2_000 : Math.ceil(to / 1000) * 1000 }
+  // Never asked beyond now: an answer about seconds that are yet to come would be kept as if it were whole.
+  const range = { from: Math.floor(from / 1000) * 1000, to: Math.min(Math.ceil(to / 1000) * 1000, Math.floor((now - 500) / 1000) * 1000) }
   const which = `haproxy_server_http_responses_total{proxy=${label(backend ?? '')}`
   const all = useRange(`sum by (server) (${which}})`, range, step, { enabled: backend !== undefined && order.started_at != null })
   const bad = useRange(`sum by (server) (${which},code="5xx"})`, range, step, { enabled: backend !== undefined && order.started_at != null })
