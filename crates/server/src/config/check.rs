@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 
 use model::config::{Config, PlaceConfig, ProbeConfig, RuleGroup, ServiceConfig, Span};
-use model::{EnvironmentName, ProjectName, ServiceName};
+use model::{EnvironmentName, HostName, ProjectName, ServiceName};
 
 use super::Source;
 use super::diagnostic::Diagnostic;
@@ -123,8 +123,22 @@ impl Check<'_> {
                 Some(_) => {}
             }
         }
+        // An agent runs one process per service: a second environment there would take the first one's place.
+        let mut taken: BTreeMap<&HostName, &EnvironmentName> = BTreeMap::new();
         for (environment, place) in &service.environments {
             self.place(&at(&[&"environments", environment]), environment, place);
+            for (index, server) in place.servers.iter().enumerate() {
+                let other = *taken.entry(&server.host).or_insert(environment);
+                if other != environment {
+                    self.report(
+                        &refs(&at(&[&"environments", environment, &"servers", &item(index), &"host"])),
+                        format!(
+                            "host `{}` runs `{name}` in `{other}` already: a host is in one environment of a service",
+                            server.host
+                        ),
+                    );
+                }
+            }
         }
         for (place, number) in service.numbers.iter().enumerate() {
             if let Err(error) = query::parse(&number.query) {

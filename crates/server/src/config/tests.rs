@@ -81,6 +81,19 @@ fn names_that_are_used_must_exist() {
 }
 
 #[test]
+fn a_host_is_in_one_environment_of_a_service() {
+    let text = SHOP.replace("  prod: { approval: none }", "  prod: { approval: another person }\n  uat: {}")
+        + "          uat: { servers: [{ host: shop-1, port: 8081 }] }\n";
+    check(
+        &[("a.yaml", &text)],
+        expect![[r#"
+            a.yaml:12:36: host `shop-1` runs `shop` in `prod` already: a host is in one environment of a service.
+               12 |           uat: { servers: [{ host: shop-1, port: 8081 }] }
+                  |                                    ^"#]],
+    );
+}
+
+#[test]
 fn the_same_name_in_two_files_names_both() {
     check(
         &[("a.yaml", SHOP), ("b.yaml", "hosts:\n  shop-1: { address: 127.0.0.12 }\n")],
