@@ -112,6 +112,17 @@ pub trait Source: Sync {
     /// Appends the samples of a series in `range` to `into`, in time order, each instant once.
     fn read(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError>;
 
+    /// Appends the newest sample of a series in `range` to `into`, if there is one. What an instant selector asks for: a source
+    /// that can find it without reading the whole range says so here.
+    fn last(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
+        let begin = into.times.len();
+        self.read(series, range, into)?;
+        let newest = into.times.len().saturating_sub(1).max(begin);
+        into.times.drain(begin..newest);
+        into.values.drain(begin..newest);
+        Ok(())
+    }
+
     /// Names of labels on the matching series, sorted.
     fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError>;
 

@@ -101,6 +101,23 @@ impl Column {
         Ok(())
     }
 
+    /// The newest sample from `from` to `to`, both included. Decodes nothing where it is an open one, as the newest of all is.
+    pub fn last_in(&self, from: i64, to: i64) -> Result<Option<(i64, f64)>, Undecodable> {
+        let end = self.times.partition_point(|time| *time <= to);
+        if let Some(place) = end.checked_sub(1) {
+            return Ok((self.times[place] >= from).then(|| (self.times[place], self.values[place])));
+        }
+        let Some(place) = self.sealed.partition_point(|chunk| chunk.first <= to).checked_sub(1) else { return Ok(None) };
+        let chunk = &self.sealed[place];
+        if chunk.last < from {
+            return Ok(None);
+        }
+        let (mut times, mut values) = (Vec::with_capacity(CHUNK_LEN_MAX), Vec::with_capacity(CHUNK_LEN_MAX));
+        chunk.read(&mut times, &mut values).ok_or(Undecodable(chunk.count))?;
+        cut_end(&mut times, &mut values, 0, to);
+        Ok(times.pop().zip(values.pop()).filter(|(time, _)| *time >= from))
+    }
+
     /// Drops chunks that end before `cutoff`, and the open samples where all are older. Says how many samples went.
     pub fn drop_before(&mut self, cutoff: i64) -> usize {
         let before = self.len();
@@ -186,6 +203,7 @@ mod tests {
                 let (mut times, mut values) = (Vec::new(), Vec::new());
                 column.read(from, to, &mut times, &mut values).unwrap();
                 let want: Vec<_> = map.iter().filter(|(time, _)| (from..=to).contains(*time)).map(|(t, v)| (*t, *v)).collect();
+                assert_eq!(column.last_in(from, to).unwrap(), want.last().copied(), "seed {seed}");
                 assert_eq!(times.into_iter().zip(values).collect::<Vec<_>>(), want, "seed {seed}");
             }
             let before = column.len();

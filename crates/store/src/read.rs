@@ -29,6 +29,18 @@ impl Source for Store {
         read.map_err(|_| SourceError::Store(StoreError::Undecodable { series: series.labels.to_string() }.to_string()))
     }
 
+    fn last(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
+        let Some(series) = self.inner.index().by_id.get(&series.0).cloned() else { return Ok(()) };
+        let found = series.column().last_in(range.from.0, range.to.0);
+        let found =
+            found.map_err(|_| SourceError::Store(StoreError::Undecodable { series: series.labels.to_string() }.to_string()))?;
+        if let Some((time, value)) = found {
+            into.times.push(Time(time));
+            into.values.push(value);
+        }
+        Ok(())
+    }
+
     fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError> {
         let found = self.live(matchers, range);
         let names: BTreeSet<&str> = found.iter().flat_map(|series| series.labels.iter().map(|(name, _)| name)).collect();

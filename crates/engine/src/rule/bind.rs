@@ -8,10 +8,25 @@ use super::{Compiled, Kind, RuleId, Rules};
 /// Most series that are bound when a store is opened, per selector; more would be no alert but a flood.
 const SERIES_MAX: usize = 1_000_000;
 
+/// So many series of a selector are kept in the order of their labels.
+const ORDERED_MAX: usize = 4_096;
+
 /// The series of one selector.
 #[derive(Debug, Default)]
 pub(super) struct Bound {
     pub(super) series: Vec<(SeriesRef, Labels)>,
+}
+
+impl Bound {
+    /// Few series stay in the order of their labels, which every evaluation wants: sorting what is sorted costs a pass. Past
+    /// so many the moves would cost more than they spare, and they stay as they come.
+    fn add(&mut self, series: SeriesRef, labels: &Labels) {
+        let place = match self.series.len() {
+            0..ORDERED_MAX => self.series.partition_point(|(_, have)| have < labels),
+            many => many,
+        };
+        self.series.insert(place, (series, labels.clone()));
+    }
 }
 
 impl Rules {
@@ -58,7 +73,7 @@ impl Rules {
         for &(rule, place) in named.chain(&self.unnamed) {
             let compiled = &mut self.rules[rule as usize];
             if compiled.selectors[place as usize].matchers.iter().all(|matcher| matcher.matches_labels(labels)) {
-                compiled.bound[place as usize].series.push((series, labels.clone()));
+                compiled.bound[place as usize].add(series, labels);
                 rules.push(RuleId(rule));
             }
         }
@@ -118,6 +133,10 @@ impl Source for Known<'_> {
 
     fn read(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
         self.source.read(series, range, into)
+    }
+
+    fn last(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
+        self.source.last(series, range, into)
     }
 
     fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError> {

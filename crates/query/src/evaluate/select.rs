@@ -141,6 +141,15 @@ impl Evaluator<'_> {
         self.check_limits()
     }
 
+    /// Reads only the newest sample of a series into the column at hand: one step sees no other.
+    fn load_last(&mut self, series: SeriesRef, range: TimeRange) -> Result<(), EvalError> {
+        self.columns.times.clear();
+        self.columns.values.clear();
+        self.source.last(series, range, &mut self.columns)?;
+        self.samples_read += self.columns.times.len() as u64;
+        self.check_limits()
+    }
+
     /// An instant vector selector.
     pub fn select(&mut self, selector: &VectorSelector, grid: Grid, take: Take) -> Result<Table, EvalError> {
         if selector.edges == Some(Edges::Anchored) {
@@ -163,7 +172,11 @@ impl Evaluator<'_> {
             if place % 64 == 63 {
                 self.check_cancel()?;
             }
-            self.load(handle, all)?;
+            if grid.count == 1 && !smoothed {
+                self.load_last(handle, all)?;
+            } else {
+                self.load(handle, all)?;
+            }
             let (values, present) = table.push(labels, false);
             if smoothed {
                 drop_stale(&mut self.columns);
