@@ -63,12 +63,13 @@ export default async function checks({ browser, report }) {
     return [...wrong, ...phone.errors]
   })
   await report.check('hands: on a phone Acknowledge is one tap', async () => {
-    const open = (await api('/incidents?state=open')).body[0]
-    if (!open) return 'no incident is open: the bad release has not been told'
-    const phone = await browser.at(`/incidents/${open.number}`, { size: 'phone', touch: true, ready: '.phonebar' })
+    // The bad release left one, unless somebody has it already: then one is opened by hand.
+    const number = (await api('/incidents?state=open')).body[0]?.number ?? (await api('/incidents', { service: 'shop', summary: 'opened by a check', priority: 'P5' })).body.incident
+    if (!number) return 'no incident is open'
+    const phone = await browser.at(`/incidents/${number}`, { size: 'phone', touch: true, ready: '.phonebar' })
     await phone.page.locator('.phonebar .btn').first().tap()
     const end = Date.now() + 5_000
-    while ((await api(`/incidents/${open.number}`)).body.state !== 'acknowledged') {
+    while ((await api(`/incidents/${number}`)).body.state !== 'acknowledged') {
       if (Date.now() > end) return 'not acknowledged'
       await page.waitForTimeout(100)
     }
