@@ -16,6 +16,8 @@ pub fn run(args: &[&str]) -> Done {
             run_program("bench loop", &mut command)
         }
         Some((other, _)) => Err(Failure::Usage(format!("`{other}` is no benchmark; there is: loop"))),
-        None => Err(Failure::Usage("cargo xtask bench loop [--runs N]".into())),
+        None => Err(Failure::Usage(
+            "cargo xtask bench loop [--runs N] [--quick] [--only notice,idle,bad-release,good-release]; --help lists all".into(),
+        )),
     }
 }
