@@ -19,6 +19,7 @@ pub const FOR_TESTS: &[Package] = &[
     Package { program: "prometheus-node-exporter", package: "prometheus-node-exporter" },
     Package { program: "chromium", package: "chromium" },
     Package { program: "curl", package: "curl" },
+    Package { program: "faketime", package: "faketime" },
 ];
 
 /// Installs the packages whose program is not there. As root, by apt-get, without starting a service.

@@ -1,4 +1,6 @@
 //! Finds the server and asks it: by `--server`, FLYBALL_SERVER and FLYBALL_TOKEN, else by the data folder here.
+//!
+//! A certificate that the system doesn't know is trusted by FLYBALL_CA, a file with it or its authority in PEM.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::cli::Server;
 use crate::exit::Failure;
 use crate::local::DATA;
+use crate::up::chain;
 
 /// The file in the data folder that says where its server listens.
 const ADDRESS_FILE: &str = "address";
@@ -61,12 +64,12 @@ impl Client {
             .filter(|text| !text.is_empty());
         // The user names the server: every address is meant.
         let policy = dial::Policy::new(["0.0.0.0/0", "::/0"]).map_err(|error| Failure::Failed(error.to_string()))?;
-        Ok(Client { base, token, dialer: dial::Dialer::new(policy) })
-    }
-
-    /// The address that is asked.
-    pub fn base(&self) -> &str {
-        &self.base
+        let dialer = dial::Dialer::new(policy);
+        let dialer = match std::env::var_os("FLYBALL_CA").filter(|file| !file.is_empty()) {
+            Some(file) => dialer.with_roots(PathBuf::from(file)),
+            None => dialer,
+        };
+        Ok(Client { base, token, dialer })
     }
 
     /// GET of JSON.
@@ -107,14 +110,14 @@ impl Client {
             .dialer
             .send(&request)
             .await
-            .map_err(|error| Failure::NotReachable { server: self.base.clone(), why: error.to_string() })?;
+            .map_err(|error| Failure::NotReachable { server: self.base.clone(), why: chain(&error) })?;
         if response.status.is_success() {
             return Ok(response.body.to_vec());
         }
         let said: Result<ErrorBody, _> = serde_json::from_slice(&response.body);
         let error = said.map(|body| body.error).unwrap_or_else(|_| ApiError {
             code: response.status.as_str().to_owned(),
-            message: String::from_utf8_lossy(&response.body).chars().take(1_000).collect(),
+            message: unread(&response.body),
             ..ApiError::default()
         });
         Err(match response.status {
@@ -128,4 +131,11 @@ impl Client {
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(body)
         .map_err(|error| Failure::Failed(format!("read the answer: {error}; is the server one version apart?")))
+}
+
+/// An answer that is none of ours: Prometheus' error in its own form, else the text as it came.
+fn unread(body: &[u8]) -> String {
+    let prometheus = serde_json::from_slice::<serde_json::Value>(body).ok();
+    let error = prometheus.as_ref().and_then(|answer| answer["error"].as_str());
+    error.map_or_else(|| String::from_utf8_lossy(body).chars().take(1_000).collect(), str::to_owned)
 }

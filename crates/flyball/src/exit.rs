@@ -49,9 +49,11 @@ impl Failure {
     }
 }
 
+/// Place, message and hint as sentences; a place that the message names already is not said twice.
 fn said(error: &ApiError) -> String {
-    let place = error.place.as_ref().map_or(String::new(), |place| format!("{place}: "));
-    let hint = error.hint.as_ref().map_or(String::new(), |hint| format!(" {hint}"));
+    let place = error.place.as_ref().filter(|place| !error.message.contains(place.as_str()));
+    let place = place.map_or(String::new(), |place| format!("{place}: "));
+    let hint = error.hint.as_ref().map_or(String::new(), |hint| format!(". {hint}"));
     let id = error.id.as_ref().map_or(String::new(), |id| format!(" ({id})"));
-    format!("{place}{}{hint}{id}", error.message)
+    format!("{place}{}{hint}{id}", error.message.trim_end_matches('.'))
 }

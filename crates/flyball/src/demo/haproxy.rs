@@ -45,12 +45,17 @@ pub fn configuration(socket: &Path, front: SocketAddr, backend: &str, servers: &
     out
 }
 
+/// Its configuration file in the demo's folder.
+pub fn file(folder: &Path) -> PathBuf {
+    folder.join("haproxy.cfg")
+}
+
 /// Starts it in the foreground of its own, with its configuration in `folder`.
 pub async fn start(folder: &Path, configuration: &str) -> Result<Haproxy, Failure> {
     let program = find().ok_or_else(|| {
         Failure::Failed("find HAProxy: install it (apt-get install haproxy), or use `cargo xtask up --demo`".into())
     })?;
-    let file = folder.join("haproxy.cfg");
+    let file = file(folder);
     std::fs::write(&file, configuration).map_err(|error| Failure::Failed(format!("write `{}`: {error}", file.display())))?;
     let check = Command::new(&program)
         .arg("-c")

@@ -1,5 +1,6 @@
 //! The demo: a small shop behind HAProxy on four local hosts, real traffic, and releases that are good or bad.
 
+mod before;
 pub mod haproxy;
 pub mod release;
 pub mod setup;

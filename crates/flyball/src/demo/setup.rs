@@ -122,7 +122,11 @@ impl Setup {
         (0..READY * 2)
             .map(|number| {
                 let bad = number % 2 == 1;
-                let release = Release { version: format!("4.12.{number}"), bad_share: if bad { 0.1 } else { 0.0005 } };
+                let release = Release {
+                    version: format!("4.12.{number}"),
+                    bad_share: if bad { 0.1 } else { 0.0005 },
+                    ..Release::default()
+                };
                 (if bad { "shop-bad" } else { "shop-good" }, release)
             })
             .collect()
@@ -159,12 +163,12 @@ groups:
         expr: 100 * sum by (service, environment) (rate(shop_bad_answers_total[5s])) / sum by (service, environment) (rate(shop_requests_total[5s])) > 0.5
         labels: { severity: critical }
         annotations:
-          summary: 'shop: {{ $value | printf \"%.1f\" }} % of answers are bad'
+          summary: '{{ $value | printf \"%.1f\" }} % of answers are bad'
       - alert: ShopOrdersFail
         expr: sum by (service, environment) (rate(shop_orders_total{result=\"failed\"}[5s])) > 1
         labels: { severity: critical }
         annotations:
-          summary: 'shop: {{ $value | printf \"%.1f\" }} orders fail every second'
+          summary: '{{ $value | printf \"%.1f\" }} orders fail every second'
 ";
 
 #[cfg(test)]
@@ -191,7 +195,7 @@ mod tests {
     #[test]
     fn the_same_release_is_the_same_bytes() {
         let folder = tempfile::tempdir().unwrap();
-        let release = Release { version: "1".into(), bad_share: 0.0 };
+        let release = Release { version: "1".into(), ..Release::default() };
         let path = folder.path().join("a.tar");
         write_artifact(folder.path(), &path, &release).unwrap();
         let first = std::fs::read(&path).unwrap();

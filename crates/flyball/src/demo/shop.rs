@@ -1,5 +1,6 @@
 //! The shop: one HTTP server with a home page, orders, its version, and its own metrics. How bad it is stands in its release.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,12 +25,15 @@ const BODY_LEN_MAX: usize = 64 * 1024;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// What a release of the shop is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Release {
     /// Its version.
     pub version: String,
     /// The share of requests that it answers with 500, 0 to 1.
     pub bad_share: f64,
+    /// Whether chance says which ones; else they are spread evenly.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_chance: bool,
 }
 
 /// `flyball demo shop`
@@ -45,6 +49,7 @@ pub struct ShopArgs {
 
 struct Shop {
     release: Release,
+    chance: RandomState,
     requests: AtomicU64,
     bad: AtomicU64,
     orders: AtomicU64,
@@ -68,6 +73,7 @@ pub fn run(args: ShopArgs) -> Result<u8, Failure> {
         say(&format!("INFO shop {} listens on {}", release.version, args.listen));
         let shop = Arc::new(Shop {
             release,
+            chance: RandomState::new(),
             requests: AtomicU64::new(0),
             bad: AtomicU64::new(0),
             orders: AtomicU64::new(0),
@@ -179,12 +185,17 @@ fn answer(shop: &Shop, line: &str) -> (&'static str, String) {
     }
 }
 
-/// Counts a request; true where this release answers it badly. Spread evenly, so that a share is a share at once.
+/// Counts a request; true where this release answers it badly. Spread evenly a share is a share at once, as the demo wants it;
+/// by chance it wavers as real errors do, as a judge has to bear it.
 fn count(shop: &Shop) -> bool {
     let number = shop.requests.fetch_add(1, Ordering::Relaxed);
-    let before = (number as f64 * shop.release.bad_share).floor();
-    let bad = ((number + 1) as f64 * shop.release.bad_share).floor() > before;
-    if bad && shop.bad.fetch_add(1, Ordering::Relaxed) % 20 == 0 {
+    let bad = if shop.release.by_chance {
+        ((shop.chance.hash_one(number) >> 11) as f64 / (1_u64 << 53) as f64) < shop.release.bad_share
+    } else {
+        let before = (number as f64 * shop.release.bad_share).floor();
+        ((number + 1) as f64 * shop.release.bad_share).floor() > before
+    };
+    if bad && shop.bad.fetch_add(1, Ordering::Relaxed).is_multiple_of(20) {
         say("ERROR pool: FATAL: sorry, too many clients already");
     }
     bad

@@ -13,6 +13,7 @@ use server::Server;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::before;
 use super::haproxy::{self, Haproxy};
 use super::setup::{FIRST, HOSTS, Setup};
 use super::shop::Release;
@@ -53,11 +54,21 @@ impl Demo {
                 folder.display()
             )));
         }
+        // Killed, the last start may have left its HAProxy and its shops.
+        before::end_haproxy(&haproxy::file(&folder));
+        let known = before::ports(&folder);
+        let shop_port = match known {
+            Some((port, _)) if before::shop_runs_on(&folder, port) => port,
+            known => free(known.map_or(SHOP_PORT, |(port, _)| port), &HOSTS.map(|(_, address)| address))?,
+        };
+        let front = free(known.map_or(FRONT, |(_, port)| port), &[Ipv4Addr::LOCALHOST])?;
+        before::keep_ports(&folder, shop_port, front)
+            .map_err(|error| Failure::Failed(format!("write in `{}`: {error}", folder.display())))?;
         let setup = Setup {
             folder,
             program,
-            shop_port: free(SHOP_PORT, &HOSTS.map(|(_, address)| address))?,
-            front: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), free(FRONT, &[Ipv4Addr::LOCALHOST])?),
+            shop_port,
+            front: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), front),
             watch: args.demo_watch.clone(),
             external_url: format!("http://{}", args.server.listen),
         };
@@ -126,7 +137,7 @@ impl Demo {
     /// Pushes what is not there yet.
     async fn push(&self, client: &Client) -> Result<(), Failure> {
         let there: Vec<Artifact> = client.get("/api/flyball/v1/artifacts").await?;
-        let first = ("shop-good", Release { version: FIRST.into(), bad_share: 0.0005 });
+        let first = ("shop-good", Release { version: FIRST.into(), bad_share: 0.0005, ..Release::default() });
         for (name, release) in std::iter::once(first).chain(Setup::ready()) {
             if there.iter().any(|artifact| artifact.version == release.version) {
                 continue;

@@ -3,23 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::rig::{Hook, Up, program, request, write};
+use crate::rig::{Hook, Up, program, request, told_by_webhook};
 
 fn with_rule(folder: &Path, hook: &str) -> Up {
-    let config = folder.join("config");
-    write(
-        &config,
-        "main.yaml",
-        &format!(
-            "outgoing: {{ allow: [\"{hook}\"] }}\nnotification:\n  receivers:\n    hook: {{ webhook: {{ url: \"http://{hook}/\" }} }}\n  default: [hook]\n\
-             heartbeats:\n  import: {{ id: import-0123456789, every: 1h }}\n"
-        ),
-    );
-    write(
-        &config,
-        "rules/a.yaml",
-        "groups:\n  - name: a\n    rules:\n      - alert: Bad\n        expr: bench_bad > 0\n        annotations: { summary: 'bad is {{ $value }}' }\n",
-    );
+    let config = told_by_webhook(folder, hook);
     Up::start(&folder.join("data"), &["--config", config.to_str().unwrap()])
 }
 

@@ -1,8 +1,12 @@
 //! The program as its users run it: real processes, real peers, free ports, temporary folders.
 
+mod approval;
 mod cli;
 mod demo;
+mod disk;
+mod faults;
 mod intake;
 mod peers;
 mod rig;
+mod stand;
 mod up;

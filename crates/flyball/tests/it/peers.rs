@@ -52,22 +52,22 @@ fn node_exporter_is_scraped_and_our_agent_speaks_its_names() {
         &config,
         "a.yaml",
         &format!(
-            "outgoing: {{ allow: [\"127.0.0.1:{port}\"] }}\nscrapes:\n  node: {{ targets: [\"127.0.0.1:{port}\"], every: 1s }}\n"
+            "outgoing: {{ allow: [\"127.0.0.1:{port}\"] }}\nscrapes:\n  exporter: {{ targets: [\"127.0.0.1:{port}\"], every: 1s }}\n"
         ),
     );
     let up = Up::start(&folder.path().join("data"), &["--config", config.to_str().unwrap()]);
-    up.wait_value("up{job=\"node\"}", |value| value == 1.0);
+    up.wait_value("up{job=\"exporter\"}", |value| value == 1.0);
     // Names that the agent has too: the same metric, within what a second changes.
     for name in ["node_memory_MemTotal_bytes", "node_boot_time_seconds", "count(node_cpu_seconds_total{mode=\"idle\"})"] {
         let theirs = if name.starts_with("count") {
-            "count(node_cpu_seconds_total{mode=\"idle\", job=\"node\"})".into()
+            "count(node_cpu_seconds_total{mode=\"idle\", job=\"exporter\"})".into()
         } else {
-            format!("{name}{{job=\"node\"}}")
+            format!("{name}{{job=\"exporter\"}}")
         };
         let ours = if name.starts_with("count") {
-            "count(node_cpu_seconds_total{mode=\"idle\", job!=\"node\"})".into()
+            "count(node_cpu_seconds_total{mode=\"idle\", job!=\"exporter\"})".into()
         } else {
-            format!("{name}{{job!=\"node\"}}")
+            format!("{name}{{job!=\"exporter\"}}")
         };
         let (theirs, ours) = (up.wait_value(&theirs, |_| true), up.wait_value(&ours, |_| true));
         assert!((theirs - ours).abs() <= 2.0, "{name}: {theirs} and {ours}");

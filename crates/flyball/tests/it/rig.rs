@@ -26,15 +26,16 @@ pub struct Up {
 impl Up {
     /// Starts it on free ports and waits until it is ready.
     pub fn start(data: &Path, args: &[&str]) -> Up {
-        let mut child = Command::new(FLYBALL)
-            .arg("up")
-            .args(["--data", data.to_str().expect("a path is text"), "--listen", "127.0.0.1:0"])
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+        let mut command = Command::new(FLYBALL);
+        command.args(["up", "--data", data.to_str().expect("a path is text"), "--listen", "127.0.0.1:0"]).args(args);
+        Up::run(command, |_| data.to_owned())
+    }
+
+    /// Starts a server by a command of the test's own; `data` says where its folder is seen from here, by its process.
+    pub fn run(mut command: Command, data: impl FnOnce(u32) -> PathBuf) -> Up {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let data = data(child.id());
         let log = Arc::new(Mutex::new(String::new()));
         let (lines, kept) = (BufReader::new(child.stderr.take().expect("piped")), log.clone());
         std::thread::spawn(move || {
@@ -59,7 +60,7 @@ impl Up {
                 .map(|text| text.trim().to_owned())
                 .filter(|text| !text.is_empty())
         });
-        let up = Up { data: data.to_owned(), address, token, child, log };
+        let up = Up { data, address, token, child, log };
         within("ready", || (up.get("/-/ready").0 == 200).then_some(()));
         up
     }
@@ -96,7 +97,23 @@ impl Up {
 
     /// The command line against this server.
     pub fn cli(&self, args: &[&str]) -> Output {
-        Command::new(FLYBALL).args(args).arg("--data").arg(&self.data).stdin(Stdio::null()).output().expect("the program starts")
+        let mut command = Command::new(FLYBALL);
+        command.args(args).arg("--data").arg(&self.data).env_remove("FLYBALL_TOKEN").env_remove("FLYBALL_SERVER");
+        command.stdin(Stdio::null()).output().expect("the program starts")
+    }
+
+    /// The command line as somebody else.
+    pub fn cli_as(&self, token: &str, args: &[&str]) -> Output {
+        let mut command = Command::new(FLYBALL);
+        command.args(args).args(["--server", &self.address]).env("FLYBALL_TOKEN", token);
+        command.stdin(Stdio::null()).output().expect("the program starts")
+    }
+
+    /// A new token with this role.
+    pub fn token_of(&self, name: &str, role: &str) -> String {
+        let made = self.cli(&["token", "create", name, "--role", role]);
+        assert_eq!(made.status.code(), Some(0), "{}", String::from_utf8_lossy(&made.stderr));
+        String::from_utf8_lossy(&made.stdout).trim().to_owned()
     }
 
     /// Its process.
@@ -202,9 +219,26 @@ pub fn encode(text: &str) -> String {
         .collect()
 }
 
+/// A port that was free a moment ago on these addresses. Below those that the system gives to connections by itself, and
+/// in an order that differs by process: tests run side by side.
+pub fn free_port_on(addresses: &[&str]) -> u16 {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 12_000;
+    for _ in 0..COUNT {
+        let turn = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = (FIRST + (std::process::id().wrapping_mul(97).wrapping_add(turn)) % COUNT) as u16;
+        if addresses.iter().all(|address| TcpListener::bind((*address, port)).is_ok()) {
+            return port;
+        }
+    }
+    panic!("no free port on {addresses:?}");
+}
+
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+    free_port_on(&["127.0.0.1"])
 }
 
 /// A process that is killed with the test.
@@ -226,10 +260,13 @@ pub fn program(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is not installed: run `cargo xtask test`, which installs it"))
 }
 
+/// What a receiver was told: its idempotency key and the body.
+pub type Told = (Option<String>, Value);
+
 /// A webhook's receiver: keeps the bodies that it got, answers with a status.
 pub struct Hook {
     pub address: String,
-    pub got: Arc<Mutex<Vec<(Option<String>, Value)>>>,
+    pub got: Arc<Mutex<Vec<Told>>>,
 }
 
 impl Hook {
@@ -254,7 +291,7 @@ impl Hook {
     }
 
     /// Waits until what came fits.
-    pub fn wait(&self, what: &str, fits: impl Fn(&[(Option<String>, Value)]) -> bool) -> Vec<(Option<String>, Value)> {
+    pub fn wait(&self, what: &str, fits: impl Fn(&[Told]) -> bool) -> Vec<Told> {
         within(what, || {
             let got = self.got.lock().unwrap().clone();
             fits(&got).then_some(got)
@@ -262,7 +299,7 @@ impl Hook {
     }
 }
 
-fn serve(stream: TcpStream, kept: &Mutex<Vec<(Option<String>, Value)>>) {
+fn serve(stream: TcpStream, kept: &Mutex<Vec<Told>>) {
     let Ok(mut write) = stream.try_clone() else { return };
     let mut read = BufReader::new(stream);
     loop {
@@ -303,4 +340,18 @@ pub fn write(folder: &Path, name: &str, text: &str) {
     let path = folder.join(name);
     std::fs::create_dir_all(path.parent().expect("below the folder")).expect("the folder can be made");
     std::fs::write(path, text).expect("the file can be written");
+}
+
+/// A configuration with one rule over pushed samples and one heartbeat, told by webhook to `hook`. Gives its folder.
+pub fn told_by_webhook(folder: &Path, hook: &str) -> PathBuf {
+    let config = folder.join("config");
+    let main = format!(
+        "outgoing: {{ allow: [\"{hook}\"] }}\nnotification:\n  receivers:\n    hook: {{ webhook: {{ url: \"http://{hook}/\" }} }}\n  \
+         default: [hook]\nheartbeats:\n  import: {{ id: import-0123456789, every: 1h }}\n"
+    );
+    write(&config, "main.yaml", &main);
+    let rule = "groups:\n  - name: a\n    rules:\n      - alert: Bad\n        expr: bench_bad > 0\n        \
+                annotations: { summary: 'bad is {{ $value }}' }\n";
+    write(&config, "rules/a.yaml", rule);
+    config
 }

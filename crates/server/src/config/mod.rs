@@ -18,7 +18,7 @@ use model::config::{Config, RuleGroup};
 use serde::Deserialize;
 
 pub use diagnostic::Diagnostic;
-pub(crate) use diagnostic::nearest;
+pub use diagnostic::nearest;
 pub use difference::{difference, masked_url};
 pub use schema::{reference, schema};
 
