@@ -11,8 +11,9 @@ use store::Store;
 use store::files::{OnDisk, Reserve};
 use tokio::time::MissedTickBehavior;
 
-/// How often the disk is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often the disk is looked at. Until it is, an event that finds no room is refused too: so often, since it costs a
+/// system call.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// With less free room than this, beside the reserve, telemetry is refused.
 const FREE_MIN: u64 = 4 << 20;
 
