@@ -60,8 +60,16 @@ pub struct Executor {
     journal: Arc<Mutex<Journal>>,
     keys: Mutex<HashMap<String, VerifyingKey>>,
     busy: Mutex<HashSet<EffectKey>>,
-    gates: Mutex<BTreeMap<ServiceName, Arc<tokio::sync::Mutex<()>>>>,
+    gates: Mutex<BTreeMap<ServiceName, Arc<Gate>>>,
     artifacts: Arc<dyn ArtifactSource>,
+}
+
+/// One step at a time per service.
+#[derive(Default)]
+struct Gate {
+    turn: tokio::sync::Mutex<()>,
+    /// Something is to be taken back: nobody needs to see the new version any more.
+    undo: tokio::sync::Notify,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -230,7 +238,13 @@ impl Executor {
         let service = service_of(&request.action).ok_or("it is a step for a load balancer, not for a host")?;
 
         let gate = locked(&self.gates).entry(service.clone()).or_default().clone();
-        let _gate = gate.lock().await;
+        // A look at a version that does not come takes half a minute; an undo that waited for it would leave users with
+        // the bad one for as long.
+        let needless = gate.undo.notified();
+        if request.undo {
+            gate.undo.notify_waiters();
+        }
+        let _turn = gate.turn.lock().await;
         // While it waited a newer server may have spoken, and time has passed.
         self.check_epoch(request)?;
         self.check_expiry(request)?;
@@ -239,7 +253,14 @@ impl Executor {
 
         let begun = Instant::now();
         let limit = Duration::from_millis(request.time_limit_ms).min(TIME_LIMIT_MAX);
-        let outcome = match tokio::time::timeout(limit, self.perform(&request.action, limit)).await {
+        let may_end_early = matches!(request.action, Action::Verify { .. }) && !request.undo;
+        let performed = async {
+            tokio::select! {
+                performed = self.perform(&request.action, limit) => performed,
+                () = needless, if may_end_early => Err("not looked at any longer: it is taken back".into()),
+            }
+        };
+        let outcome = match tokio::time::timeout(limit, performed).await {
             Ok(Ok(note)) => StepOutcome::Done { note },
             Ok(Err(why)) => StepOutcome::Failed { why },
             Err(_) => StepOutcome::Failed { why: format!("{}: not done within {} ms", request.action.word(), limit.as_millis()) },

@@ -207,3 +207,22 @@ async fn a_version_is_seen_or_not() {
     }
     drop(agent);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_does_not_wait_for_a_version_that_does_not_come() {
+    let server = Server::start().await;
+    server.set_duty(Server::duty_of(&["{release}/shop", "600"]));
+    let agent = server.agent();
+    server.connected(1).await;
+    // It never answers: the look would last its whole minute, longer than anybody waits here.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/version", silent.local_addr().unwrap());
+    let look = Action::Verify { service: shop(), url, version: "4.12.0".into(), probe: None };
+    let look = model::plan::StepRequest { time_limit_ms: 60_000, ..server.request("look", look) };
+    server.send(server.sign(&look)).await;
+    let _begun = silent.accept().await.unwrap();
+    let stop = model::plan::StepRequest { undo: true, ..server.request("stop", Action::Stop { service: shop() }) };
+    assert!(matches!(server.ask_signed("stop", server.sign(&stop)).await, StepOutcome::Done { .. }));
+    assert!(why(server.ask_signed("look", server.sign(&look)).await).contains("it is taken back"));
+    drop(agent);
+}
