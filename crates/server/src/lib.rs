@@ -21,4 +21,5 @@ pub mod testing;
 pub mod verbs;
 pub mod view;
 
+pub use http::tls::TlsFiles;
 pub use start::{Options, Server, StartError, make_data_folder, people_file};

@@ -24,9 +24,10 @@ use crate::http::app::{App, Parts};
 use crate::http::doors::{Enrolment, EnrolmentError};
 use crate::http::serve::DoorError;
 use crate::http::settings::{self, ReloadError, Reloaded};
+use crate::http::tls::{self, TlsError, TlsFiles};
 use crate::http::{serve, table};
 use crate::journal::{Database, FolderLock, Journal, JournalError, SqliteJournal, SqliteProjections};
-use crate::link::{GiveArtifacts, Link, LinkError, LinkOptions, LinkParts, TakeSamples};
+use crate::link::{EnrolTokens, GiveArtifacts, Link, LinkError, LinkOptions, LinkParts, Links, TakeSamples};
 use crate::logs::Logs;
 use crate::outbox::Outbox;
 use crate::people::{People, PeopleError};
@@ -35,6 +36,9 @@ use crate::perform::outside::Outside;
 use crate::perform::{self, LinkNews};
 use crate::pump::{self, Fold, PumpError, PumpHandle};
 use crate::telemetry::{BalancerBoard, OwnFigures, Telemetry};
+
+#[cfg(test)]
+mod tests;
 
 /// Events are kept so long in the journal behind a snapshot.
 const EVENTS_KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
@@ -58,6 +62,10 @@ pub struct Options {
     pub config: Option<PathBuf>,
     /// Allow plain HTTP beyond loopback.
     pub insecure_http: bool,
+    /// Speak TLS with people, tools and intake.
+    pub tls: Option<TlsFiles>,
+    /// The `name-or-ip:port` by which agents find this server; none: where it listens for them.
+    pub advertise: Option<String>,
     /// The host on which this server runs, if it has an agent of its own.
     pub own_host: Option<HostName>,
     /// Whether this is the demo.
@@ -75,6 +83,8 @@ impl Options {
             listen_agents: SocketAddr::from(([127, 0, 0, 1], 7071)),
             config: None,
             insecure_http: false,
+            tls: None,
+            advertise: None,
             own_host: None,
             demo: false,
             reserve: store::files::Reserve::LEN_DEFAULT,
@@ -114,6 +124,9 @@ pub enum StartError {
     /// The people's door.
     #[error(transparent)]
     Door(#[from] DoorError),
+    /// The certificate of the people's door.
+    #[error(transparent)]
+    Certificate(#[from] TlsError),
     /// A thread or a file.
     #[error("{doing}: {source}")]
     System {
@@ -128,6 +141,8 @@ pub enum StartError {
 pub struct Server {
     /// Where people, tools and intake come in.
     pub http: SocketAddr,
+    /// Whether they come by TLS.
+    pub secure: bool,
     /// Where agents come in.
     pub agents: SocketAddr,
     /// The accounts.
@@ -135,7 +150,7 @@ pub struct Server {
     /// The pump's door.
     pub pump: PumpHandle,
     app: App,
-    enrol: Arc<crate::link::EnrolTokens>,
+    enrol: Arc<EnrolTokens>,
     telemetry: Telemetry,
     store: Arc<Store>,
     database: Database,
@@ -191,8 +206,8 @@ impl Server {
             LinkOptions {
                 data: options.data.clone(),
                 listen: options.listen_agents,
-                names: Vec::new(),
-                advertise: None,
+                names: advertised_name(options.advertise.as_deref()).into_iter().collect(),
+                advertise: options.advertise.clone(),
                 own_host: options.own_host.clone(),
             },
             LinkParts {
@@ -202,24 +217,25 @@ impl Server {
                 samples: Arc::new(telemetry.clone()),
                 artifacts: artifacts.clone(),
                 news,
+                journal: journal.clone(),
             },
         )
         .await?;
-        let door = serve::bind(options.listen, None, options.insecure_http).await?;
+        let tls = options.tls.as_ref().map(tls::server_config).transpose()?;
+        let secure = tls.is_some();
+        let door = serve::bind(options.listen, tls, options.insecure_http).await?;
         let http = door.listener.local_addr().map_err(|source| StartError::System { doing: "read the address", source })?;
         let (agents, enrol, links) = (link.address, link.enrol.clone(), link.links.clone());
 
         let (stop, stopping) = watch::channel(false);
         let mut beside = JoinSet::new();
         let outgoing = Outgoing::new(pump.clone(), vec![http, agents]);
-        let performer = Arc::new(Outside::new(pump.clone(), clock.clone(), outgoing.clone(), links));
+        let performer = Arc::new(Outside::new(pump.clone(), clock.clone(), outgoing.clone(), links.clone()));
         let seed = clock.now().0 as u64;
         beside.spawn(perform::run(Outbox::new(owed, seed), dues_out, news_out, performer, pump.clone(), clock.clone()));
         let owed_now = Arc::new(AtomicU64::new(0));
         beside.spawn(count_owed(database.clone(), owed_now.clone()));
         let owed: Arc<dyn Fn() -> u64 + Send + Sync> = Arc::new(move || owed_now.load(Ordering::Relaxed));
-        let figures = own_figures(pump.clone(), store.clone(), owed.clone());
-        beside.spawn(telemetry.clone().run(outgoing, BalancerBoard::default(), figures, stopping.clone()));
         beside.spawn(Room::new(&options.data, options.reserve, store.clone()).run());
 
         let app = App::new(Parts {
@@ -230,20 +246,23 @@ impl Server {
             telemetry: Arc::new(telemetry.clone()),
             logs,
             artifacts,
-            enrol: Arc::new(Tokens(enrol.clone())),
+            enrol: Arc::new(Hosts { enrol: enrol.clone(), links }),
             owed,
             started_at: clock.now(),
             clock,
             config_folder: options.config.clone(),
             demo: options.demo,
-            secure: false,
+            secure,
         });
+        let figures = own_figures(app.clone(), store.clone());
+        beside.spawn(telemetry.clone().run(outgoing, BalancerBoard::default(), figures, stopping.clone()));
         let (router, _) = table::router(app.clone());
         let mut doors = JoinSet::new();
         doors.spawn(link.serve(stopping.clone()));
         doors.spawn(serve::serve(vec![door], app.clone(), router, stopping));
         Ok(Server {
             http,
+            secure,
             agents,
             people,
             pump,
@@ -353,15 +372,15 @@ fn configured(before: &Config, config: Config, at: Time) -> Event {
 }
 
 /// flyball's own health: through the same door as everybody's.
-fn own_figures(pump: PumpHandle, store: Arc<Store>, owed: Arc<dyn Fn() -> u64 + Send + Sync>) -> OwnFigures {
+fn own_figures(app: App, store: Arc<Store>) -> OwnFigures {
     OwnFigures::new(move || {
         let stats = store.stats();
-        let (seq, up, hosts, incidents) = pump.read_state(|state| {
+        let (seq, up, hosts, incidents) = app.pump.read_state(|state| {
             let up = state.hosts.values().filter(|host| host.seen.up).count();
             let open = state.incidents.values().filter(|incident| incident.state != IncidentState::Resolved).count();
             (state.seq.0, up, state.hosts.len(), open)
         });
-        vec![
+        let mut figures = vec![
             ("flyball_store_series", stats.series as f64),
             ("flyball_store_samples", stats.samples as f64),
             ("flyball_store_sample_bytes", stats.sample_bytes as f64),
@@ -371,11 +390,13 @@ fn own_figures(pump: PumpHandle, store: Arc<Store>, owed: Arc<dyn Fn() -> u64 + 
             ("flyball_store_refused_samples_total", stats.refused.total() as f64),
             ("flyball_store_damaged_places", (stats.damage.log_places + stats.damage.checkpoint_places) as f64),
             ("flyball_journal_seq", seq as f64),
-            ("flyball_outbox_owed", owed() as f64),
+            ("flyball_outbox_owed", (app.owed)() as f64),
             ("flyball_agents_up", up as f64),
             ("flyball_agents", hosts as f64),
             ("flyball_incidents_open", incidents as f64),
-        ]
+        ];
+        figures.extend(app.metrics.figures());
+        figures
     })
 }
 
@@ -390,12 +411,26 @@ async fn count_owed(database: Database, owed: Arc<AtomicU64>) {
     }
 }
 
-struct Tokens(Arc<crate::link::EnrolTokens>);
+/// The name of `name:port`, for the certificate that agents see.
+fn advertised_name(address: Option<&str>) -> Option<String> {
+    let (name, _) = address?.rsplit_once(':')?;
+    Some(name.trim_start_matches('[').trim_end_matches(']').to_owned())
+}
+
+/// Who may come in, for the people's door.
+struct Hosts {
+    enrol: Arc<EnrolTokens>,
+    links: Arc<Links>,
+}
 
 #[async_trait]
-impl Enrolment for Tokens {
+impl Enrolment for Hosts {
     async fn token(&self, host: &HostName) -> Result<String, EnrolmentError> {
-        self.0.create(host).map_err(|error| EnrolmentError(error.to_string()))
+        self.enrol.create(host).map_err(|error| EnrolmentError(error.to_string()))
+    }
+
+    async fn revoke(&self, host: &HostName) -> Result<bool, EnrolmentError> {
+        self.links.revoke(host).map_err(|error| EnrolmentError(error.to_string()))
     }
 }
 

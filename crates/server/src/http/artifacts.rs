@@ -1,21 +1,18 @@
-//! Programs that are pushed to be released, and tokens by which hosts come in.
+//! Programs that are pushed to be released.
 
-use std::collections::BTreeSet;
 use std::io;
 
 use axum::Extension;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use futures::StreamExt;
+use model::Event;
 use model::order::Artifact;
 use model::rights::Right;
-use model::{Event, HostName};
-use serde::{Deserialize, Serialize};
 
 use super::app::App;
-use super::audit;
 use super::body;
 use super::doors::PutError;
 use super::error::HttpError;
@@ -27,7 +24,7 @@ use crate::people::Caller;
 /// Longest name or version of an artifact, in bytes.
 const NAME_LEN_MAX: usize = 63;
 
-/// Adds the routes of artifacts and enrolment.
+/// Adds the routes of artifacts.
 pub fn register(routes: Routes<App>) -> Routes<App> {
     routes
         .get(
@@ -44,22 +41,6 @@ pub fn register(routes: Routes<App>) -> Routes<App> {
             (NONE, json::<Artifact>()),
             push,
         )
-        .post(
-            "/api/flyball/v1/hosts/{host}/enrol-token",
-            Access::Needs(Right::Administer),
-            "A one-time token by which an agent enrols as this host",
-            (NONE, json::<EnrolToken>()),
-            enrol_token,
-        )
-}
-
-/// A token by which an agent enrols once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct EnrolToken {
-    /// The host.
-    pub host: HostName,
-    /// The token's text, kept nowhere.
-    pub token: String,
 }
 
 async fn artifacts(State(app): State<App>) -> Json<Vec<Artifact>> {
@@ -118,22 +99,4 @@ fn word(params: &Params, name: &str) -> Result<String, HttpError> {
         return Err(HttpError::bad_request(message).at(name));
     }
     Ok(text.to_owned())
-}
-
-async fn enrol_token(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    Path(host): Path<String>,
-) -> Result<Json<EnrolToken>, HttpError> {
-    app.demand_everywhere(&caller, Right::Administer, "POST", "/api/flyball/v1/hosts/{host}/enrol-token").await?;
-    let host = HostName::new(&host).map_err(|error| HttpError::bad_request(error.to_string()).at("host"))?;
-    let seen = app.pump.read_state(|state| state.hosts.keys().cloned().collect::<BTreeSet<_>>());
-    let config = app.config();
-    if !config.hosts.contains_key(&host) && !seen.contains(&host) {
-        let known = config.hosts.keys().chain(&seen);
-        return Err(app.unknown("host", host.as_str(), known.map(|name| name.as_str())));
-    }
-    let token = app.enrol.token(&host).await.map_err(|error| HttpError::internal(&error))?;
-    audit::note(&app, &caller.name, serde_json::json!({ "enrol_token_made": host })).await?;
-    Ok(Json(EnrolToken { host, token }))
 }

@@ -87,9 +87,12 @@ pub enum PutError {
 pub trait Enrolment: Send + Sync + 'static {
     /// Makes a one-time token by which an agent enrols as this host.
     async fn token(&self, host: &HostName) -> Result<String, EnrolmentError>;
+
+    /// From now on the host is refused, its link ends and its tokens are void. False for one that never enrolled.
+    async fn revoke(&self, host: &HostName) -> Result<bool, EnrolmentError>;
 }
 
-/// Why there is no token.
+/// Why a host was not let in or shut out.
 #[derive(Debug, thiserror::Error)]
-#[error("make an enrolment token: {0}")]
+#[error("write the book of hosts: {0}")]
 pub struct EnrolmentError(pub String);

@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use model::api::{ChatMessage, TimelineRow};
 use model::rights::Right;
 use model::signal::LogLine;
-use model::{HostName, OrderNumber, RoomName, Seq, ServiceName};
+use model::{HostName, OrderNumber, Seq, ServiceName};
 use serde::Serialize;
 use tokio::sync::{Mutex, broadcast, mpsc};
 use tokio::time::Instant;
@@ -32,6 +32,7 @@ use super::params::Params;
 use super::routes::{Access, Credential, NONE, Routes};
 use super::serve::until;
 use crate::journal::{Committed, IncidentFilter, JournalError, OrderFilter, RangeFilter};
+use crate::verbs;
 
 /// Silence is broken by a comment this often; pages take 5 s of silence for "not live".
 const BEAT_EVERY: Duration = Duration::from_secs(2);
@@ -253,7 +254,7 @@ impl Stream {
         let mut missed: Vec<(Seq, Bytes)> = Vec::new();
         let rows = projections.timeline(&range).await.map_err(unreadable)?;
         missed.extend(rows.iter().filter(|row| row.seq > since).map(|row| (row.seq, timeline(row))));
-        for room in rooms(&self.app) {
+        for room in verbs::rooms(&self.app) {
             let messages = projections.chat(&room, None, CATCH_UP_MAX).await.map_err(unreadable)?;
             missed.extend(messages.iter().filter(|message| message.seq > since).map(|message| (message.seq, chat(message))));
         }
@@ -313,15 +314,6 @@ impl Stream {
 fn unreadable(error: &(dyn std::error::Error + 'static)) -> End {
     tracing::error!(%error, "failed to read what a stream missed");
     End::Unreadable
-}
-
-/// The rooms that there are: `ops` always.
-fn rooms(app: &App) -> Vec<RoomName> {
-    let mut rooms = app.config().flyball.rooms.clone();
-    rooms.extend(RoomName::new("ops"));
-    rooms.sort();
-    rooms.dedup();
-    rooms
 }
 
 fn timeline(row: &TimelineRow) -> Bytes {

@@ -52,6 +52,20 @@ impl Metrics {
         }
     }
 
+    /// The figures that go into flyball's own store: sums, without a series per route.
+    pub fn figures(&self) -> [(&'static str, f64); 7] {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
+        [
+            ("flyball_http_answers_total", count(&self.answered)),
+            ("flyball_http_answers_seconds_total", count(&self.answered_us) / 1e6),
+            ("flyball_http_panics_total", count(&self.panics)),
+            ("flyball_http_connections", self.connections.load(Ordering::Relaxed) as f64),
+            ("flyball_http_streams", self.streams.load(Ordering::Relaxed) as f64),
+            ("flyball_http_streams_dropped_total", count(&self.streams_dropped)),
+            ("flyball_intake_refused_total", count(&self.refused)),
+        ]
+    }
+
     /// Adds its families to an exposition.
     pub fn write(&self, out: &mut Writer) {
         out.family("flyball_http_requests_total", MetricKind::Counter, "Requests that were answered.");

@@ -7,6 +7,7 @@ pub mod artifacts;
 pub mod audit;
 pub mod body;
 pub mod doors;
+pub mod enrolment;
 pub mod error;
 pub mod guard;
 pub mod health;
@@ -25,6 +26,7 @@ pub mod serve;
 pub mod settings;
 pub mod shell;
 pub mod table;
+pub mod tls;
 
 #[cfg(test)]
 mod tests;

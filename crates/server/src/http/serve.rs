@@ -55,8 +55,8 @@ pub struct Door {
 pub enum DoorError {
     /// Passwords and tokens would cross a network in the open.
     #[error(
-        "listen on {0}: without TLS only on loopback; name a certificate, or say --insecure-http where something in front of \
-         flyball speaks TLS"
+        "listen on {0}: without TLS only on loopback; name --tls-certificate and --tls-key, or say --insecure-http where \
+         something in front of flyball speaks TLS"
     )]
     Insecure(SocketAddr),
     /// The system refused.

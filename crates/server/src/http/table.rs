@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::app::App;
 use super::error::HttpError;
 use super::routes::{RouteDoc, Routes};
-use super::{account, artifacts, audit, health, intake, live, own, page, prometheus, settings, shell};
+use super::{account, artifacts, audit, enrolment, health, intake, live, own, page, prometheus, settings, shell};
 use crate::config::nearest;
 
 /// Every route of the server, in the order of the reference.
@@ -20,6 +20,7 @@ pub fn table(routes: Routes<App>) -> Routes<App> {
     let routes = audit::register(routes);
     let routes = settings::register(routes);
     let routes = artifacts::register(routes);
+    let routes = enrolment::register(routes);
     let routes = live::register(routes);
     own::register(routes)
 }

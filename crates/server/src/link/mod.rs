@@ -32,6 +32,7 @@ pub use book::{BookError, EnrolTokens, TOKEN_LIFE};
 pub use links::Links;
 
 use crate::clock::SharedClock;
+use crate::journal::Journal;
 use crate::logs::Logs;
 use crate::perform::LinkNews;
 use crate::pump::PumpHandle;
@@ -80,6 +81,8 @@ pub struct LinkParts {
     pub artifacts: Arc<dyn GiveArtifacts>,
     /// Is told which host's link came up.
     pub news: LinkNews,
+    /// Its audit says which hosts enrolled.
+    pub journal: Arc<dyn Journal>,
 }
 
 /// Why the link could not be opened.

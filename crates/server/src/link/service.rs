@@ -26,6 +26,7 @@ use super::book::BookError;
 use super::links::{FRAMES_MAX, Links};
 use super::session;
 use super::tls::{Standing, unix_time};
+use crate::journal::{AuditOutcome, NewAudit};
 
 /// Largest message of the small calls, in bytes.
 const SMALL_LEN_MAX: usize = CSR_LEN_MAX + 4 * 1024;
@@ -132,6 +133,7 @@ async fn enroll(links: Arc<Links>, peer: Peer, request: EnrollRequest) -> Result
     if common_protocol(request.protocol).is_none() {
         return Err(Status::failed_precondition(format!("version {} of the link is not spoken here", request.protocol)));
     }
+    let (journal, clock, address) = (links.parts.journal.clone(), links.parts.clock.clone(), peer.address);
     let work = move || {
         let now = links.parts.clock.now();
         // The token says which host this is; the name that the agent would like is only a wish.
@@ -143,10 +145,18 @@ async fn enroll(links: Arc<Links>, peer: Peer, request: EnrollRequest) -> Result
         let host = links.book.enter(&request.token, &key, now).map_err(|error| refused(&error, &peer))?;
         tracing::info!(%host, address = %peer.address, "a host was enrolled");
         let ca_pem = links.authority.pem().to_owned();
-        Ok(Response::new(EnrollAnswer { host: host.to_string(), certificate_pem, ca_pem }))
+        Ok::<_, Status>(EnrollAnswer { host: host.to_string(), certificate_pem, ca_pem })
     };
     // It waits for the disk.
-    tokio::task::spawn_blocking(work).await.map_err(|_| Status::internal("the enrolment failed"))?
+    let answer = tokio::task::spawn_blocking(work).await.map_err(|_| Status::internal("the enrolment failed"))??;
+    let what = serde_json::json!({ "host_enrolled": answer.host, "from": address.ip() });
+    let outcome = AuditOutcome::Answered(None);
+    let line = NewAudit { at: clock.now(), seq: None, by: answer.host.clone(), what, outcome };
+    if let Err(error) = journal.note(&line).await {
+        // The book of hosts has it, and the token is used up: the host is let in all the same.
+        tracing::error!(%error, by = line.by, what = %line.what, "failed to write an enrolment to the audit");
+    }
+    Ok(Response::new(answer))
 }
 
 async fn renew(links: Arc<Links>, peer: Peer, request: RenewRequest) -> Result<Response<RenewAnswer>, Status> {

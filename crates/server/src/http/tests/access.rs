@@ -97,6 +97,7 @@ async fn an_administrator_of_one_place_does_not_administer_the_server() {
         ("POST", "/api/flyball/v1/tokens", "{\"name\":\"mine\",\"role\":\"admin\"}"),
         ("DELETE", "/api/flyball/v1/tokens/local", ""),
         ("POST", "/api/flyball/v1/hosts/shop-1/enrol-token", ""),
+        ("POST", "/api/flyball/v1/hosts/shop-1/revoke", ""),
     ] {
         let answer = house.send(request(method, uri, &headers, body)).await;
         assert_eq!(answer.status, 403, "{method} {uri}: {}", answer.text());

@@ -229,6 +229,10 @@ impl Enrolment for Tokens {
     async fn token(&self, host: &HostName) -> Result<String, EnrolmentError> {
         Ok(format!("token-of-{host}"))
     }
+
+    async fn revoke(&self, _: &HostName) -> Result<bool, EnrolmentError> {
+        Ok(true)
+    }
 }
 
 /// Now in seconds, for bodies.

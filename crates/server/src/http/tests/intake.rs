@@ -225,8 +225,23 @@ async fn the_same_bytes_are_one_artifact() {
     let renamed = "/api/flyball/v1/artifacts?name=shop&version=5";
     assert_eq!(house.ask(Role::Releaser, "POST", renamed, &[], "program").await.status, 409);
     assert_eq!(house.get("/api/flyball/v1/artifacts").await.json().as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn who_let_a_host_in_or_shut_it_out_is_in_the_audit() {
+    let house = House::open().await;
     let token = house.post_json("/api/flyball/v1/hosts/shop-1/enrol-token", json!({})).await;
     assert_eq!(token.json()["token"], "token-of-shop-1");
-    let (status, _, _, hint) = house.post_json("/api/flyball/v1/hosts/shop-9/enrol-token", json!({})).await.error();
-    assert_eq!((status, hint.as_deref()), (404, Some("Nearest: `shop-1`.")));
+    let revoked = house.post_json("/api/flyball/v1/hosts/shop-1/revoke", json!({})).await;
+    assert_eq!(revoked.json(), json!({ "host": "shop-1", "was_enrolled": true }));
+    for verb in ["enrol-token", "revoke"] {
+        let (status, _, _, hint) = house.post_json(&format!("/api/flyball/v1/hosts/shop-9/{verb}"), json!({})).await.error();
+        assert_eq!((status, hint.as_deref()), (404, Some("Nearest: `shop-1`.")), "{verb}");
+    }
+    assert_eq!(house.ask(Role::Operator, "POST", "/api/flyball/v1/hosts/shop-1/revoke", &[], "").await.status, 403);
+    let lines = house.get("/api/flyball/v1/audit").await.json();
+    let what: Vec<_> = lines.as_array().unwrap().iter().map(|line| line["what"].to_string()).collect();
+    assert_eq!(what[1], json!({ "host_revoked": "shop-1", "was_enrolled": true }).to_string());
+    assert_eq!(what[2], json!({ "enrol_token_made": "shop-1" }).to_string());
+    assert!(what[0].contains("administer") && lines[1]["by"] == "admin", "{lines}");
 }

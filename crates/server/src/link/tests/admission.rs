@@ -31,6 +31,9 @@ async fn a_token_lets_one_host_in_once() {
     let mut guess = rig.token("web-3");
     guess.secret = "0".repeat(48);
     assert_eq!(newer.enroll(&rig, &guess).await.unwrap_err().code(), Code::PermissionDenied);
+    let audit = rig.journal.audit(None, 0).await.unwrap();
+    let lines: Vec<String> = audit.iter().map(|line| format!("{}: {}", line.by, line.what)).collect();
+    assert_eq!(lines, ["web-1: {\"host_enrolled\":\"web-1\",\"from\":\"127.0.0.1\"}"]);
 }
 
 #[tokio::test]

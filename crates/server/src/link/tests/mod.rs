@@ -39,7 +39,7 @@ use wire::link::{
 
 use super::*;
 use crate::clock::{Clock, ManualClock, SystemClock};
-use crate::journal::MemoryJournal;
+use crate::journal::{MemoryJournal, Projections as _};
 use crate::pump::{Fold, pump};
 
 /// Nothing in these tests takes so long.
@@ -127,6 +127,7 @@ impl Rig {
             samples: samples.clone(),
             artifacts: artifacts.clone(),
             news: link_news,
+            journal: Arc::new(journal.clone()),
         };
         let options = LinkOptions {
             data: home.path().to_owned(),
