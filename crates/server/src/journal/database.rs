@@ -123,6 +123,16 @@ impl Database {
     }
 }
 
+/// The database of a folder that is there already, for who only looks and leaves no lock behind: nothing is made or brought
+/// to a newer version.
+pub(super) async fn open_beside(folder: &Path) -> Result<SqlitePool, JournalError> {
+    let path = folder.join("state.db");
+    // Not read-only: SQLite could not make the files beside it that reading needs.
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(false).busy_timeout(Duration::from_secs(5));
+    let opened = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
+    opened.map_err(|error| JournalError::File { path, why: error.to_string() })
+}
+
 /// SQLite's primary code for a disk without room.
 const SQLITE_FULL: i32 = 13;
 

@@ -22,11 +22,13 @@ mod schema;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use database::{Database, FolderLock};
 pub use memory::{Fault, MemoryJournal};
 pub use read::SqliteProjections;
 pub use sqlite::SqliteJournal;
+pub use walk::{Walk, walk_audit};
 
 /// Why the journal could not be read or written.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -308,8 +310,9 @@ fn hashed_text(row: &AuditRow) -> String {
 pub fn broken_link(rows: &[AuditRow]) -> Option<u64> {
     use sha2::Digest as _;
     let wrong = |row: &AuditRow| hex::encode(sha2::Sha256::digest(hashed_text(row))) != row.hash;
+    let is_wrong = rows.iter().find(|row| wrong(row)).map(|row| row.number);
     let unlinked = rows.windows(2).find(|pair| pair[1].prev != pair[0].hash || pair[1].number != pair[0].number + 1);
-    rows.iter().find(|row| wrong(row)).map(|row| row.number).or(unlinked.map(|pair| pair[1].number))
+    [is_wrong, unlinked.map(|pair| pair[1].number)].into_iter().flatten().min()
 }
 
 /// A list's limit: 100 where none is given, 1,000 at most.

@@ -158,19 +158,20 @@ impl Projections for SqliteProjections {
         .fetch_all(&self.database.reader)
         .await
         .map_err(failed)?;
-        rows.iter()
-            .map(|row| {
-                Ok(AuditRow {
-                    number: row.try_get::<i64, _>(0).map_err(failed)? as u64,
-                    at: Time(row.try_get(1).map_err(failed)?),
-                    seq: row.try_get::<Option<i64>, _>(2).map_err(failed)?.map(|seq| Seq(seq as u64)),
-                    by: row.try_get(3).map_err(failed)?,
-                    what: column(row, 4, "a line of the audit")?,
-                    outcome: column(row, 5, "a line of the audit")?,
-                    prev: row.try_get(6).map_err(failed)?,
-                    hash: row.try_get(7).map_err(failed)?,
-                })
-            })
-            .collect()
+        rows.iter().map(audit_row).collect()
     }
+}
+
+/// A line of the audit: number, at_us, seq, who, what, outcome, prev, hash.
+pub(super) fn audit_row(row: &SqliteRow) -> Result<AuditRow, JournalError> {
+    Ok(AuditRow {
+        number: row.try_get::<i64, _>(0).map_err(failed)? as u64,
+        at: Time(row.try_get(1).map_err(failed)?),
+        seq: row.try_get::<Option<i64>, _>(2).map_err(failed)?.map(|seq| Seq(seq as u64)),
+        by: row.try_get(3).map_err(failed)?,
+        what: column(row, 4, "a line of the audit")?,
+        outcome: column(row, 5, "a line of the audit")?,
+        prev: row.try_get(6).map_err(failed)?,
+        hash: row.try_get(7).map_err(failed)?,
+    })
 }

@@ -58,6 +58,16 @@ impl SqliteJournal {
         Ok((number, hash))
     }
 
+    /// Closes the connection on which a transaction failed; the next write opens another. On a full disk SQLite rolls back by
+    /// itself, and the connection would count a transaction as open for ever: no event would be written until a restart.
+    async fn renew_writer(&self) {
+        if let Ok(connection) = self.database.writer.acquire().await
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "failed to close the connection of a write that failed");
+        }
+    }
+
     fn set_audit_tip(&self, tip: Option<(u64, String)>) {
         *self.audit_tip.lock().unwrap_or_else(PoisonError::into_inner) = tip;
     }
@@ -127,6 +137,7 @@ impl Journal for SqliteJournal {
             Ok(None) => {}
             Err(error) => {
                 self.set_audit_tip(None);
+                self.renew_writer().await;
                 return Err(database_error("write to the journal", &error));
             }
         }
@@ -134,6 +145,25 @@ impl Journal for SqliteJournal {
     }
 
     async fn snapshot(&self, state: &State, keep_from: Time) -> Result<(), JournalError> {
+        let written = self.write_snapshot(state, keep_from).await;
+        if written.is_err() {
+            self.renew_writer().await;
+        }
+        written
+    }
+
+    async fn note(&self, audit: &NewAudit) -> Result<(), JournalError> {
+        let written = self.write_note(audit).await;
+        if written.is_err() {
+            self.set_audit_tip(None);
+            self.renew_writer().await;
+        }
+        written
+    }
+}
+
+impl SqliteJournal {
+    async fn write_snapshot(&self, state: &State, keep_from: Time) -> Result<(), JournalError> {
         const DOING: &str = "write a snapshot";
         let failed = |error| database_error(DOING, &error);
         let text = serde_json::to_string(state)
@@ -163,7 +193,7 @@ impl Journal for SqliteJournal {
         transaction.commit().await.map_err(failed)
     }
 
-    async fn note(&self, audit: &NewAudit) -> Result<(), JournalError> {
+    async fn write_note(&self, audit: &NewAudit) -> Result<(), JournalError> {
         let failed = |error| database_error("write to the audit", &error);
         let mut transaction = self.database.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
         self.write_audit(&mut transaction, std::slice::from_ref(audit)).await.map_err(failed)?;

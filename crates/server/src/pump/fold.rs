@@ -11,6 +11,8 @@ use model::event::EVENT_SCHEMA;
 use model::incident::TellResult;
 use model::{Event, EventId, Outcome, Recorded, Seq, Time};
 
+#[cfg(test)]
+use super::tests;
 use crate::clock::SharedClock;
 use crate::journal::{AuditOutcome, Committed, Journal, JournalError, NewAudit, OutboxChange, Owed};
 
@@ -154,7 +156,12 @@ impl Fold {
 
 /// One step of the engine, with a panic as an error.
 fn step(state: &mut State, recorded: &Recorded, effects: &mut Vec<Effect>) -> Result<(), String> {
-    catch_unwind(AssertUnwindSafe(|| engine::step(state, recorded, effects))).map_err(|panic| {
+    let folded = catch_unwind(AssertUnwindSafe(|| {
+        engine::step(state, recorded, effects);
+        #[cfg(test)]
+        assert!(!tests::is_poison(&recorded.event), "poisoned by a test");
+    }));
+    folded.map_err(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned())
     })

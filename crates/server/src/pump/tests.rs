@@ -99,6 +99,84 @@ async fn a_refused_commit_is_an_error_for_who_waits_and_is_tried_again_for_who_d
     stop(handle, running).await;
 }
 
+/// No event from outside makes the engine panic, as far as we know: this one does, in tests only.
+fn poison() -> Event {
+    Event::Started { epoch: Epoch(99), version: "poison".into() }
+}
+
+pub(super) fn is_poison(event: &Event) -> bool {
+    matches!(event, Event::Started { version, .. } if version == "poison")
+}
+
+#[tokio::test]
+async fn an_event_on_which_the_engine_panics_is_kept_and_marked_and_the_pump_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(folder.path()).await.unwrap();
+    let (handle, running) = start(Arc::new(SqliteJournal::open(database.clone()).await.unwrap())).await;
+    let mut commits = handle.subscribe();
+    let (before, poisoned, after) = tokio::join!(handle.submit(bad("A")), handle.submit(poison()), handle.submit(bad("B")));
+    let (before, after) = (before.unwrap(), after.unwrap());
+    let Err(PumpError::Poisoned { seq, why }) = poisoned else { panic!("{poisoned:?}") };
+    assert_eq!((before.seq, seq, after.seq), (Seq(2), Seq(3), Seq(4)));
+    assert!(why.contains("poisoned by a test"), "{why}");
+    let mut marked = Vec::new();
+    while marked.is_empty() {
+        marked = commits.recv().await.unwrap().poisoned.clone();
+    }
+    assert_eq!(marked, [seq]);
+    // The panic came after the step: nothing of the half that was done is left.
+    assert_eq!(handle.read_state(|state| (state.epoch, state.alerts.len())), (Epoch(1), 2));
+    stop(handle.clone(), running).await;
+    let live = handle.read_state(Clone::clone);
+    let row: (i64, String) =
+        sqlx::query_as("SELECT poisoned, event FROM events WHERE seq = 3").fetch_one(database.reader()).await.unwrap();
+    assert!(row.0 == 1 && row.1.contains("poison"), "{row:?}");
+    sqlx::query("DELETE FROM snapshots").execute(database.writer()).await.unwrap();
+    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::new(database.clone()));
+    let (fold, _) = Fold::open(journal, Arc::new(SystemClock::new())).await.unwrap();
+    assert_eq!(*fold.state().read().unwrap(), live, "a replay leaves it out");
+    database.close().await;
+}
+
+/// An alert that needs pages of its own.
+fn long(name: &str) -> Event {
+    bad(&format!("{name}{}", "x".repeat(40_000)))
+}
+
+/// The database's own limit stands in for a disk without room: the same error code.
+#[tokio::test]
+async fn a_full_database_refuses_who_waits_and_takes_the_rest_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(folder.path()).await.unwrap();
+    let (handle, running) = start(Arc::new(SqliteJournal::open(database.clone()).await.unwrap())).await;
+    let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(database.writer()).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + 4))).execute(database.writer()).await.unwrap();
+    let mut accepted = 0;
+    let refused = loop {
+        match handle.submit(bad(&format!("Alert{accepted}"))).await {
+            Ok(_) => accepted += 1,
+            Err(error) => break error,
+        }
+        assert!(accepted < 10_000, "it never got full");
+    };
+    assert!(matches!(refused, PumpError::Journal(crate::journal::JournalError::Full { .. })), "{refused:?}");
+    assert_eq!(handle.read_state(|state| state.alerts.len()), accepted, "the state is that of the disk");
+    // The limit went with the connection, as if somebody had made room: no restart is needed.
+    handle.submit(bad("Later")).await.unwrap();
+    sqlx::query("PRAGMA max_page_count = 1").execute(database.writer()).await.unwrap();
+    let mut commits = handle.subscribe();
+    handle.enqueue(long("Patient")).await.unwrap();
+    let committed = tokio::time::timeout(Duration::from_secs(20), commits.recv()).await.expect("within 20 s").unwrap();
+    assert_eq!(committed.recorded[0].event, long("Patient"), "who does not wait is written again until it is on disk");
+    handle.submit(bad("Last")).await.unwrap();
+    assert_eq!(handle.read_state(|state| state.alerts.len()), accepted + 3);
+    stop(handle.clone(), running).await;
+    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::new(database.clone()));
+    let (fold, _) = Fold::open(journal, Arc::new(SystemClock::new())).await.unwrap();
+    assert_eq!(*fold.state().read().unwrap(), handle.read_state(Clone::clone), "all of it is on disk");
+    database.close().await;
+}
+
 #[tokio::test]
 async fn a_commit_whose_answer_was_lost_is_not_done_twice() {
     let journal = MemoryJournal::new();
