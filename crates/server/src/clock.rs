@@ -23,7 +23,11 @@ pub type SharedClock = Arc<dyn Clock>;
 /// The machine's clock.
 pub struct SystemClock {
     inner: Mutex<Anchor>,
+    wall: Wall,
 }
+
+/// What the system says that it is.
+type Wall = Box<dyn Fn() -> Time + Send + Sync>;
 
 struct Anchor {
     at: Instant,
@@ -36,7 +40,13 @@ const FOLLOW: i64 = 1_000;
 impl SystemClock {
     /// Anchored at the system's clock as it is now.
     pub fn new() -> SystemClock {
-        SystemClock { inner: Mutex::new(Anchor { at: Instant::now(), time: wall() }) }
+        SystemClock::following(wall)
+    }
+
+    /// Anchored at another wall clock, as one that somebody sets back.
+    pub fn following(wall: impl Fn() -> Time + Send + Sync + 'static) -> SystemClock {
+        let inner = Mutex::new(Anchor { at: Instant::now(), time: wall() });
+        SystemClock { inner, wall: Box::new(wall) }
     }
 }
 
@@ -50,7 +60,7 @@ impl Clock for SystemClock {
     fn now(&self) -> Time {
         let mut anchor = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        anchor.time = follow(anchor.time, now.duration_since(anchor.at), wall());
+        anchor.time = follow(anchor.time, now.duration_since(anchor.at), (self.wall)());
         anchor.at = now;
         anchor.time
     }
@@ -68,7 +78,8 @@ fn follow(time: Time, passed: Duration, wall: Time) -> Time {
     Time(next.0 + wall.micros_from(next).clamp(-pace, pace))
 }
 
-fn wall() -> Time {
+/// The machine's wall clock, which may jump.
+pub fn wall() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

@@ -24,18 +24,22 @@ pub struct Room {
     len: u64,
     store: Arc<Store>,
     short: bool,
+    free: Free,
 }
+
+/// Free bytes of a folder, where the system says.
+type Free = Box<dyn Fn(&Path) -> Option<u64> + Send>;
 
 impl Room {
     /// Takes the reserve if there is room for it.
     pub fn new(folder: &Path, len: u64, store: Arc<Store>) -> Room {
         let reserve = Reserve::new(Arc::new(OnDisk), folder.join("reserve"), len);
-        Room { folder: folder.to_path_buf(), reserve, len, store, short: false }
+        Room { folder: folder.to_path_buf(), reserve, len, store, short: false, free: Box::new(free) }
     }
 
     /// Looks once: short of room, or with room again.
     pub fn look(&mut self) {
-        let Some(free) = free(&self.folder) else { return };
+        let Some(free) = (self.free)(&self.folder) else { return };
         if !self.short && !self.reserve.is_held() && self.reserve.hold().is_err() {
             tracing::warn!(bytes = self.len, "no room for the reserve of events");
         }
@@ -76,4 +80,66 @@ impl Room {
 fn free(folder: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(folder).ok()?;
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use model::{Event, Labels, SampleBatch};
+
+    use super::*;
+    use crate::clock::{Clock, SystemClock};
+    use crate::http::doors::{IngestError, Samples as _};
+    use crate::journal::MemoryJournal;
+    use crate::pump::{Fold, pump};
+    use crate::telemetry::Telemetry;
+
+    const RESERVE: u64 = 1 << 20;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn short_of_room_samples_give_way_the_reserve_is_given_back_and_all_returns_without_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SystemClock::new());
+        let (fold, _) = Fold::open(Arc::new(MemoryJournal::new()), clock.clone()).await.unwrap();
+        let (dues, mut due) = tokio::sync::mpsc::channel(64);
+        let (handle, running) = pump(fold, dues, Duration::from_secs(3_600));
+        tokio::spawn(running.run());
+        tokio::spawn(async move { while due.recv().await.is_some() {} });
+        let options = store::Options::new(folder.path().join("telemetry"));
+        let store = Arc::new(Store::open(options, Arc::new(OnDisk), clock.now()).unwrap());
+        let telemetry = Telemetry::start(store.clone(), clock.clone(), handle.clone(), folder.path());
+        let free = Arc::new(AtomicU64::new(1 << 40));
+        let seen = free.clone();
+        let mut room = Room::new(folder.path(), RESERVE, store);
+        room.free = Box::new(move |_| Some(seen.load(Ordering::SeqCst)));
+        let reserve = folder.path().join("reserve");
+        let mut batch = SampleBatch::new();
+        batch.push(&Labels::new([("__name__", "up")]).unwrap(), clock.now(), 1.0);
+        let taken = || telemetry.ingest(batch.clone(), Vec::new());
+
+        room.look();
+        assert_eq!(std::fs::metadata(&reserve).unwrap().len(), RESERVE);
+        taken().await.unwrap();
+
+        free.store(FREE_MIN - 1, Ordering::SeqCst);
+        room.look();
+        // What a sender gets as 507.
+        assert!(matches!(taken().await, Err(IngestError::Full)));
+        let reserved = std::fs::metadata(&reserve).map_or(0, |metadata| metadata.len());
+        assert_eq!(reserved, 0, "events have its room");
+        handle.submit(Event::Tick).await.expect("events are accepted");
+
+        // A little more than too little is not room enough: it would go back and forth.
+        free.store(RESERVE + FREE_MIN * 2, Ordering::SeqCst);
+        room.look();
+        assert!(matches!(taken().await, Err(IngestError::Full)));
+
+        free.store(RESERVE + FREE_MIN * 2 + 1, Ordering::SeqCst);
+        room.look();
+        taken().await.unwrap();
+        assert_eq!(std::fs::metadata(&reserve).unwrap().len(), RESERVE);
+        tokio::task::spawn_blocking(move || telemetry.stop()).await.unwrap();
+        handle.stop();
+    }
 }

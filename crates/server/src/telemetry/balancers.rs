@@ -17,6 +17,9 @@ use super::Telemetry;
 use crate::perform::balancer::counters;
 use crate::pump::PumpHandle;
 
+#[cfg(test)]
+mod tests;
+
 /// Between two events with the judge's figures, while its verdict stays.
 const FIGURES_EVERY: Duration = Duration::from_secs(2);
 /// The place of 5xx among the responses of a row.

@@ -1,10 +1,12 @@
 //! From a pushed sample to the receiver: store, rules on arrival, pump, webhook; and scrapes of a real listener.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use model::config::{Config, Rule, RuleGroup, ScrapeConfig, Span};
-use model::{Epoch, Event, Labels, SampleBatch};
+use model::{AlertState, Epoch, Event, Labels, SampleBatch, Time};
 use query::source::{MatchOp, Matcher, Source as _, TimeRange};
 use store::{Options, Store, files::OnDisk};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,23 +22,29 @@ use crate::perform::{self, LinkNews};
 use crate::pump::{Fold, PumpHandle, pump};
 use crate::testing::{NoLinks, WebhookReceiver, webhook_config};
 
-struct Loop {
+pub(super) struct Loop {
     telemetry: Telemetry,
-    pump: PumpHandle,
+    pub(super) pump: PumpHandle,
     stop: watch::Sender<bool>,
     _folder: tempfile::TempDir,
 }
 
 /// Everything between a sample and a webhook; only the journal is in memory.
-async fn start(configured: Event) -> Loop {
+pub(super) async fn start(configured: Event) -> Loop {
+    start_by(Arc::new(SystemClock::new()), configured, |_| ()).await
+}
+
+/// By this clock, with a state that is prepared once it is configured.
+pub(super) async fn start_by(clock: SharedClock, configured: Event, prepare: impl FnOnce(&mut engine::State)) -> Loop {
     let folder = tempfile::tempdir().unwrap();
-    let clock: SharedClock = Arc::new(SystemClock::new());
     let (fold, owed) = Fold::open(Arc::new(MemoryJournal::new()), clock.clone()).await.unwrap();
+    let state = fold.state();
     let (dues, dues_out) = mpsc::channel(64);
     let (handle, running) = pump(fold, dues, Duration::from_secs(3_600));
     tokio::spawn(running.run());
     handle.submit(Event::Started { epoch: Epoch(1), version: "test".into() }).await.unwrap();
     handle.submit(configured).await.unwrap();
+    prepare(&mut state.write().unwrap());
     let outgoing = Outgoing::new(handle.clone(), Vec::new());
     let performer = Outside::new(handle.clone(), clock.clone(), outgoing.clone(), Arc::new(NoLinks));
     let (_, news) = LinkNews::channel();
@@ -50,6 +58,23 @@ async fn start(configured: Event) -> Loop {
 }
 
 fn with_rule(event: Event) -> Event {
+    with_rules(event, vec![rule("Errors", "shop_errors > 5", None)])
+}
+
+fn rule(name: &str, expr: &str, hold: Option<Span>) -> Rule {
+    Rule {
+        alert: Some(name.into()),
+        record: None,
+        expr: expr.into(),
+        hold,
+        keep_firing_for: None,
+        labels: Default::default(),
+        annotations: Default::default(),
+    }
+}
+
+/// In a group whose interval is an hour: only arrivals evaluate them.
+fn with_rules(event: Event, rules: Vec<Rule>) -> Event {
     let Event::Configured { mut config, change } = event else { return event };
     config.groups = vec![RuleGroup {
         name: "shop".into(),
@@ -57,22 +82,18 @@ fn with_rule(event: Event) -> Event {
         query_offset: None,
         limit: 0,
         labels: Default::default(),
-        rules: vec![Rule {
-            alert: Some("Errors".into()),
-            record: None,
-            expr: "shop_errors > 5".into(),
-            hold: None,
-            keep_firing_for: None,
-            labels: Default::default(),
-            annotations: Default::default(),
-        }],
+        rules,
     }];
     Event::Configured { config, change }
 }
 
 fn sample(world: &Loop, value: f64) -> SampleBatch {
+    sample_of(world, "shop_errors", value)
+}
+
+fn sample_of(world: &Loop, metric: &str, value: f64) -> SampleBatch {
     let mut batch = SampleBatch::new();
-    batch.push(&Labels::new([("__name__", "shop_errors"), ("host", "web-1")]).unwrap(), world.telemetry.clock().now(), value);
+    batch.push(&Labels::new([("__name__", metric), ("host", "web-1")]).unwrap(), world.telemetry.clock().now(), value);
     batch
 }
 
@@ -98,7 +119,7 @@ async fn a_bad_sample_is_told_on_arrival_and_so_is_its_end() {
     end(world).await;
 }
 
-async fn end(world: Loop) {
+pub(super) async fn end(world: Loop) {
     world.stop.send_replace(true);
     let telemetry = world.telemetry.clone();
     tokio::task::spawn_blocking(move || telemetry.stop()).await.unwrap();
@@ -156,4 +177,48 @@ async fn a_target_is_scraped_and_its_silence_ends_its_series() {
     serving.abort();
     until(|world| newest(world, "up") == Some(0.0) && newest(world, "jobs").is_some_and(model::is_stale)).await;
     end(world).await;
+}
+
+/// "clock set back an hour: nothing told twice, nothing missed", and set forward the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_jumps_an_hour_tells_nothing_twice_misses_nothing_and_moves_no_wait() {
+    const HOUR_US: i64 = 3_600_000_000;
+    let receiver = WebhookReceiver::start().await.unwrap();
+    let set_by = Arc::new(AtomicI64::new(0));
+    let wall = set_by.clone();
+    let clock = SystemClock::following(move || Time(crate::clock::wall().0 + wall.load(Ordering::SeqCst)));
+    let rules = vec![rule("Errors", "shop_errors > 5", None), rule("Slow", "shop_slow > 5", Some(Span::secs(1)))];
+    let configured = with_rules(webhook_config(&receiver.url(), &["127.0.0.0/8".to_owned()]), rules);
+    let world = start_by(Arc::new(clock), configured, |_| ()).await;
+    let mut told = 0;
+    for to in [-HOUR_US, HOUR_US, 0] {
+        // One waits out its `for:` and another is owed to a receiver that is down, while the clock jumps.
+        receiver.answer(503);
+        let begun = Instant::now();
+        world.telemetry.take(&sample(&world, 9.0)).await.unwrap();
+        world.telemetry.take(&sample_of(&world, "shop_slow", 9.0)).await.unwrap();
+        set_by.store(to, Ordering::SeqCst);
+        let slow_is_bad = |state: &engine::State| {
+            state.alerts.values().any(|alert| alert.labels.get("alertname") == Some("Slow") && alert.to == AlertState::Bad)
+        };
+        while !world.pump.read_state(slow_is_bad) {
+            world.telemetry.take(&sample_of(&world, "shop_slow", 9.0)).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert!(begun.elapsed() < Duration::from_secs(20), "its `for:` is 1 s, the clock jumped to {to}");
+        }
+        // A thousandth faster at most.
+        assert!(begun.elapsed() >= Duration::from_millis(998), "{:?}", begun.elapsed());
+        assert_eq!(receiver.received().len(), told, "it answers 503");
+        receiver.answer(200);
+        told += 2;
+        receiver.wait_for(told).await;
+        world.telemetry.take(&sample(&world, 0.0)).await.unwrap();
+        world.telemetry.take(&sample_of(&world, "shop_slow", 0.0)).await.unwrap();
+        told += 2;
+        receiver.wait_for(told).await;
+    }
+    end(world).await;
+    let received = receiver.received();
+    let keys: BTreeSet<&String> = received.iter().map(|received| &received.key).collect();
+    assert_eq!((received.len(), keys.len()), (told, told), "each once, under a key of its own");
 }
