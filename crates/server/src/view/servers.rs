@@ -96,9 +96,12 @@ impl Figures {
         if let Some(name) = &place.balancer {
             let backend = place.backend.clone().unwrap_or_else(|| service.to_string());
             let which = format!("balancer={:?}, proxy={backend:?}", name.as_str());
+            // What was read last says nothing of a balancer that does not answer: nobody gets through it.
+            let gone = format!("flyball_balancer_up{{balancer={:?}}} == 0", name.as_str());
+            let gone = numbers::now(source, &gone, at).is_ok_and(|found| !found.is_empty());
             for (labels, _) in numbers::now(source, &format!("haproxy_server_status{{{which}}} == 1"), at).unwrap_or_default() {
                 if let (Some(server), Some(word)) = (labels.get("server"), balancer_word(&labels)) {
-                    balancer.insert(server.to_owned(), word.to_owned());
+                    balancer.insert(server.to_owned(), if gone { "down" } else { word }.to_owned());
                 }
             }
             sessions = by("server", format!("haproxy_server_current_sessions{{{which}}}"));
@@ -129,4 +132,24 @@ fn balancer_word(labels: &Labels) -> Option<&'static str> {
         "MAINT" => "out",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::BalancerName;
+    use query::testing::MemorySource;
+
+    #[test]
+    fn a_balancer_that_does_not_answer_sends_nobody_anything() {
+        let place = PlaceConfig { balancer: Some(BalancerName::new("edge").unwrap()), ..PlaceConfig::default() };
+        let status = r#"haproxy_server_status{balancer="edge", proxy="shop", server="shop-1", state="UP"}"#;
+        let source =
+            MemorySource::from_text(&format!("load 10s\n {status} 1 1 _\n flyball_balancer_up{{balancer=\"edge\"}} 1 1 0"));
+        let source = source.unwrap();
+        for (seconds, word) in [(10, "in"), (20, "down")] {
+            let figures = Figures::read(&source, Time::from_secs(seconds), &ServiceName::new("shop").unwrap(), &place);
+            assert_eq!(figures.balancer.get("shop-1").map(String::as_str), Some(word), "after {seconds} s");
+        }
+    }
 }
