@@ -19,14 +19,15 @@ pub struct Cli {
 /// Where the server is, for commands that ask it.
 #[derive(Args, Clone, Debug)]
 pub struct Server {
-    /// The server's address; else FLYBALL_SERVER, else that of the data folder here
+    /// The server's address; else FLYBALL_SERVER, else that of the data folder here. FLYBALL_CA names a file with its
+    /// certificate or authority, where the system doesn't know it
     #[arg(long, global = true, env = "FLYBALL_SERVER", value_name = "URL")]
     pub server: Option<String>,
     /// The data folder whose server and token are used where no other are given
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Answer in Chinese (zh) or English (en)
-    #[arg(long, global = true, env = "FLYBALL_LANGUAGE", value_name = "LANGUAGE")]
+    #[arg(long, global = true, env = "FLYBALL_LANGUAGE", value_name = "LANGUAGE", value_parser = remote::known_language)]
     pub language: Option<String>,
     /// Answer as JSON
     #[arg(long, global = true)]

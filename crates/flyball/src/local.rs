@@ -112,6 +112,10 @@ pub fn set_password(data: &Path, person: &str) -> Result<u8, Failure> {
 /// `flyball link`
 pub fn print_link(data: &Path, person: &str) -> Result<u8, Failure> {
     let person = PersonName::new(person).map_err(|error| Failure::Usage(error.to_string()))?;
+    // A link leads to a server; a folder without one would only be made by mistake.
+    if !server::people_file(data).is_file() {
+        return Err(Failure::Failed(format!("find a server's data in `{}`: name its folder by --data", data.display())));
+    }
     block_on(async {
         let secret = people(data).await?.create_link(&person).await.map_err(|error| Failure::Failed(error.to_string()))?;
         let address = crate::client::address_of(data).unwrap_or_else(|| "http://127.0.0.1:7070".into());

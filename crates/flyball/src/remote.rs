@@ -7,6 +7,7 @@ use model::config::Span;
 use model::order::Artifact;
 use model::{Language, Surface};
 use serde_json::Value;
+use server::verbs::grammar::{self, GrammarError, VerbEntry, Wish};
 
 use crate::cli::Server;
 use crate::client::Client;
@@ -17,24 +18,30 @@ use crate::render::{self, say};
 /// Speaks a verb: the words go to the server as they are, where the one grammar reads them.
 pub fn verb(words: Vec<String>) -> Result<u8, Failure> {
     let (words, server) = options(words)?;
-    if words.iter().any(|word| word == "--help" || word == "-h") {
-        return help(&words[0]);
-    }
+    let language = language(&server);
     // Known here too, so that a slip is said without a server.
-    let entry = server::verbs::grammar::verb(&words[0]).map_err(|error| match error {
-        server::verbs::grammar::GrammarError::UnknownVerb { nearest, .. } => {
-            Failure::Usage(format!("{error}. Nearest: `{nearest}`. Try: flyball --help"))
-        }
-        other => Failure::Usage(other.to_string()),
-    })?;
+    let entry = grammar::verb(&words[0]).map_err(|error| not_a_verb(&words[0], &error))?;
+    if words.iter().any(|word| word == "--help" || word == "-h") {
+        return help(entry, language);
+    }
     let line = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
-    server::verbs::grammar::parse(&line, "flyball").map_err(|error| Failure::Usage(format!("{}: {error}", entry.verb)))?;
+    let wish = grammar::parse(&line, "flyball").map_err(|error| match error {
+        GrammarError::Option { usage, .. } => Failure::Usage(format!("{error}; write it like: {usage}")),
+        other => Failure::Usage(format!("{}: {other}", entry.verb)),
+    })?;
+    // The same here as there, so it needs no server.
+    match wish {
+        Wish::Help(None) if !server.json => return all_verbs(language),
+        Wish::Help(Some(about)) if !server.json => {
+            return help(grammar::verb(&about).map_err(|error| not_a_verb(&about, &error))?, language);
+        }
+        _ => {}
+    }
     block_on(async {
         let client = Client::new(&server)?;
         let mut ask = Ask { id: None, text: line, via: Surface::Cli, yes: server.yes, dry_run: false, room: None };
         let mut answer: Answer = client.post("/api/flyball/v1/command", &ask).await?;
         if let Some(confirm) = answer.confirm.clone() {
-            let language = language(&server);
             if !render::ask(&confirm.what.render(language)) {
                 say("not done; --yes answers for you");
                 return Ok(NOT_WELL);
@@ -61,16 +68,48 @@ pub fn show(answer: &Answer, server: &Server) -> Result<u8, Failure> {
     })
 }
 
-fn help(word: &str) -> Result<u8, Failure> {
-    let entry = server::verbs::grammar::verb(word).map_err(|error| Failure::Usage(error.to_string()))?;
-    let text = model::Text { id: entry.text.to_owned(), ..model::Text::default() };
+fn not_a_verb(word: &str, error: &GrammarError) -> Failure {
+    use clap::CommandFactory as _;
+    let commands: Vec<String> =
+        crate::cli::Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let known = grammar::VERBS.iter().map(|entry| entry.verb).chain(commands.iter().map(String::as_str));
+    let nearest = server::config::nearest(word, known).map_or(String::new(), |near| format!(" Nearest: `{near}`."));
+    Failure::Usage(format!("{error}.{nearest} Try: flyball --help"))
+}
+
+fn sentence(entry: &VerbEntry, language: Language) -> String {
+    model::Text { id: entry.text.to_owned(), ..model::Text::default() }.render(language)
+}
+
+fn help(entry: &VerbEntry, language: Language) -> Result<u8, Failure> {
+    let (usage, also, needs) = match language {
+        Language::En => ("Usage:", "Also:", "Needs:"),
+        Language::Zh => ("用法：", "也可写作：", "需要权限："),
+    };
     say(&format!(
-        "{}\n\nUsage: flyball {}\nAlso: {}\nNeeds: {}",
-        text.render(Language::En),
+        "{}\n\n{usage} flyball {}\n{also} {}\n{needs} {}",
+        sentence(entry, language),
         entry.usage,
         entry.also.join(", "),
         entry.right
     ));
+    Ok(WELL)
+}
+
+fn all_verbs(language: Language) -> Result<u8, Failure> {
+    let rows: Vec<Vec<String>> = grammar::VERBS
+        .iter()
+        .map(|entry| vec![entry.verb.to_owned(), sentence(entry, language), entry.usage.to_owned()])
+        .collect();
+    let heads = match language {
+        Language::En => ["verb", "what it does", "how it is written"],
+        Language::Zh => ["动词", "作用", "用法"],
+    };
+    say(&render::table(&heads, &rows));
+    say(match language {
+        Language::En => "\nAll commands: flyball --help",
+        Language::Zh => "\n全部命令：flyball --help",
+    });
     Ok(WELL)
 }
 
@@ -96,7 +135,7 @@ fn options(words: Vec<String>) -> Result<(Vec<String>, Server), Failure> {
             "--yes" | "-y" => server.yes = true,
             "--server" => server.server = Some(value()?),
             "--data" => server.data = Some(value()?.into()),
-            "--language" => server.language = Some(value()?),
+            "--language" => server.language = Some(known_language(&value()?).map_err(Failure::Usage)?),
             _ => rest.push(word),
         }
     }
@@ -114,7 +153,16 @@ fn quoted(word: &str) -> String {
     }
 }
 
-fn language(server: &Server) -> Language {
+/// A language as it can be written.
+pub fn known_language(text: &str) -> Result<String, String> {
+    match text {
+        "en" | "zh" => Ok(text.to_owned()),
+        other => Err(format!("`{other}` is no language here; there are en and zh")),
+    }
+}
+
+/// The language of answers.
+pub fn language(server: &Server) -> Language {
     match server.language.as_deref() {
         Some("zh") => Language::Zh,
         Some(_) => Language::En,

@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use model::api::{Answer, AnswerPart, IncidentRow, OrderRow, PictureSeries, ServerRow};
 use model::signal::ServiceState;
-use model::{AlertState, Language, Outcome};
+use model::{Language, Outcome};
 use serde_json::Value;
 
 use crate::exit::Failure;
@@ -93,9 +93,82 @@ pub fn answer(answer: &Answer, language: Language) -> String {
         Some(Outcome::Refused(refusal)) => blocks.push(plain(&refusal.text.render(language))),
         None => {}
     }
-    blocks.extend(answer.parts.iter().map(|part| show(part, language)));
+    let places = answer.parts.iter().filter(|part| matches!(part, AnswerPart::Servers { .. })).count();
+    blocks.extend(answer.parts.iter().map(|part| match part {
+        // Of one place the sentence before has said it.
+        AnswerPart::Servers { servers, .. } if places == 1 => server_table(servers, language),
+        part => show(part, language),
+    }));
     blocks.retain(|block| !block.is_empty());
     blocks.join("\n")
+}
+
+/// A word of a table in the language; the Chinese ones are those of the glossary.
+pub fn word(english: &'static str, language: Language) -> &'static str {
+    if language == Language::En {
+        return english;
+    }
+    match english {
+        "number" => "编号",
+        "priority" => "级别",
+        "state" => "状态",
+        "since" => "起始",
+        "title" => "标题",
+        "suspect" => "嫌疑",
+        "owner" => "负责人",
+        "when" => "时间",
+        "what" => "内容",
+        "who" => "人",
+        "service" => "服务",
+        "environment" => "环境",
+        "to" => "版本",
+        "servers" => "服务器",
+        "author" => "作者",
+        "server" => "服务器",
+        "address" => "地址",
+        "release" => "版本",
+        "balancer" => "负载均衡",
+        "memory" => "内存",
+        "disk" => "磁盘",
+        "no data" => "无数据",
+        "none" => "无",
+        "up" => "正常",
+        "in" => "在线",
+        "out" => "摘除",
+        "down" => "异常",
+        "starting" => "启动中",
+        "stopping" => "停止中",
+        "stopped" => "已停止",
+        "crashed" => "崩溃",
+        "source down" => "失联",
+        "open" => "未认领",
+        "acknowledged" => "已认领",
+        "recovered" => "已恢复",
+        "resolved" => "已解决",
+        "draft" => "待批准",
+        "approved" => "已批准",
+        "running" => "执行中",
+        "halted" => "已中止",
+        "rolling back" => "回滚中",
+        "done" => "完成",
+        "failed" => "失败",
+        "rolled back" => "已回滚",
+        "cancelled" => "已取消",
+        "no incident" => "没有故障",
+        "no change" => "没有变更",
+        "no order" => "没有发布单",
+        other => other,
+    }
+}
+
+fn heads<const N: usize>(words: [&'static str; N], language: Language) -> [&'static str; N] {
+    words.map(|english| word(english, language))
+}
+
+/// A time for people: to the second.
+fn when(time: model::Time) -> String {
+    let text = time.to_string();
+    format!("{}Z", text.get(..19).unwrap_or(&text).replace('T', " "))
 }
 
 fn show(part: &AnswerPart, language: Language) -> String {
@@ -106,21 +179,27 @@ fn show(part: &AnswerPart, language: Language) -> String {
             table(&heads, &rows)
         }
         AnswerPart::Servers { service, environment, wanted, up, of, servers } => {
-            let head = format!("{service} in {environment}: wanted {wanted}, up {up} of {of}");
-            format!("{head}\n{}", server_table(servers))
+            let head = match language {
+                Language::En => format!("{service} in {environment}: wanted {wanted}, up {up} of {of}"),
+                Language::Zh => format!("{environment} 的 {service}：期望 {wanted}，正常 {up}/{of}"),
+            };
+            format!("{head}\n{}", server_table(servers, language))
         }
         AnswerPart::Log { lines } => lines
             .iter()
             .map(|line| format!("{} {} {} {}", line.at.clock(), line.host, line.service, plain(&line.text)))
             .collect::<Vec<_>>()
             .join("\n"),
-        AnswerPart::Picture { series, .. } => series.iter().take(20).map(spark).collect::<Vec<_>>().join("\n"),
+        AnswerPart::Picture { svg, series, .. } => {
+            let lines = title_of(svg).into_iter().chain(series.iter().take(20).map(spark));
+            lines.collect::<Vec<_>>().join("\n")
+        }
         AnswerPart::Incidents { incidents } => {
             let rows: Vec<Vec<String>> = incidents.iter().map(|incident| incident_row(incident, language)).collect();
             if rows.is_empty() {
-                "no incident".into()
+                word("no incident", language).into()
             } else {
-                table(&["number", "priority", "state", "since", "title", "suspect", "owner"], &rows)
+                table(&heads(["number", "priority", "state", "since", "title", "suspect", "owner"], language), &rows)
             }
         }
         AnswerPart::Changes { changes } => {
@@ -128,17 +207,21 @@ fn show(part: &AnswerPart, language: Language) -> String {
                 .iter()
                 .map(|row| {
                     let change = &row.change;
-                    vec![row.received_at.to_string(), change.what.render(language), change.author.clone().unwrap_or_default()]
+                    vec![when(row.received_at), change.what.render(language), change.author.clone().unwrap_or_default()]
                 })
                 .collect();
-            if rows.is_empty() { "no change".into() } else { table(&["when", "what", "who"], &rows) }
+            if rows.is_empty() {
+                word("no change", language).into()
+            } else {
+                table(&heads(["when", "what", "who"], language), &rows)
+            }
         }
         AnswerPart::Orders { orders } => {
             let rows: Vec<Vec<String>> = orders.iter().map(|order| order_row(order, language)).collect();
             if rows.is_empty() {
-                "no order".into()
+                word("no order", language).into()
             } else {
-                table(&["number", "service", "environment", "to", "state", "servers", "author", ""], &rows)
+                table(&heads(["number", "service", "environment", "to", "state", "servers", "author", ""], language), &rows)
             }
         }
         AnswerPart::Help { verbs } => {
@@ -148,24 +231,25 @@ fn show(part: &AnswerPart, language: Language) -> String {
     }
 }
 
-fn server_table(servers: &[ServerRow]) -> String {
+fn server_table(servers: &[ServerRow], language: Language) -> String {
+    let no_data = word("no data", language);
     let rows: Vec<Vec<String>> = servers
         .iter()
         .map(|server| {
             vec![
                 server.host.to_string(),
                 server.address.clone(),
-                state_word(server).into(),
-                server.since.map_or(String::new(), |since| since.to_string()),
-                server.release.as_ref().map_or("none".into(), |release| release.version.clone()),
-                server.balancer.clone().unwrap_or_default(),
-                server.cpu_cores.map_or("no data".into(), |cores| format!("{:.1} %", cores * 100.0)),
-                memory(server),
-                server.disk_share.map_or("no data".into(), |share| format!("{:.0} %", share * 100.0)),
+                word(state_word(server), language).into(),
+                server.since.map_or(String::new(), when),
+                server.release.as_ref().map_or(word("none", language).into(), |release| release.version.clone()),
+                balancer_word(server.balancer.as_deref().unwrap_or_default(), language),
+                server.cpu_cores.map_or(no_data.into(), |cores| format!("{:.1} %", cores * 100.0)),
+                memory(server).unwrap_or(no_data.into()),
+                server.disk_share.map_or(no_data.into(), |share| format!("{:.0} %", share * 100.0)),
             ]
         })
         .collect();
-    table(&["server", "address", "state", "since", "release", "balancer", "cpu", "memory", "disk"], &rows)
+    table(&heads(["server", "address", "state", "since", "release", "balancer", "cpu", "memory", "disk"], language), &rows)
 }
 
 fn state_word(server: &ServerRow) -> &'static str {
@@ -180,12 +264,20 @@ fn state_word(server: &ServerRow) -> &'static str {
     }
 }
 
-fn memory(server: &ServerRow) -> String {
+/// The balancer's word where it is one of ours, else as it came.
+fn balancer_word(said: &str, language: Language) -> String {
+    ["in", "out", "down"]
+        .into_iter()
+        .find(|known| *known == said)
+        .map_or(said.to_owned(), |known| word(known, language).to_owned())
+}
+
+fn memory(server: &ServerRow) -> Option<String> {
     const MIB: f64 = 1024.0 * 1024.0;
     match (server.memory_bytes, server.memory_limit_bytes) {
-        (Some(used), Some(limit)) => format!("{:.0} of {:.0} MiB", used / MIB, limit / MIB),
-        (Some(used), None) => format!("{:.0} MiB", used / MIB),
-        _ => "no data".into(),
+        (Some(used), Some(limit)) => Some(format!("{:.0} of {:.0} MiB", used / MIB, limit / MIB)),
+        (Some(used), None) => Some(format!("{:.0} MiB", used / MIB)),
+        _ => None,
     }
 }
 
@@ -199,8 +291,8 @@ fn incident_row(incident: &IncidentRow, language: Language) -> Vec<String> {
     vec![
         incident.number.to_string(),
         incident.priority.to_string(),
-        state.into(),
-        incident.onset.to_string(),
+        word(state, language).into(),
+        when(incident.onset),
         incident.title.render(language),
         incident.suspect.as_ref().map_or(String::new(), |suspect| suspect.render(language)),
         incident.owner.clone().unwrap_or_default(),
@@ -213,11 +305,23 @@ fn order_row(order: &OrderRow, language: Language) -> Vec<String> {
         order.service.to_string(),
         order.environment.to_string(),
         order.to.clone(),
-        order.state.word().into(),
-        format!("{} of {}", order.hosts_done, order.hosts),
+        word(order.state.word(), language).into(),
+        match language {
+            Language::En => format!("{} of {}", order.hosts_done, order.hosts),
+            Language::Zh => format!("{}/{}", order.hosts_done, order.hosts),
+        },
         order.author.clone(),
         order.because.as_ref().map_or(String::new(), |because| because.render(language)),
     ]
+}
+
+/// The title of a picture: its first text.
+fn title_of(svg: &str) -> Option<String> {
+    let (_, rest) = svg.split_once("<title>")?;
+    let (title, _) = rest.split_once("</title>")?;
+    let plain_text =
+        title.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&");
+    Some(plain(&plain_text)).filter(|title| !title.is_empty())
 }
 
 /// A series as one line: least, a spark line, most, last.
@@ -237,7 +341,9 @@ fn spark(series: &PictureSeries) -> String {
             None => ' ',
         })
         .collect();
-    format!("{}\n  {line}  min {low:.4} max {high:.4} last {last:.4}", plain(&series.labels.to_string()))
+    let labels = plain(&series.labels.to_string());
+    let name = if labels == "{}" { String::new() } else { format!("{labels}\n") };
+    format!("{name}  {line}  min {low:.4} max {high:.4} last {last:.4}")
 }
 
 /// Prometheus' answer as lines.
@@ -268,16 +374,6 @@ pub fn query(answer: &Value) -> String {
         })
         .collect();
     if lines.is_empty() { "no data".into() } else { lines.join("\n") }
-}
-
-/// A state as a word.
-pub fn state(state: AlertState) -> &'static str {
-    match state {
-        AlertState::Ok => "ok",
-        AlertState::Bad => "bad",
-        AlertState::NoData => "no data",
-        AlertState::SourceDown => "source down",
-    }
 }
 
 #[cfg(test)]

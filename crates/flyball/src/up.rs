@@ -1,14 +1,14 @@
 //! `flyball up`, `flyball server`, `flyball agent`: what runs until it is told to end.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use model::rights::{Grant, Role};
 use model::{HostName, PersonName, TokenName};
+use server::Server;
 use server::people::{ADMIN, PeopleError};
-use server::{Server, TlsFiles};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -44,15 +44,6 @@ pub struct ServerArgs {
     /// Speak plain HTTP beyond loopback, where something in front of flyball speaks TLS
     #[arg(long)]
     pub insecure_http: bool,
-    /// Speak TLS with people, tools and intake: the certificate in PEM, its own first
-    #[arg(long, value_name = "FILE", requires = "tls_key", conflicts_with = "insecure_http")]
-    pub tls_certificate: Option<PathBuf>,
-    /// The certificate's key, in PEM
-    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
-    pub tls_key: Option<PathBuf>,
-    /// Where agents find this server; enrolment tokens carry it. Else where it listens for them
-    #[arg(long, value_name = "NAME:PORT", value_parser = name_and_port)]
-    pub advertise: Option<String>,
 }
 
 /// What `flyball up` is started with.
@@ -164,26 +155,13 @@ fn options(args: &ServerArgs, data: &Path) -> server::Options {
     options.listen_agents = args.listen_agents.unwrap_or(next);
     options.config = args.config.clone();
     options.insecure_http = args.insecure_http;
-    options.tls = args.tls_certificate.clone().zip(args.tls_key.clone()).map(|(certificate, key)| TlsFiles { certificate, key });
-    options.advertise = args.advertise.clone();
     options
-}
-
-/// `name:port`, as a token carries it.
-fn name_and_port(text: &str) -> Result<String, String> {
-    let (name, port) = text.rsplit_once(':').ok_or("a name and a port, as `flyball.example:7071`")?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '[' | ']');
-    if name.is_empty() || name.len() > 253 || !name.chars().all(plain) {
-        return Err(format!("`{name}` is no name of a machine"));
-    }
-    port.parse::<u16>().ok().filter(|port| *port != 0).ok_or_else(|| format!("`{port}` is no port"))?;
-    Ok(text.to_owned())
 }
 
 /// Says where the server is, for people by a one-time link, for command lines by files in the data folder.
 async fn announce(server: &Server, data: &Path) -> Result<(), Failure> {
     let failed = |error: PeopleError| Failure::Failed(error.to_string());
-    let address = address(server.http, server.secure);
+    let address = format!("http://{}", server.http);
     write_own_token(server, data).await?;
     client::write_address(data, &address).map_err(|error| Failure::Failed(format!("write the address: {error}")))?;
     let admin = PersonName::new(ADMIN).map_err(|error| Failure::Failed(error.to_string()))?;
@@ -197,16 +175,6 @@ async fn announce(server: &Server, data: &Path) -> Result<(), Failure> {
         data.display()
     ));
     Ok(())
-}
-
-/// Where a browser on this machine finds the page: what listens everywhere is found on loopback, too.
-fn address(listens: SocketAddr, secure: bool) -> String {
-    let ip = match listens.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    format!("{}://{}", if secure { "https" } else { "http" }, SocketAddr::new(ip, listens.port()))
 }
 
 /// The command line's own token, readable by the folder's owner only.

@@ -48,10 +48,13 @@ pub fn run(server: &Server, kind: Kind, wait: bool) -> Result<u8, Failure> {
         if !wait {
             return Ok(WELL);
         }
-        let end = tokio::time::timeout(PATIENCE, follow(&client, &format!("/api/flyball/v1/orders/{number}")))
-            .await
-            .map_err(|_| Failure::Failed(format!("see the end of order {number} within {} s", PATIENCE.as_secs())))??;
-        say(&format!("order {number}: {}", end.word()));
+        let end = tokio::time::timeout(
+            PATIENCE,
+            follow(&client, &format!("/api/flyball/v1/orders/{number}"), crate::remote::language(server)),
+        )
+        .await
+        .map_err(|_| Failure::Failed(format!("see the end of order {number} within {} s", PATIENCE.as_secs())))??;
+        say(&format!("order {number}: {}", crate::render::word(end.word(), crate::remote::language(server))));
         let expected = match kind {
             Kind::Good => OrderState::Done,
             Kind::Bad => OrderState::RolledBack,
@@ -61,13 +64,13 @@ pub fn run(server: &Server, kind: Kind, wait: bool) -> Result<u8, Failure> {
 }
 
 /// Prints the story as it grows; gives the state in which it ended.
-async fn follow(client: &Client, path: &str) -> Result<OrderState, Failure> {
+async fn follow(client: &Client, path: &str, language: Language) -> Result<OrderState, Failure> {
     let mut told = 0;
     loop {
         let order: Order = client.get(path).await?;
         for note in order.story.iter().skip(told) {
             let host = note.host.as_ref().map_or(String::new(), |host| format!("{host}: "));
-            say(&format!("{} {host}{} {}", note.at.clock(), note.text.render(Language::En), note.note).trim_end().to_owned());
+            say(format!("{} {host}{} {}", note.at.clock(), note.text.render(language), note.note).trim_end());
         }
         told = told.max(order.story.len());
         if order.state.is_final() {

@@ -71,3 +71,60 @@ fn a_configuration_is_checked_with_places() {
     assert_eq!(flyball(&["config", "check", folder.path().to_str().unwrap()]).status.code(), Some(0));
     assert_eq!(flyball(&["config", "check", "/nowhere/at/all"]).status.code(), Some(2));
 }
+
+#[test]
+fn a_new_user_is_told_what_to_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = |args: &[&str]| Command::new(FLYBALL).args(args).current_dir(folder.path()).output().expect("the program starts");
+    // Help needs no server, and speaks both languages.
+    let help = here(&["help"]);
+    assert_eq!(help.status.code(), Some(0), "{}", err(&help));
+    assert!(out(&help).contains("rollback [ORDER"), "{}", out(&help));
+    let help = here(&["help", "deploy", "--language", "zh"]);
+    assert!(help.status.success() && out(&help).contains("用法"), "{} {}", out(&help), err(&help));
+    assert_eq!(out(&here(&["部署", "--help", "--language", "zh"])), out(&help));
+    for (args, said) in [
+        (&["sever"][..], "`server`"),
+        (&["chekc", "shop"], "`check`"),
+        (&["xyzzyx"], "not a verb. Try"),
+        (&["deploy", "shop", "1", "--foo"], "--reason TEXT"),
+        (&["status", "--language", "de"], "en and zh"),
+        (&["query", "up", "--language", "de"], "en and zh"),
+        (&["status", "--server"], "needs a value"),
+        (&["up", "--listen", "nonsense"], "--listen"),
+        (&["token", "create", "a", "--role", "king"], "releaser"),
+        (&["log", "shop", "1", "2", "x", "y"], "log SERVICE"),
+    ] {
+        let wrong = here(args);
+        assert_eq!(wrong.status.code(), Some(2), "{args:?}: {}", err(&wrong));
+        assert!(err(&wrong).contains(said), "{args:?}: {}", err(&wrong));
+    }
+    // No server: said with what to do, and nothing is left behind.
+    for (args, code, said) in [
+        (&["check", "shop"][..], 4, "--server"),
+        (&["query", "up"], 4, "--server"),
+        (&["link"], 5, "--data"),
+        (&["status", "--server", "127.0.0.1:1"], 4, "refused"),
+        (&["artifact", "push", "nosuch"], 5, "nosuch"),
+    ] {
+        let failed = here(args);
+        assert_eq!(failed.status.code(), Some(code), "{args:?}: {}", err(&failed));
+        assert!(err(&failed).contains(said), "{args:?}: {}", err(&failed));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn answers_in_chinese_and_as_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = Up::start(folder.path(), &[]);
+    for verb in [&["status"][..], &["incidents"], &["orders"], &["changes"], &["help"]] {
+        let (english, chinese) = (up.cli(verb), up.cli(&[verb, &["--language", "zh"]].concat()));
+        assert_eq!(chinese.status.code(), Some(0), "{verb:?}: {}", err(&chinese));
+        assert!(out(&chinese).chars().any(|c| ('一'..='龥').contains(&c)), "{verb:?}: {}", out(&chinese));
+        assert_ne!(out(&english), out(&chinese), "{verb:?}");
+        let json = up.cli(&[verb, &["--json"]].concat());
+        let value: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap_or_else(|error| panic!("{verb:?}: {error}"));
+        assert_eq!(value["well"], true, "{verb:?}: {value}");
+    }
+}
