@@ -293,7 +293,8 @@ function Drawn(props: GraphProps & { pausedAt: number | undefined; onHold: (on: 
             )
             const shared = {
               className: `flag ${tones[label.first.shape]}${props.lit !== undefined && props.lit === id ? ' lit' : ''}`,
-              style: { left: spot.left, bottom: spot.row * flagRow, maxWidth: inner },
+              // Moved, not placed: while a live graph goes on nothing is laid out anew.
+              style: { left: 0, transform: `translateX(${spot.left}px)`, bottom: spot.row * flagRow, maxWidth: inner },
               onPointerEnter: () => { setOpen(index); props.onLit?.(id) },
               onPointerLeave: () => { setOpen(undefined); props.onLit?.(undefined) },
               onFocus: () => { setOpen(index); props.onLit?.(id) },

@@ -7,6 +7,9 @@ export interface Line { at: string; text: Said; tone: string; by?: string | null
 /** One event can be told by several lines: its place alone does not tell them apart. */
 export const lineKey = (line: Line): string => `${line.at} ${line.text.id} ${JSON.stringify(line.text.args ?? {})}`
 
+/** Who did it, where the sentence does not say so itself. */
+export const bySomeone = (line: Line): string | undefined => (line.by && line.text.args?.['person'] !== line.by ? line.by : undefined)
+
 /** What says the same with less, when the other one of the same order is there. */
 const lesser: Readonly<Record<string, string>> = {
   'order.created': 'change.release',

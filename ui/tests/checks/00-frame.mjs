@@ -86,7 +86,7 @@ export default async function checks({ browser, report }) {
     const shift = await page.evaluate(() => new Promise((done) => {
       let sum = 0
       let what = ''
-      new PerformanceObserver((list) => { for (const entry of list.getEntries()) if (!entry.hadRecentInput) { sum += entry.value; what = entry.sources.map((source) => source.node?.className ?? source.node?.nodeName).join(' ') } }).observe({ type: 'layout-shift' })
+      new PerformanceObserver((list) => { for (const entry of list.getEntries()) if (!entry.hadRecentInput) { sum += entry.value; what = entry.sources.map((source) => { const at = source.node?.nodeType === 3 ? source.node.parentElement : source.node; return `${at?.tagName}.${at?.className} in ${at?.parentElement?.className}: ${at?.textContent?.slice(0, 40)}` }).join(' | ') } }).observe({ type: 'layout-shift' })
       setTimeout(() => done(sum > 0 ? `${sum} by ${what}` : ''), 10_000)
     }))
     await close()

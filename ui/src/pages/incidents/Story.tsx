@@ -9,7 +9,7 @@ import { rowShape } from '../../components/tones'
 import type { Incident, Track } from '../../data/api'
 import { useNow } from '../../data/clock'
 import { useOverview } from '../../data/queries'
-import { lineKey, type Line } from '../../lib/story'
+import { bySomeone, lineKey, type Line } from '../../lib/story'
 import { reach, useStory } from './parts'
 
 interface Props { incident: Incident; note: RefObject<HTMLInputElement | null>; onWrite: (text: string) => Promise<boolean>; busy: boolean }
@@ -41,7 +41,7 @@ export function Story({ incident, note, onWrite, busy, part }: Props & { part?: 
           return (
             <li key={key} className={lit === key ? 'lit' : ''} onPointerEnter={() => setLit(key)} onPointerLeave={() => setLit(undefined)}>
               <Glyph shape={rowShape(line as never)} /><Time at={line.at} clock digits={1} /><span className="t3 xs num">{format.offset(millis(line.at) - onset)}</span>
-              <span className="prose"><Say text={line.text} short />{line.by && <span className="t3"> {line.by}</span>}</span>
+              <span className="prose"><Say text={line.text} short />{bySomeone(line) && <span className="t3"> {line.by}</span>}</span>
             </li>
           )
         })}

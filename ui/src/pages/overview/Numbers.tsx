@@ -24,7 +24,7 @@ export function Numbers({ numbers, story, hurts }: { numbers: readonly NumberRow
         return (
           <Link key={one.title} to="/explore" search={{ q: one.query } as never} className="panel kpi">
             <div className="t2 sm row between"><span className="cut">{one.title}</span><State shape={one.state === 'bad' && !hurts ? 'late' : alertShape[one.state]}>{one.state === 'ok' ? <span className="sr">{word('state.ok')}</span> : one.state === 'bad' ? word('overview.number.over') : undefined}</State></div>
-            <div className="v">{one.value == null ? <span className="t3">{word('state.no_data')}</span> : <>{shown.value}<small>{unit === 'none' ? one.unit : shown.unit}</small></>}</div>
+            <div className="v">{one.value == null ? <span className="t3">{word('state.no_data')}</span> : <><b>{shown.value}</b><small>{unit === 'none' ? one.unit : shown.unit}</small></>}</div>
             <Spark times={one.times} values={one.values} from={to - 300_000} to={to} flags={onset} zero={unit === 'ratio' || unit === 'percent'} />
             <div className="t3 xs nw">{one.limit == null ? word('overview.number.last') : word('overview.number.limit', { limit: tick(one.limit, unit, format.language) })}</div>
           </Link>

@@ -13,7 +13,7 @@ import type { Overview, StoryRef } from '../../data/api'
 import { useNow } from '../../data/clock'
 import { useIncident, useTimeline } from '../../data/queries'
 import { lanes, type Lanes, type Span } from '../../lib/lanes'
-import { lineKey, tidy, type Line } from '../../lib/story'
+import { bySomeone, lineKey, tidy, type Line } from '../../lib/story'
 
 export function Story({ overview }: { overview: Overview }): ReactNode {
   const word = useWord()
@@ -49,7 +49,7 @@ export function Story({ overview }: { overview: Overview }): ReactNode {
       <div className="story">
         <div className="tracks">
           {story.tracks.map((track, index) => (
-            <TrackGraph key={track.query} track={track} from={from} to={to} flags={flags} first={index === 0} version={version} height={index === 0 ? 170 : 84} live={!story.to} lit={lit} onLit={setLit} />
+            <TrackGraph key={track.query} track={track} from={from} to={to} flags={flags} first={index === 0} version={version} height={index === 0 ? 140 : 72} live={!story.to} lit={lit} onLit={setLit} />
           ))}
           <LaneRows lanes={drawn} from={from} to={to} />
         </div>
@@ -74,7 +74,7 @@ function LaneRows({ lanes: { servers, alert, told }, from, to }: { lanes: Lanes;
     const end = share(span.to ?? to)
     return (
       <span key={index}>
-        <i className={`lane-bar ${span.tone}`} title={span.text ? format.text(span.text) : undefined} style={{ left: `${start}%`, width: `${Math.max(0.4, end - start)}%` }} />
+        <i className={`lane-bar ${span.tone}`} title={span.text ? format.text(span.text) : undefined} style={{ ['--at' as string]: start, width: `${Math.max(0.4, end - start)}%` }} />
       </span>
     )
   }
@@ -89,7 +89,7 @@ function LaneRows({ lanes: { servers, alert, told }, from, to }: { lanes: Lanes;
     const text = span.text ? format.text(span.text) : ''
     const when = span.to === undefined ? word('overview.lane.since', { from: format.clock(span.from) }) : word('overview.lane.span', { from: format.clock(span.from), to: format.clock(span.to) })
     const said = span.tone === 'bad' && span === lastAlert ? when : text
-    return <span className="lane-label t3 xs" style={at > 60 ? { right: `${100 - start + 1}%`, maxWidth: `${start - 1}%` } : { left: `${at + 1}%`, maxWidth: `${99 - at}%` }}>{said}</span>
+    return <span className="lane-label t3 xs" data-side={at > 60 ? 'before' : 'after'} style={at > 60 ? { ['--at' as string]: start - 1, maxWidth: `${start - 1}%` } : { ['--at' as string]: at + 1, maxWidth: `${99 - at}%` }}>{said}</span>
   }
   return (
     <div className="lanes" role="group" style={{ ['--left' as string]: `${leftRoom}px`, ['--right' as string]: `${rightRoom}px` }}>
@@ -97,7 +97,7 @@ function LaneRows({ lanes: { servers, alert, told }, from, to }: { lanes: Lanes;
       <div className="lane"><span className="t3 xs">{word('overview.lane.alert')}</span><div>{alert.map(bar)}{label(lastAlert, alert)}</div></div>
       <div className="lane">
         <span className="t3 xs">{word('overview.lane.told')}</span>
-        <div>{told.map((mark) => <span key={mark.seq} className="lane-mark" style={{ left: `${share(mark.at)}%` }} title={format.text(mark.text)}><Glyph shape={mark.text.id === 'incident.acknowledged' ? 'person' : 'message'} /></span>)}</div>
+        <div>{told.map((mark) => <span key={mark.seq} className="lane-mark" style={{ ['--at' as string]: share(mark.at) }} title={format.text(mark.text)}><Glyph shape={mark.text.id === 'incident.acknowledged' ? 'person' : 'message'} /></span>)}</div>
       </div>
       <div className="lane-axis xs t3" aria-hidden="true"><span />
         <div>{ticks.map((one) => <span key={one.part} style={{ left: `${one.part * 100}%`, transform: one.part < 0.1 ? undefined : one.part > 0.9 ? 'translateX(-100%)' : 'translateX(-50%)' }}>{format.clock(one.at)}</span>)}</div>
@@ -117,7 +117,7 @@ function StoryList({ rows, onset, lit, onLit }: { rows: readonly Line[]; onset: 
           <li key={key} className={lit === key ? 'lit' : ''} onPointerEnter={() => onLit(key)} onPointerLeave={() => onLit(undefined)} onFocus={() => onLit(key)} onBlur={() => onLit(undefined)}>
             <Glyph shape={rowShape(row as never)} />
             <Time at={row.at} clock />
-            <span className="prose"><Say text={row.text} short />{row.by && <span className="t3 xs" style={{ display: 'block' }}>{row.by}</span>}</span>
+            <span className="prose"><Say text={row.text} short />{bySomeone(row) && <span className="t3 xs" style={{ display: 'block' }}>{row.by}</span>}</span>
             <span className="t3 xs nw">{onset ? format.offset(millis(row.at) - millis(onset)) : ''}</span>
           </li>
         )
