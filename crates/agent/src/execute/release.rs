@@ -293,6 +293,10 @@ impl Writer<'_> {
             unpacked()?.take(512).read_to_end(&mut head)?;
             return if is_tar(&head) { self.tar(unpacked()?) } else { self.plain(unpacked()?, program) };
         }
+        // It is no program either: as one it would fail only when it is started, with the old one stopped.
+        if head.starts_with(&[0x1f, 0x8b]) {
+            return Err(ReleaseError::Archive("it is packed by gzip: push a tar, a tar.zst or a program".into()));
+        }
         if is_tar(&head) { self.tar(open()?) } else { self.plain(open()?, program) }
     }
 
@@ -475,6 +479,11 @@ mod tests {
             // Twice is the same as once.
             assert_eq!(world.unpack(&bytes).unwrap(), release);
         }
+    }
+
+    #[test]
+    fn gzip_is_refused_before_anything_is_stopped() {
+        assert!(World::new().unpack(&[0x1f, 0x8b, 8, 0, 0]).unwrap_err().contains("push a tar, a tar.zst or a program"));
     }
 
     #[test]
