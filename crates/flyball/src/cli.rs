@@ -88,6 +88,24 @@ enum Command {
         #[command(flatten)]
         server: Server,
     },
+    /// Shut a host out: its link ends, its certificate and tokens are void until it enrols anew
+    RevokeHost {
+        /// The host's name
+        host: String,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Print the newest lines of the audit, or verify its chain
+    #[command(args_conflicts_with_subcommands = true)]
+    Audit {
+        #[command(subcommand)]
+        command: Option<AuditCommand>,
+        /// So many lines
+        #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        limit: u32,
+        #[command(flatten)]
+        server: Server,
+    },
     /// Parts of the demo
     #[command(subcommand)]
     Demo(demo::DemoCommand),
@@ -131,6 +149,16 @@ enum TokenCommand {
     Revoke {
         /// Its name
         name: String,
+        /// The data folder
+        #[arg(long, default_value = local::DATA)]
+        data: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum AuditCommand {
+    /// Walk the whole chain in a data folder, beside a running server or without: 0 it holds, 1 a line is broken
+    Verify {
         /// The data folder
         #[arg(long, default_value = local::DATA)]
         data: PathBuf,
@@ -202,6 +230,9 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Artifact(ArtifactCommand::Push { file, version, server }) => remote::push(&server, &file, version),
         Command::Query { query, back, server } => remote::query(&server, &query, back.as_deref()),
         Command::Enrol { host, server } => remote::enrol(&server, &host),
+        Command::RevokeHost { host, server } => remote::revoke_host(&server, &host),
+        Command::Audit { command: Some(AuditCommand::Verify { data }), .. } => local::verify_audit(&data),
+        Command::Audit { command: None, limit, server } => remote::audit(&server, limit),
         Command::Demo(command) => demo::run(command),
         Command::Reference { what } => reference::print(&what),
         Command::Verb(words) => remote::verb(words),

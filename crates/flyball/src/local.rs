@@ -145,3 +145,19 @@ pub fn check_config(folder: &Path) -> Result<u8, Failure> {
         }
     }
 }
+
+/// `flyball audit verify`
+pub fn verify_audit(data: &Path) -> Result<u8, Failure> {
+    let walked = block_on(server::journal::walk_audit(data))?;
+    let walk = walked.map_err(|error| Failure::Failed(error.to_string()))?;
+    match walk.broken {
+        None => {
+            say(&format!("the audit holds: {} lines, the last {}", walk.lines, if walk.lines == 0 { "-" } else { &walk.last }));
+            Ok(WELL)
+        }
+        Some(line) => {
+            say(&format!("the audit is broken at line {line}: it or the one before it was altered or taken out"));
+            Ok(NOT_WELL)
+        }
+    }
+}

@@ -240,6 +240,29 @@ pub fn enrol(server: &Server, host: &str) -> Result<u8, Failure> {
     })?
 }
 
+/// `flyball revoke-host`
+pub fn revoke_host(server: &Server, host: &str) -> Result<u8, Failure> {
+    block_on(async {
+        let client = Client::new(server)?;
+        let answer: Value = client.post(&format!("/api/flyball/v1/hosts/{}/revoke", encoded(host)), &Value::Null).await?;
+        say(&match (server.json, answer["was_enrolled"].as_bool()) {
+            (true, _) => answer.to_string(),
+            (false, Some(true)) => format!("{host} is shut out until it enrols anew"),
+            (false, _) => format!("{host} had not enrolled; its tokens are void"),
+        });
+        Ok(WELL)
+    })?
+}
+
+/// `flyball audit`
+pub fn audit(server: &Server, limit: u32) -> Result<u8, Failure> {
+    block_on(async {
+        let lines: Vec<Value> = Client::new(server)?.get(&format!("/api/flyball/v1/audit?limit={limit}")).await?;
+        say(&if server.json { Value::Array(lines).to_string() } else { render::audit(&lines) });
+        Ok(WELL)
+    })?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

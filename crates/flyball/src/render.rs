@@ -64,6 +64,22 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     out
 }
 
+/// Lines of the audit, newest first as they came.
+pub fn audit(lines: &[Value]) -> String {
+    let rows: Vec<Vec<String>> = lines
+        .iter()
+        .map(|line| {
+            let outcome = match line["outcome"]["of"] {
+                Value::Null => line["outcome"]["is"].as_str().unwrap_or_default().replace('_', " "),
+                ref of => of.to_string(),
+            };
+            let cell = |name: &str| line[name].as_str().map_or_else(|| line[name].to_string(), str::to_owned);
+            vec![cell("number"), cell("at"), cell("by"), cell("what"), outcome]
+        })
+        .collect();
+    table(&["line", "at", "who", "what", "outcome"], &rows)
+}
+
 /// Text from outside without what a terminal would take as a command.
 fn plain(text: &str) -> String {
     let direction = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -1,14 +1,14 @@
 //! `flyball up`, `flyball server`, `flyball agent`: what runs until it is told to end.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use model::rights::{Grant, Role};
 use model::{HostName, PersonName, TokenName};
-use server::Server;
 use server::people::{ADMIN, PeopleError};
+use server::{Server, TlsFiles};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -44,6 +44,15 @@ pub struct ServerArgs {
     /// Speak plain HTTP beyond loopback, where something in front of flyball speaks TLS
     #[arg(long)]
     pub insecure_http: bool,
+    /// Speak TLS with people, tools and intake: the certificate in PEM, its own first
+    #[arg(long, value_name = "FILE", requires = "tls_key", conflicts_with = "insecure_http")]
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's key, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
+    /// Where agents find this server; enrolment tokens carry it. Else where it listens for them
+    #[arg(long, value_name = "NAME:PORT", value_parser = name_and_port)]
+    pub advertise: Option<String>,
 }
 
 /// What `flyball up` is started with.
@@ -155,13 +164,26 @@ fn options(args: &ServerArgs, data: &Path) -> server::Options {
     options.listen_agents = args.listen_agents.unwrap_or(next);
     options.config = args.config.clone();
     options.insecure_http = args.insecure_http;
+    options.tls = args.tls_certificate.clone().zip(args.tls_key.clone()).map(|(certificate, key)| TlsFiles { certificate, key });
+    options.advertise = args.advertise.clone();
     options
+}
+
+/// `name:port`, as a token carries it.
+fn name_and_port(text: &str) -> Result<String, String> {
+    let (name, port) = text.rsplit_once(':').ok_or("a name and a port, as `flyball.example:7071`")?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '[' | ']');
+    if name.is_empty() || name.len() > 253 || !name.chars().all(plain) {
+        return Err(format!("`{name}` is no name of a machine"));
+    }
+    port.parse::<u16>().ok().filter(|port| *port != 0).ok_or_else(|| format!("`{port}` is no port"))?;
+    Ok(text.to_owned())
 }
 
 /// Says where the server is, for people by a one-time link, for command lines by files in the data folder.
 async fn announce(server: &Server, data: &Path) -> Result<(), Failure> {
     let failed = |error: PeopleError| Failure::Failed(error.to_string());
-    let address = format!("http://{}", server.http);
+    let address = address(server.http, server.secure);
     write_own_token(server, data).await?;
     client::write_address(data, &address).map_err(|error| Failure::Failed(format!("write the address: {error}")))?;
     let admin = PersonName::new(ADMIN).map_err(|error| Failure::Failed(error.to_string()))?;
@@ -175,6 +197,16 @@ async fn announce(server: &Server, data: &Path) -> Result<(), Failure> {
         data.display()
     ));
     Ok(())
+}
+
+/// Where a browser on this machine finds the page: what listens everywhere is found on loopback, too.
+fn address(listens: SocketAddr, secure: bool) -> String {
+    let ip = match listens.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("{}://{}", if secure { "https" } else { "http" }, SocketAddr::new(ip, listens.port()))
 }
 
 /// The command line's own token, readable by the folder's owner only.
@@ -318,4 +350,31 @@ fn start_log() {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env("FLYBALL_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_agents_are_told_is_a_name_and_a_port() {
+        for well in ["flyball.example:7071", "10.0.0.1:1", "[::1]:7071"] {
+            assert_eq!(name_and_port(well).as_deref(), Ok(well));
+        }
+        for wrong in ["flyball.example", ":7071", "a b:1", "a:0", "a:65536", "a:b", "http://a:1"] {
+            assert!(name_and_port(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_page_of_a_server_that_listens_everywhere_is_found_on_loopback() {
+        for (listens, secure, page) in [
+            ("127.0.0.1:7070", false, "http://127.0.0.1:7070"),
+            ("0.0.0.0:7070", true, "https://127.0.0.1:7070"),
+            ("[::]:7070", true, "https://[::1]:7070"),
+            ("10.0.0.1:443", true, "https://10.0.0.1:443"),
+        ] {
+            assert_eq!(address(listens.parse().unwrap(), secure), page);
+        }
+    }
 }
