@@ -331,8 +331,14 @@ fn story(state: &State, at: Time) -> Option<StoryRef> {
         (Some(incident), order)
             if order.is_none_or(|order| order.started_at <= Some(incident.opened_at) || order.halted_at.is_some()) =>
         {
-            let order = incident.suspects.first().and_then(|suspect| suspect.change.order.clone());
-            (incident.scope.service.clone(), Some(incident.onset), order, Some(incident))
+            // Bad again with a later release: then that one is the news, not the first of the incident.
+            let again = order.filter(|order| {
+                incident.scope.service.as_ref() == Some(&order.service) && order.started_at > Some(incident.onset)
+            });
+            let suspect = || incident.suspects.first().and_then(|suspect| suspect.change.order.clone());
+            let onset = again.and_then(|order| order.halted_at).unwrap_or(incident.onset);
+            let order = again.map(|order| order.number.clone()).or_else(suspect);
+            (incident.scope.service.clone(), Some(onset), order, Some(incident))
         }
         (_, Some(order)) => (Some(order.service.clone()), order.halted_at, Some(order.number.clone()), None),
         _ => return None,
