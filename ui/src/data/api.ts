@@ -488,6 +488,13 @@ export type HostProgress = {
   /** The step that was asked last: its ordinal in the plan. */
   step?: number | null;
 };
+/** A host that was shut out. */
+export type HostRevoked = {
+  /** The host. */
+  host: HostName;
+  /** Whether it had enrolled; else only its tokens are void now. */
+  was_enrolled: boolean;
+};
 /** A host as a row. */
 export type HostRow = {
   /** The agent's version. */
