@@ -151,7 +151,7 @@ impl Executor {
     /// The server has the answer to a step.
     pub fn told(&self, key: &str) {
         if let Err(error) = locked(&self.journal).told(&EffectKey::from(key)) {
-            tracing::warn!(error = %chain(&error), "an acknowledged answer could not be noted");
+            tracing::warn!(error = %chain(&error), "failed to note an acknowledged answer");
         }
     }
 
@@ -281,7 +281,7 @@ impl Executor {
         let to_note = answer.clone();
         if let Err(error) = self.record(move |journal| journal.answer(to_note)).await {
             // It is in memory, and after a restart the step's own verification says what was done.
-            tracing::error!(error, "an answer could not be noted");
+            tracing::error!(error, "failed to note an answer");
         }
         self.tell(&answer);
         // Others tell by themselves what they change; the link `current` does not.

@@ -187,7 +187,7 @@ impl Link {
         };
         let renewed = renewed.await;
         if let Err(error) = &renewed {
-            tracing::warn!(error = %chain(error), "the certificate could not be renewed");
+            tracing::warn!(error = %chain(error), "failed to renew the certificate");
         }
         renewed.is_ok()
     }
@@ -195,7 +195,7 @@ impl Link {
     fn take_renewed(&self, answer: RenewAnswer) -> Result<(), LinkError> {
         let renewed = self.identity().renewed(answer, self.clock.now())?;
         if let Err(error) = renewed.save(&self.folder) {
-            tracing::error!(error = %chain(&error), "the new certificate could not be kept");
+            tracing::error!(error = %chain(&error), "failed to keep the new certificate");
         }
         *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
         tracing::info!("the certificate was renewed");
@@ -300,11 +300,11 @@ impl Link {
             }
             Ok(duty) => {
                 if let Err(error) = write_json(&self.folder.file(DUTY_FILE), &duty) {
-                    tracing::error!(error = %chain(&error), "the host's duty could not be kept");
+                    tracing::error!(error = %chain(&error), "failed to keep the host's duty");
                 }
                 self.duty.send_replace(Some(Arc::new(duty)));
             }
-            Err(error) => tracing::error!(%error, "the host's duty can't be read; the one before stays in force"),
+            Err(error) => tracing::error!(%error, "failed to read the host's duty; the one before stays in force"),
         }
     }
 

@@ -37,7 +37,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
     };
     let host = identity.host.clone();
     let duty = read_json::<HostDuty>(&folder.file(DUTY_FILE)).unwrap_or_else(|error| {
-        tracing::warn!(error = %chain(&error), "the last duty can't be read; the server has it");
+        tracing::warn!(error = %chain(&error), "failed to read the last duty; the server has it");
         None
     });
     let (duty_sender, duty) = watch::channel(duty.filter(|duty| duty.host == host).map(Arc::new));

@@ -150,10 +150,10 @@ impl Supervisor {
         }
         let folder = self.folder.service(name);
         if let Err(error) = make_private(&folder) {
-            tracing::error!(error = %chain(&error), "a service's folder can't be made");
+            tracing::error!(error = %chain(&error), "failed to make a service's folder");
         }
         let note = read_json::<Note>(&folder.join("process.json")).unwrap_or_else(|error| {
-            tracing::error!(error = %chain(&error), "the note about a service can't be read");
+            tracing::error!(error = %chain(&error), "failed to read the note about a service");
             None
         });
         let note = note.unwrap_or_default();
@@ -183,7 +183,7 @@ impl Supervisor {
     fn keep_note(&self, service: &Service, state: &State) {
         if let Err(error) = write_json(&service.folder.join("process.json"), &state.note) {
             // The marks in its environment find it all the same.
-            tracing::error!(service = %service.name, error = %chain(&error), "the note about a service can't be kept");
+            tracing::error!(service = %service.name, error = %chain(&error), "failed to keep the note about a service");
         }
     }
 

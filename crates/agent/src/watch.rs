@@ -74,7 +74,7 @@ impl Watch {
     pub fn new(folder: &Folder, host: HostName, clock: Arc<ServerClock>, outbox: Arc<Outbox>) -> Watch {
         let path = folder.file("seen.json");
         let memory = read_json::<Memory>(&path).unwrap_or_else(|error| {
-            tracing::error!(error = %chain(&error), "what was seen can't be read; watching begins anew");
+            tracing::error!(error = %chain(&error), "failed to read what was seen; watching begins anew");
             None
         });
         let memory = memory.unwrap_or_default();
@@ -91,7 +91,7 @@ impl Watch {
         if self.memory != self.saved && self.outbox.is_settled() {
             match write_json(&self.path, &self.memory) {
                 Ok(()) => self.saved = self.memory.clone(),
-                Err(error) => tracing::error!(error = %chain(&error), "what was seen can't be kept"),
+                Err(error) => tracing::error!(error = %chain(&error), "failed to keep what was seen"),
             }
         }
     }

@@ -251,7 +251,7 @@ pub fn spawn_agent(
             };
             match agent::run(options.clone(), stopped).await {
                 Ok(()) => return,
-                Err(error) => tracing::error!(%host, "the agent could not start: {}", chain(&error)),
+                Err(error) => tracing::error!(%host, "failed to start the agent: {}", chain(&error)),
             }
             let mut stop = stopping.clone();
             if tokio::time::timeout(AGENT_PAUSE, stop.wait_for(|stop| *stop)).await.is_ok() {

@@ -201,7 +201,7 @@ impl Releases {
             digests.extend(self.marker(&name).map(|marker| marker.release.digest));
             // The marker first: a folder without one is rubbish that nobody starts.
             if let Err(error) = remove(&self.marker_path(&name)).and_then(|()| remove(&self.place(&name))) {
-                tracing::warn!(error = %crate::link::chain(&error), "an old release could not be removed");
+                tracing::warn!(error = %crate::link::chain(&error), "failed to remove an old release");
             }
         }
         digests

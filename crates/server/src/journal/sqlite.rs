@@ -220,7 +220,7 @@ async fn load_snapshot(connection: &mut SqliteConnection) -> Result<(Option<Box<
         match parse(row.try_get(2).map_err(failed)?, || format!("the snapshot behind event {seq}")) {
             Ok(state) => return Ok((Some(Box::new(state)), seq)),
             Err(error) => {
-                tracing::error!(%error, "a snapshot can't be read, an older one is taken");
+                tracing::error!(%error, "failed to read a snapshot; an older one is taken");
                 unreadable = Some(error);
             }
         }

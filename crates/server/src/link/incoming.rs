@@ -122,7 +122,7 @@ impl Incoming {
                 self.links.keep_marks(&self.host, &self.marks);
             }
             Err(why) => {
-                tracing::warn!(host = %self.host, why, "samples of a host could not be written; it sends them again");
+                tracing::warn!(host = %self.host, why, "failed to write samples of a host; it sends them again");
                 self.stuck = Some((Instant::now(), why));
             }
         }
