@@ -74,6 +74,27 @@ async fn it_goes_on_where_it_broke_off() {
 }
 
 #[tokio::test]
+async fn what_was_said_in_a_receivers_room_is_caught_up_with() {
+    let house = House::open().await;
+    let mut config = model::config::Config::clone(&house.config());
+    let receiver = model::config::ReceiverConfig { webhook: None, room: Some(model::RoomName::new("db").unwrap()) };
+    config.notification.receivers.insert(model::ReceiverName::new("team").unwrap(), receiver);
+    house.pump.submit(model::Event::Configured { config: Box::new(config), change: None }).await.unwrap();
+    let first = change(&house, "one").await;
+    let said = async {
+        // The door follows the configuration a moment later.
+        while house.post_json("/api/flyball/v1/chat/db", json!({ "text": "hello" })).await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), said).await.expect("the room is there within 20 s");
+    let token = house.token(Role::Viewer).await;
+    let mut reader = Reader::open(&house, &token, "", Some(first)).await;
+    let (_, message) = reader.next("chat").await.unwrap();
+    assert_eq!(message["room"], "db", "{message}");
+}
+
+#[tokio::test]
 async fn it_ends_with_its_token_and_with_the_server() {
     let house = House::open().await;
     let token = house.token_of("gone-soon", Grant::everywhere(Role::Viewer)).await;
