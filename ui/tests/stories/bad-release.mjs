@@ -4,6 +4,9 @@ import { axe, overflow } from '../page.mjs'
 export default async function story({ browser, report, shots }) {
   const { page, errors, close } = await browser.at('/')
   const picture = (name, of = page) => (shots ? of.screenshot({ path: `${shots}/story-${name}.png`, fullPage: true }) : undefined)
+  const until = async (what, holds, limit) => {
+    for (const end = Date.now() + limit; !(await holds()); await page.waitForTimeout(200)) if (Date.now() > end) throw new Error(`${what} within ${limit} ms`)
+  }
   const api = (path) => page.evaluate(async (path) => (await fetch(`/api/flyball/v1${path}`)).json(), path)
   await report.check('bad release: the button makes an order, and the brake bar shows it on every page', async () => {
     await page.waitForSelector('.demo .btn.dan:not([aria-disabled])', { timeout: 60_000 })
@@ -31,7 +34,7 @@ export default async function story({ browser, report, shots }) {
 
   const number = (await api('/incidents'))[0]?.number
   await report.check("bad release: the incident's page tells it as the journal has it", async () => {
-    await page.waitForFunction(async (number) => (await (await fetch(`/api/flyball/v1/incidents/${number}`)).json()).recovered_at, number, { timeout: 60_000 })
+    await until('the incident has not recovered', async () => (await api(`/incidents/${number}`)).recovered_at, 60_000)
     const opened = await browser.at(`/incidents/${number}`, { ready: '.evs.inc li' })
     await opened.page.waitForFunction(() => document.querySelectorAll('.evs.inc li').length >= 5 && document.querySelectorAll('.inc-tracks canvas').length >= 1, undefined, { timeout: 10_000 })
     await picture('incident', opened.page)
@@ -71,7 +74,7 @@ export default async function story({ browser, report, shots }) {
     const back = phone.page.locator('.phonebar .btn').nth(1)
     if ((await back.getAttribute('aria-disabled')) !== 'true' || !/Rolled back/.test(await back.textContent())) wrong.push(`the rollback's button says ${await back.textContent()}`)
     await phone.page.locator('.phonebar .btn').first().tap()
-    await phone.page.waitForFunction(async (number) => (await (await fetch(`/api/flyball/v1/incidents/${number}`)).json()).state === 'acknowledged', number, { timeout: 5_000 })
+    await until('the tap has not acknowledged it', async () => (await api(`/incidents/${number}`)).state === 'acknowledged', 5_000)
     await phone.page.waitForFunction(() => /Resolve/.test(document.querySelector('.phonebar .btn').textContent), undefined, { timeout: 5_000 })
     await phone.close()
     return wrong
