@@ -162,9 +162,7 @@ pub fn alert_bad(state: &mut State, recorded: &Recorded, transition: &Transition
             number
         }
         None => {
-            let what = scope.service.as_ref().map(|service| service.to_string());
-            let what = what.or_else(|| scope.hosts.first().map(|host| host.to_string())).unwrap_or(transition.rule.to_string());
-            let title = Text::new("incident.title_rule").with("service", what).with("summary", &summary);
+            let title = title(&scope, &transition.rule, &summary);
             open(state, recorded, scope, title, priority, transition.onset)
         }
     };
@@ -174,6 +172,13 @@ pub fn alert_bad(state: &mut State, recorded: &Recorded, transition: &Transition
         opened_line(state, recorded, number);
     }
     number
+}
+
+/// What hurts, service, host or rule, and how.
+fn title(scope: &Scope, rule: &RuleName, summary: &str) -> Text {
+    let what = scope.service.as_ref().map(|service| service.to_string());
+    let what = what.or_else(|| scope.hosts.first().map(|host| host.to_string())).unwrap_or(rule.to_string());
+    Text::new("incident.title_rule").with("service", what).with("summary", summary)
 }
 
 /// Opens an incident without alerts: the caller adds them, or a person opened it by hand.
@@ -237,6 +242,10 @@ fn join(
     let known = incident.alerts.iter().find(|alert| alert.alert == transition.alert).map(|alert| alert.state);
     let reopened = incident.state == IncidentState::Resolved;
     let again = incident.recovered_at.take().is_some();
+    // What it is called says what hurts now: the worse cause, or the one that brought it back.
+    if priority < incident.priority || again || reopened {
+        incident.title = title(&incident.scope, &transition.rule, summary);
+    }
     if reopened {
         incident.state = IncidentState::Open;
         incident.resolved_at = None;

@@ -1,8 +1,6 @@
 //! What people can do with orders, and why not. Whether they may was decided at the edge; that nobody approves their own
 //! order is decided here, where no surface can forget it.
 
-use std::collections::BTreeSet;
-
 use model::command::RefusalKind;
 use model::order::{Artifact, HostState, Order, OrderKind, OrderState, Strategy, Tone};
 use model::plan::{Approval, Doer, Plan};
@@ -203,7 +201,7 @@ fn said_of(state: &State, number: &OrderNumber) -> Text {
     match (order.state, &order.behind) {
         (OrderState::Draft, _) => Text::new("order.waits_for_approval").with("order", number).with("author", &order.author),
         (OrderState::Approved, Some(behind)) => Text::new("order.waits_for_order").with("order", number).with("behind", behind),
-        _ => Text::new("order.started")
+        _ => Text::new(super::story::started(order.kind))
             .with("order", number)
             .with("service", &order.service)
             .with("from", super::story::from_version(order).unwrap_or_else(|| "-".into()))
@@ -392,7 +390,7 @@ fn may_go_back(state: &State, order: &Order) -> Result<(), Refusal> {
     if let Some(newer) = queue::last_done(state, order).filter(|last| last.number != order.number) {
         return state_refusal(Text::new("verb.newer_order").with("order", &order.number).with("newer", &newer.number));
     }
-    match queue::in_the_way(state, &order.number, &BTreeSet::new()) {
+    match queue::in_the_way(state, &order.number, &[]) {
         Some(behind) => state_refusal(Text::new("order.waits_for_order").with("order", &order.number).with("behind", behind)),
         None => Ok(()),
     }

@@ -47,7 +47,7 @@ impl Work<'_> {
                 for host in &gone {
                     self.wait_for_host(host, "watch");
                 }
-                if !gone.is_empty() || self.now() < since + watch(&self.order) {
+                if !gone.is_empty() || self.now() < since + watch(&self.order) || self.waits_for_figures() {
                     return;
                 }
                 self.close_gate();
@@ -180,16 +180,19 @@ impl Work<'_> {
     /// Whether one more server may leave: the plan's promise holds without it, crashed servers of the place counted.
     fn may_go_out(&self, host: &HostName) -> bool {
         let Some(place) = self.state.config.place(&self.order.service, &self.order.environment) else { return true };
-        let crashed = |host: &HostName| {
-            let key = ServiceOnHost { service: self.order.service.clone(), host: host.clone() };
-            self.state.services.get(&key).is_some_and(|seen| seen.state == ServiceState::Crashed)
-        };
         let is_out = |host: &HostName| self.run.lanes.get(host).is_some_and(|lane| lane.out);
         let had_nothing = self.lane(host).is_some_and(|lane| lane.before.is_none());
-        let others_down = place.servers.iter().filter(|server| crashed(&server.host) && !is_out(&server.host)).count() as u32;
+        let others_down =
+            place.servers.iter().filter(|server| self.is_crashed(&server.host) && !is_out(&server.host)).count() as u32;
         had_nothing
-            || crashed(host)
+            || self.is_crashed(host)
             || self.run.servers.saturating_sub(self.run.out() + others_down) > self.order.plan.min_in_service
+    }
+
+    /// Whether this order's service crashed there: a server that serves nobody takes nothing away when it leaves.
+    pub fn is_crashed(&self, host: &HostName) -> bool {
+        let key = ServiceOnHost { service: self.order.service.clone(), host: host.clone() };
+        self.state.services.get(&key).is_some_and(|seen| seen.state == ServiceState::Crashed)
     }
 
     fn wait_for_room(&mut self, host: &HostName) {
@@ -312,7 +315,7 @@ impl Work<'_> {
     fn try_go_on(&mut self) {
         let lanes = self.run.lanes.values();
         let waits = lanes.clone().any(|lane| lane.away_since.is_some()) || lanes.clone().any(|lane| lane.failed.is_some());
-        if !self.run.pauses || waits {
+        if !self.run.pauses || waits || self.run.blind {
             return;
         }
         self.note(Text::new("order.goes_on"), Tone::Running);
@@ -325,6 +328,7 @@ impl Work<'_> {
         self.order.state = OrderState::Running;
         self.order.because = None;
         self.run.pauses = false;
+        self.run.blind = false;
         self.tell_ended();
     }
 }

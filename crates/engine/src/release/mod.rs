@@ -4,6 +4,7 @@
 //! is looked at as a whole and whatever can be asked now is asked, so that a restart, a lost answer and a host that comes
 //! back need no road of their own. Never waits, never looks at a clock.
 
+mod blind;
 mod command;
 mod execute;
 mod plan;
@@ -59,15 +60,19 @@ pub fn advance(state: &mut State, recorded: &Recorded, answer: &StepAnswer, effe
     queue::start_waiting(state, recorded, effects);
 }
 
-/// The judge changed its mind.
+/// The judge read the balancer's figures: its mind may have changed, and a gate that was only waiting for them closes.
 pub fn judged(state: &mut State, recorded: &Recorded, judged: &Judged, effects: &mut Vec<Effect>) {
     if state.orders.get(&judged.order).is_none_or(|order| order.state.is_final() || order.started_at.is_none()) {
         return;
     }
     with_order(state, recorded, &judged.order, effects, |work| {
         work.order.judge = Some(JudgeState { verdict: judged.verdict, evidence: judged.evidence.clone(), at: work.recorded.at });
-        if judged.verdict == JudgeVerdict::Worse && work.goes_on() && work.heeds_judge() {
+        let was_blind = std::mem::take(&mut work.run.blind);
+        let is_bad = judged.verdict == JudgeVerdict::Worse && work.goes_on() && work.heeds_judge();
+        if is_bad {
             work.bad(story::because_judge(&judged.evidence));
+        }
+        if is_bad || was_blind || work.order.watching_since.is_some() {
             work.drive();
         }
     });
@@ -146,7 +151,7 @@ fn order_due(state: &State, number: &OrderNumber) -> Option<Time> {
     let (order, run) = (state.orders.get(number)?, state.releases.runs.get(number)?);
     // While a host is away its gate does not close: what comes next is its return, or that it counts as lost.
     let watches = order.state == OrderState::Running && run.lanes.values().all(|lane| lane.away_since.is_none());
-    let gate = order.watching_since.filter(|_| watches).map(|since| since + work::watch(order));
+    let gate = blind::gate_due(state, order).filter(|_| watches);
     let away = |lane: &LaneRun| match order.state {
         OrderState::RollingBack => Some(lane.away_since? + undo::LOST_AFTER),
         OrderState::Running if lane.asked.as_ref().is_none_or(|asked| asked.request.action.doer() == Doer::Agent) => {

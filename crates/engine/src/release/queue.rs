@@ -11,6 +11,7 @@ use model::{HostName, OrderNumber, Recorded, Text, Time};
 
 use super::plan::{Draft, plan};
 use super::run::LaneRun;
+use super::story;
 use super::work::{Work, with_order};
 use crate::state::ENDED_KEPT;
 use crate::{Effect, State};
@@ -39,33 +40,30 @@ pub fn start_waiting(state: &mut State, recorded: &Recorded, effects: &mut Vec<E
         .map(|order| (state.releases.runs.get(&order.number).map(|run| run.approved), order.number.clone()))
         .collect();
     waiting.sort();
-    let mut ahead = BTreeSet::new();
+    let mut ahead = Vec::new();
     for (_, number) in waiting {
         match in_the_way(state, &number, &ahead) {
             Some(behind) => wait_behind(state, &number, behind),
             None => with_order(state, recorded, &number, effects, |work| work.begin()),
         }
-        ahead.insert(number);
+        ahead.push(number);
     }
     forget_ended(state);
 }
 
-/// Which order has to end before this one may start.
-pub fn in_the_way(state: &State, number: &OrderNumber, ahead: &BTreeSet<OrderNumber>) -> Option<OrderNumber> {
+/// Which order has to end before this one may start: of those that were approved before it the last, else the one that is on.
+pub fn in_the_way(state: &State, number: &OrderNumber, ahead: &[OrderNumber]) -> Option<OrderNumber> {
     let order = state.orders.get(number)?;
     let hosts = hosts(order);
     let blocks = |other: &&Order| {
-        let is_on = matches!(other.state, OrderState::Running | OrderState::Halted | OrderState::RollingBack);
-        let is_ahead = other.state == OrderState::Approved && ahead.contains(&other.number);
         let same_place = other.service == order.service && other.environment == order.environment;
-        other.number != order.number && (is_on || is_ahead) && (same_place || !hosts.is_disjoint(&self::hosts(other)))
+        other.number != order.number && (same_place || !hosts.is_disjoint(&self::hosts(other)))
     };
-    state
-        .orders
-        .values()
-        .filter(blocks)
-        .max_by_key(|other| (other.state != OrderState::Approved, other.started_at))
-        .map(|other| other.number.clone())
+    let is_on = |other: &&Order| matches!(other.state, OrderState::Running | OrderState::Halted | OrderState::RollingBack);
+    let waits = |other: &&Order| other.state == OrderState::Approved;
+    let before = ahead.iter().rev().filter_map(|number| state.orders.get(number)).filter(waits).find(blocks);
+    let on = || state.orders.values().filter(is_on).filter(blocks).max_by_key(|other| other.started_at);
+    before.or_else(on).map(|other| other.number.clone())
 }
 
 fn hosts(order: &Order) -> BTreeSet<&HostName> {
@@ -165,7 +163,7 @@ impl Work<'_> {
         self.order.state = OrderState::Running;
         self.order.started_at = Some(now);
         self.excuse_known_alerts();
-        self.note(self.headed("order.started"), Tone::Running);
+        self.note(self.headed(story::started(self.order.kind)), Tone::Running);
         self.note_release();
         self.note_idle();
         self.note_batch();

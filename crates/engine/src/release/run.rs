@@ -28,6 +28,9 @@ pub struct Run {
     pub touched: Vec<HostName>,
     /// Halted by itself because of something that may pass: it goes on when everything answers again.
     pub pauses: bool,
+    /// Halted because the judge got no figures: it goes on when they come, with a new watch.
+    #[serde(default)]
+    pub blind: bool,
     /// Alerts that were bad when it began or when a person let it go on: they do not halt it.
     pub excused: BTreeSet<AlertKey>,
     /// A lane waits until enough servers are in service; looked at again then.

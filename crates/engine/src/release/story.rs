@@ -82,6 +82,14 @@ pub fn took(note: &str, took_ms: u64) -> String {
     if note.is_empty() { took } else { format!("{note} ({took})") }
 }
 
+/// Which sentence says that an order starts.
+pub fn started(kind: OrderKind) -> &'static str {
+    match kind {
+        OrderKind::Deploy => "order.started",
+        OrderKind::Restart => "order.restart_started",
+    }
+}
+
 /// From which version, where all servers had the same.
 pub fn from_version(order: &Order) -> Option<String> {
     let mut versions = order

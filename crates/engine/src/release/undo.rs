@@ -26,10 +26,17 @@ enum Next {
     Ended,
     /// Something has to happen first; it will, or its time runs out.
     Waits,
-    /// It may not leave service as long as no other comes in.
-    NoRoom,
+    /// This, but it may not leave service as long as no other comes in.
+    NoRoom(Asking),
     /// This.
-    Ask { place: (u32, usize), action: Action, time_limit_ms: u64 },
+    Ask(Asking),
+}
+
+/// One action of an undo: its place, and how long it may take.
+struct Asking {
+    place: (u32, usize),
+    action: Action,
+    time_limit_ms: u64,
 }
 
 impl Work<'_> {
@@ -39,6 +46,7 @@ impl Work<'_> {
         self.order.watching_since = None;
         self.order.brake = false;
         self.run.pauses = false;
+        self.run.blind = false;
         self.run.look_again_at = None;
         let untouched: Vec<HostName> = self.run.lanes.keys().filter(|host| !self.run.touched.contains(host)).cloned().collect();
         for host in untouched {
@@ -77,18 +85,28 @@ impl Work<'_> {
             match self.next_undo(host) {
                 Next::Ended => {}
                 Next::Waits => waits = true,
-                Next::NoRoom => no_room.push(host),
-                Next::Ask { place, action, time_limit_ms } => {
+                Next::NoRoom(asking) => no_room.push((host, asking)),
+                Next::Ask(asking) => {
                     waits = true;
-                    self.ask_undo(host, place, action, time_limit_ms);
+                    self.ask_undo(host, asking);
                 }
             }
         }
         if waits {
             return;
         }
+        // No other will come in any more, but one that crashed takes nothing away. Not earlier: a crash may be a flap, and
+        // the promise is to those who are still served.
+        let (crashed, no_room): (Vec<_>, Vec<_>) = no_room.into_iter().partition(|(host, _)| self.is_crashed(host));
+        let goes_on = !crashed.is_empty();
+        for (host, asking) in crashed {
+            self.ask_undo(host, asking);
+        }
+        if goes_on {
+            return;
+        }
         // Servers that are out and could not be brought back keep these from leaving: they stay as they are, in service.
-        for host in no_room {
+        for (host, _) in no_room {
             let min = self.order.plan.min_in_service;
             self.give_up(host, format!("{min} servers must stay in service"));
         }
@@ -130,15 +148,17 @@ impl Work<'_> {
             return Next::Waits;
         }
         let Some(step) = undo_step(&self.order.plan, place) else { return Next::Ended };
-        let (action, time_limit_ms) = (step.action.clone(), step.time_limit_ms);
-        let leaves = takes_out(&action) && !self.run.lanes[host].out && self.lane(host).is_some_and(|lane| lane.before.is_some());
+        let asking = Asking { place, action: step.action.clone(), time_limit_ms: step.time_limit_ms };
+        let leaves =
+            takes_out(&asking.action) && !self.run.lanes[host].out && self.lane(host).is_some_and(|lane| lane.before.is_some());
         if leaves && self.run.servers.saturating_sub(self.run.out()) <= self.order.plan.min_in_service {
-            return Next::NoRoom;
+            return Next::NoRoom(asking);
         }
-        Next::Ask { place, action, time_limit_ms }
+        Next::Ask(asking)
     }
 
-    fn ask_undo(&mut self, host: &HostName, place: (u32, usize), action: Action, time_limit_ms: u64) {
+    fn ask_undo(&mut self, host: &HostName, asking: Asking) {
+        let Asking { place, action, time_limit_ms } = asking;
         let Some(undo) = self.lane_run(host).undo.as_mut() else { return };
         undo.tries += 1;
         let key_tail = format!("undo/{}.{}/{}", place.0, place.1, undo.tries);

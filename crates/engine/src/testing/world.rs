@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use model::config::Config;
 use model::event::EVENT_SCHEMA;
-use model::order::{Artifact, Order, OrderState, Strategy};
+use model::order::{Artifact, JudgeVerdict, Order, OrderState, Strategy};
 use model::plan::{Doer, StepAnswer, StepOutcome, StepRequest};
-use model::signal::{HostSeen, ReleaseOnHost, ServiceSeen, ServiceState};
+use model::signal::{HostSeen, Judged, ReleaseOnHost, ServiceSeen, ServiceState};
 use model::{
     Actor, AlertKey, AlertState, ArtifactDigest, Command, EffectKey, EnvironmentName, Epoch, Event, EventId, HostName, Labels,
     Language, OrderNumber, Outcome, ProjectName, Recorded, RuleName, Seq, ServiceName, Surface, Time, Transition, Verb,
@@ -49,6 +49,7 @@ enum Thing {
     BalancerGone(bool),
     SaysCrashed(HostName),
     SaysService(HostName),
+    BalancerRead,
 }
 
 /// A fleet with a server.
@@ -77,12 +78,15 @@ pub struct World {
     outbox: BTreeMap<EffectKey, StepRequest>,
     things: BTreeMap<(Time, u64), Thing>,
     begun: BTreeMap<HostName, Vec<StepRequest>>,
+    crashed: BTreeSet<HostName>,
     busy_until: BTreeMap<HostName, Time>,
     server_up: bool,
     count: u64,
     first: State,
 }
 
+/// So often the judge of a release that rolls reads the balancer.
+const READ_EVERY: Duration = Duration::from_secs(2);
 const STARTED_AT: &str = "2026-11-22T10:00:00Z";
 
 impl World {
@@ -115,6 +119,7 @@ impl World {
             outbox: BTreeMap::new(),
             things: BTreeMap::new(),
             begun: BTreeMap::new(),
+            crashed: BTreeSet::new(),
             busy_until: BTreeMap::new(),
             server_up: true,
             count: 0,
@@ -126,6 +131,7 @@ impl World {
             world.say_host(&host, true);
             world.say_service(&host);
         }
+        world.plan_thing(now, Thing::BalancerRead);
         world
     }
 
@@ -274,6 +280,16 @@ impl World {
         self.plan_thing(at + for_so_long, Thing::SaysService(host));
     }
 
+    /// A service's process dies now: its agent says so, and the balancer's own health check sees it.
+    pub fn crash_service(&mut self, host: &str) {
+        let host = named(HostName::new(host));
+        let Some(agent) = self.agents.get_mut(&host) else { return };
+        agent.running = None;
+        self.balancer.servers.insert(host.to_string(), false);
+        self.crashed.insert(host.clone());
+        self.happen(Thing::SaysCrashed(host));
+    }
+
     /// Something happens at this time.
     pub fn happens(&mut self, at: Time, event: Event) {
         self.plan_thing(at, Thing::Happens(event));
@@ -405,6 +421,25 @@ impl World {
                 }
             }
             Thing::SaysService(host) => self.say_service(&host),
+            Thing::BalancerRead => self.read_balancer(),
+        }
+    }
+
+    /// The judge's figures, as they were: the world has no traffic of its own.
+    fn read_balancer(&mut self) {
+        self.plan_thing(self.now + READ_EVERY, Thing::BalancerRead);
+        if self.balancer.gone {
+            return;
+        }
+        let rolls = |order: &&Order| matches!(order.state, OrderState::Running | OrderState::Halted);
+        let judged = |order: &Order| {
+            let said = order.judge.as_ref().map(|judge| (judge.verdict, judge.evidence.clone()));
+            let (verdict, evidence) = said.unwrap_or((JudgeVerdict::Undecided, Default::default()));
+            Event::Judged(Judged { order: order.number.clone(), verdict, evidence })
+        };
+        let events: Vec<Event> = self.state.orders.values().filter(rolls).map(judged).collect();
+        for event in events {
+            self.submit(event);
         }
     }
 
@@ -544,7 +579,9 @@ impl World {
 
     /// What must hold after every event.
     fn hold_promises(&self) {
-        let serving = self.balancer.in_service();
+        // Whoever crashed by itself was not taken out by a release.
+        let is_out = |host: &&HostName| !self.balancer.servers.get(host.as_str()).copied().unwrap_or(false);
+        let serving = self.balancer.in_service() + self.crashed.iter().filter(is_out).count();
         for order in self.state.orders.values() {
             let active = matches!(order.state, OrderState::Running | OrderState::Halted | OrderState::RollingBack);
             let min = order.plan.min_in_service as usize;

@@ -85,6 +85,23 @@ fn recovered_is_not_resolved_and_bad_again_is_the_same_incident() {
 }
 
 #[test]
+fn an_incident_is_called_by_the_worst_of_its_causes_and_by_what_brought_it_back() {
+    let title = |world: &World| world.incident(1).title.render(model::text::Language::En);
+    let mut world = World::new();
+    world.at("10:15:00").bad("Errors", &SHOP);
+    world.at("10:15:05").bad("Full", &[("service", "shop"), ("environment", "prod"), ("priority", "p4")]);
+    assert_eq!(title(&world), "shop: Errors hurts", "what is no worse does not rename it");
+    world.at("10:15:10").bad("Slow", &[("service", "shop"), ("environment", "prod"), ("severity", "critical")]);
+    assert_eq!(title(&world), "shop: Slow hurts");
+    world.at("10:16:00").ok("Errors", &SHOP);
+    world.at("10:16:00").ok("Full", &[("service", "shop"), ("environment", "prod"), ("priority", "p4")]);
+    world.at("10:16:00").ok("Slow", &[("service", "shop"), ("environment", "prod"), ("severity", "critical")]);
+    assert!(world.incident(1).recovered_at.is_some());
+    world.at("10:20:00").bad("Errors", &SHOP);
+    assert_eq!((title(&world), world.state.incidents.len()), ("shop: Errors hurts".to_owned(), 1));
+}
+
+#[test]
 fn after_recovery_and_a_persons_word_it_is_a_new_incident() {
     let mut world = World::new();
     world.at("10:15:00").bad("Errors", &SHOP);

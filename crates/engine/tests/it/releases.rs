@@ -7,7 +7,7 @@ use engine::testing::{Random, World};
 use model::config::{ApprovalRule, IfBad};
 use model::order::{HostState, JudgeEvidence, JudgeVerdict, OrderState, Strategy};
 use model::signal::{Judged, ServiceState};
-use model::{AlertState, Event, Language, OrderNumber, Outcome, PlanDigest, Verb};
+use model::{AlertState, Event, HostName, Language, OrderNumber, Outcome, PlanDigest, Time, Verb};
 
 fn accepted(outcome: Option<Outcome>) -> String {
     match outcome {
@@ -187,7 +187,7 @@ fn orders_wait_for_each_other_in_the_order_of_approval() {
     let second = world.deploy("4.12.1");
     let third = world.deploy("4.12.2");
     assert_eq!(world.order(&second).behind.as_ref(), Some(&first));
-    assert!(world.order(&third).behind.is_some());
+    assert_eq!(world.order(&third).behind.as_ref(), Some(&second), "each waits for the one before it");
     accepted(world.ask("Lin.Mei", Verb::Halt { order: first.clone() }));
     world.wait(Duration::from_secs(120));
     assert_eq!(world.order(&second).state, OrderState::Approved, "a halted order is in the way");
@@ -365,6 +365,101 @@ fn a_server_that_crashed_keeps_the_others_in() {
     seen.state = ServiceState::Running;
     world.submit(Event::ServiceSeen(seen));
     assert_eq!(world.run_to_end(&order), OrderState::Done);
+}
+
+#[test]
+fn a_gate_closes_only_while_the_judge_gets_figures() {
+    let mut world = World::with_seed(21);
+    let order = world.at("10:15:00").deploy("4.12.0");
+    while world.order(&order).watching_since.is_none() {
+        world.wait(Duration::from_millis(100));
+    }
+    let began = world.order(&order).watching_since.expect("a watch");
+    world.break_balancer(began + Duration::from_secs(1), Duration::from_secs(300));
+    world.run_until(began + Duration::from_secs(240));
+    let said = world.order(&order).because.as_ref().map(|because| because.render(Language::En));
+    assert_eq!((world.order(&order).state, world.order(&order).batch), (OrderState::Halted, 0));
+    assert_eq!(said.as_deref(), Some("load balancer front does not answer"));
+    assert!(!world.story(&order).join("\n").contains("well after"), "{:#?}", world.story(&order));
+    assert_eq!(world.versions(), ["4.12.0", "4.11.3", "4.11.3", "4.11.3"], "nobody else was touched");
+    // A person cannot let it go on blind: it watches anew, sees nothing, and halts again.
+    accepted(world.ask("Lin.Mei", Verb::Resume { order: order.clone() }));
+    world.run_until(began + Duration::from_secs(300));
+    assert_eq!((world.order(&order).state, world.order(&order).batch), (OrderState::Halted, 0));
+    // Figures come again, though nobody asks anything of the shop: the whole watch begins anew.
+    world.run_until(began + Duration::from_secs(315));
+    assert_eq!((world.order(&order).state, world.order(&order).batch), (OrderState::Running, 0));
+    assert_eq!(world.run_to_end(&order), OrderState::Done);
+}
+
+#[test]
+fn a_short_silence_of_the_balancer_only_keeps_the_gate_open() {
+    let mut world = World::with_seed(22);
+    let order = world.at("10:15:00").deploy("4.12.0");
+    while world.order(&order).watching_since.is_none() {
+        world.wait(Duration::from_millis(100));
+    }
+    let end = world.order(&order).watching_since.expect("a watch") + Duration::from_secs(20);
+    // It is read every two seconds from the full minute on: the last reading before the end is missed.
+    let last = Time(end.0 - end.0 % 2_000_000);
+    world.break_balancer(Time(last.0 - 500_000), Duration::from_secs(1));
+    world.run_until(end + Duration::from_millis(10));
+    assert_eq!((world.order(&order).state, world.order(&order).batch), (OrderState::Running, 0), "figures are too old");
+    world.run_until(last + Duration::from_millis(2_010));
+    assert_eq!((world.order(&order).state, world.order(&order).batch), (OrderState::Running, 1), "closes on the reading itself");
+    assert_eq!(world.run_to_end(&order), OrderState::Done);
+    assert!(!world.story(&order).join("\n").contains("does not answer"));
+}
+
+#[test]
+fn without_a_judge_no_figures_are_needed() {
+    let mut world = World::with_seed(23);
+    let order = world.deploy("4.12.0");
+    world.run_until_asked("balancer_in");
+    world.wait(Duration::from_secs(2));
+    world.configure(|config| {
+        for service in config.projects.values_mut().flat_map(|project| project.services.values_mut()) {
+            service.release.judge = false;
+        }
+    });
+    world.break_balancer(world.now, Duration::from_secs(21));
+    world.wait(Duration::from_secs(20));
+    assert_eq!(world.order(&order).batch, 1, "nobody reads figures that nobody asked for");
+    assert_eq!(world.run_to_end(&order), OrderState::Done);
+}
+
+#[test]
+fn a_first_release_without_any_traffic_goes_through() {
+    let mut world = World::with_servers(24, 4, None);
+    let order = world.deploy("4.12.0");
+    assert_eq!(world.run_to_end(&order), OrderState::Done);
+    assert!(world.order(&order).judge.as_ref().is_some_and(|judge| judge.evidence.new_all == 0));
+    assert!(!world.story(&order).join("\n").contains("does not answer"));
+}
+
+#[test]
+fn a_crashed_server_is_taken_back_though_too_few_others_are_in() {
+    let mut world = World::with_seed(25);
+    let order = world.deploy_as("4.12.0", Some(Strategy::Serial), &[]);
+    while world.order(&order).batch == 0 {
+        world.wait(Duration::from_millis(100));
+    }
+    world
+        .agents
+        .get_mut(&HostName::new("shop-2").expect("a name"))
+        .expect("an agent")
+        .fails
+        .insert("undo switch".into(), "disk full".into());
+    while world.agents.values().filter(|agent| agent.running.as_ref().is_some_and(|on| on.version == "4.12.0")).count() < 2 {
+        world.wait(Duration::from_millis(10));
+    }
+    // The new version dies on the first server while the second one is out, and the second one can't be taken back.
+    world.crash_service("shop-1");
+    world.submit(worse(&order));
+    assert_eq!(world.run_to_end(&order), OrderState::Failed);
+    assert_eq!(world.order(&order).hosts[&HostName::new("shop-2").expect("a name")].state, HostState::Stuck);
+    assert_eq!(world.order(&order).hosts[&HostName::new("shop-1").expect("a name")].state, HostState::Old);
+    assert_eq!(world.versions()[0], "4.11.3");
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl Setup {
              probes:\n  shop-home:\n    http: http://{front}/\n    every: 2s\n    service: shop\n\
              projects:\n  mall:\n    services:\n      shop:\n        on_call: zhao.wei\n        runbook: https://wiki.example/shop-orders-fail\n        \
              meeting: shop bridge, dial 7310\n        run:\n          command: [{program:?}, demo, shop, --release, \"{{release}}\", --listen, \"{{address}}:{{port}}\"]\n          \
-             stop_timeout: 5s\n        release:\n          strategy: {{ parallel: 3 }}\n          watch: {watch}\n          judge: true\n          drain: 2s\n        \
+             stop_timeout: 5s\n        release:\n          strategy: {{ parallel: 3 }}\n          min_in_service: 2\n          watch: {watch}\n          judge: true\n          drain: 2s\n        \
              numbers:\n          - {{ title: Orders, query: \"sum(rate(shop_orders_total{{result=\\\"placed\\\"}}[10s])) * 60\", unit: /min }}\n          \
              - {{ title: Bad answers, query: \"100 * sum(rate(shop_bad_answers_total[10s])) / sum(rate(shop_requests_total[10s]))\", unit: \"%\", limit: 0.5 }}\n          \
              - {{ title: Requests, query: \"sum(rate(shop_requests_total[10s]))\", unit: /s }}\n          \

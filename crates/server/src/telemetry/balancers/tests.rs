@@ -101,7 +101,10 @@ async fn new_servers_that_answer_badly_are_judged_worse_within_a_few_looks_and_g
             }
         }
     };
-    // Well so far: its figures are shown, and what was before the first look does not count.
+    // The first look is a reading without figures: what was before it does not count.
+    let first = next().await;
+    assert_eq!((first.verdict, first.evidence.new_all, first.evidence.old_all), (JudgeVerdict::Undecided, 0, 0));
+    // Well so far: its figures are shown.
     let well = next().await;
     assert_eq!((well.order.as_str(), well.verdict), (number, JudgeVerdict::Undecided));
     let seen = &well.evidence;
