@@ -12,9 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cli::Server;
-use crate::exit::Failure;
+use crate::exit::{Failure, chain};
 use crate::local::DATA;
-use crate::up::chain;
 
 /// The file in the data folder that says where its server listens.
 const ADDRESS_FILE: &str = "address";

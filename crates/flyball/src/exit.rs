@@ -49,6 +49,21 @@ impl Failure {
     }
 }
 
+/// An error with its causes. A cause that the sentence before ends with already is not said twice.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut out = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let said = cause.to_string();
+        if !out.ends_with(&said) {
+            out.push_str(": ");
+            out.push_str(&said);
+        }
+        source = cause.source();
+    }
+    out
+}
+
 /// Place, message and hint as sentences; a place that the message names already is not said twice.
 fn said(error: &ApiError) -> String {
     let place = error.place.as_ref().filter(|place| !error.message.contains(place.as_str()));
@@ -56,4 +71,25 @@ fn said(error: &ApiError) -> String {
     let hint = error.hint.as_ref().map_or(String::new(), |hint| format!(". {hint}"));
     let id = error.id.as_ref().map_or(String::new(), |id| format!(" ({id})"));
     format!("{place}{}{hint}{id}", error.message.trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Listen {
+        #[error("listen on 127.0.0.1:7071")]
+        Silent(#[source] std::io::Error),
+        #[error("listen on 127.0.0.1:7071: {0}")]
+        Said(#[source] std::io::Error),
+    }
+
+    #[test]
+    fn causes_are_said_once() {
+        let cause = || std::io::Error::other("address in use");
+        for error in [Listen::Silent(cause()), Listen::Said(cause())] {
+            assert_eq!(chain(&error), "listen on 127.0.0.1:7071: address in use");
+        }
+    }
 }

@@ -5,10 +5,13 @@ use std::path::Path;
 
 use model::rights::{Grant, Role};
 use model::{EnvironmentName, PersonName, ProjectName, TokenName};
-use server::people::People;
+use serde_json::Value;
+use server::people::{ADMIN, People};
 
-use crate::exit::{Failure, NOT_WELL, WELL};
-use crate::render::{say, table};
+use crate::cli::Server;
+use crate::client::Client;
+use crate::exit::{Failure, NOT_WELL, WELL, chain};
+use crate::render::{mention, say, table};
 
 /// The data folder where no other is named.
 pub const DATA: &str = "flyball-data";
@@ -24,8 +27,8 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
 
 /// The accounts of a data folder, which is made if it is not there.
 pub async fn people(data: &Path) -> Result<People, Failure> {
-    server::make_data_folder(data).map_err(|error| Failure::Failed(error.to_string()))?;
-    People::open(&server::people_file(data)).await.map_err(|error| Failure::Failed(error.to_string()))
+    server::make_data_folder(data).map_err(|error| Failure::Failed(chain(&error)))?;
+    People::open(&server::people_file(data)).await.map_err(|error| Failure::Failed(chain(&error)))
 }
 
 /// `flyball token create`
@@ -44,8 +47,7 @@ pub fn create_token(
         environment: environment.map(EnvironmentName::new).transpose().map_err(usage)?,
     };
     block_on(async {
-        let secret =
-            people(data).await?.create_token(&name, &[grant]).await.map_err(|error| Failure::Failed(error.to_string()))?;
+        let secret = people(data).await?.create_token(&name, &[grant]).await.map_err(|error| Failure::Failed(chain(&error)))?;
         say(secret.text());
         Ok(WELL)
     })?
@@ -54,7 +56,7 @@ pub fn create_token(
 /// `flyball token list`
 pub fn list_tokens(data: &Path) -> Result<u8, Failure> {
     block_on(async {
-        let rows = people(data).await?.tokens().await.map_err(|error| Failure::Failed(error.to_string()))?;
+        let rows = people(data).await?.tokens().await.map_err(|error| Failure::Failed(chain(&error)))?;
         let rows: Vec<Vec<String>> = rows
             .into_iter()
             .map(|row| {
@@ -80,7 +82,7 @@ pub fn list_tokens(data: &Path) -> Result<u8, Failure> {
 pub fn revoke_token(data: &Path, name: &str) -> Result<u8, Failure> {
     let name = TokenName::new(name).map_err(|error| Failure::Usage(error.to_string()))?;
     block_on(async {
-        let there = people(data).await?.revoke_token(&name).await.map_err(|error| Failure::Failed(error.to_string()))?;
+        let there = people(data).await?.revoke_token(&name).await.map_err(|error| Failure::Failed(chain(&error)))?;
         if there {
             say(&format!("revoked {name}"));
             Ok(WELL)
@@ -103,10 +105,32 @@ pub fn set_password(data: &Path, person: &str) -> Result<u8, Failure> {
         people
             .set_password(&person, text.trim_end_matches(['\n', '\r']))
             .await
-            .map_err(|error| Failure::Failed(error.to_string()))?;
+            .map_err(|error| Failure::Failed(chain(&error)))?;
         say(&format!("the password of {person} is set; its sessions have ended"));
+        if let Some(users) = configured_users(data).await
+            && let Some(warning) = unknown_person(&person, &users)
+        {
+            mention(&warning);
+        }
         Ok(WELL)
     })?
+}
+
+/// Who is in the configuration of the server that runs in this folder; none where none answers.
+async fn configured_users(data: &Path) -> Option<Vec<String>> {
+    let here = Server { server: None, data: Some(data.to_owned()), language: None, json: false, yes: false };
+    let config: Value = Client::new(&here).ok()?.get("/api/flyball/v1/config").await.ok()?;
+    Some(config["users"].as_object().map(|users| users.keys().cloned().collect()).unwrap_or_default())
+}
+
+/// What is said of somebody who has a password and no place in the configuration: they can't come in yet.
+fn unknown_person(person: &PersonName, users: &[String]) -> Option<String> {
+    if person.as_str() == ADMIN || users.iter().any(|user| user == person.as_str()) {
+        return None;
+    }
+    let nearest = server::config::nearest(person.as_str(), users.iter().map(String::as_str));
+    let nearest = nearest.map_or(String::new(), |near| format!(" Nearest: `{near}`."));
+    Some(format!("but no user of the configuration is called `{person}`: add it under users, before it can come in.{nearest}"))
 }
 
 /// `flyball link`
@@ -117,7 +141,7 @@ pub fn print_link(data: &Path, person: &str) -> Result<u8, Failure> {
         return Err(Failure::Failed(format!("find a server's data in `{}`: name its folder by --data", data.display())));
     }
     block_on(async {
-        let secret = people(data).await?.create_link(&person).await.map_err(|error| Failure::Failed(error.to_string()))?;
+        let secret = people(data).await?.create_link(&person).await.map_err(|error| Failure::Failed(chain(&error)))?;
         let address = crate::client::address_of(data).unwrap_or_else(|| "http://127.0.0.1:7070".into());
         say(&format!("{address}/login?link={}", secret.text()));
         Ok(WELL)
@@ -149,7 +173,7 @@ pub fn check_config(folder: &Path) -> Result<u8, Failure> {
 /// `flyball audit verify`
 pub fn verify_audit(data: &Path) -> Result<u8, Failure> {
     let walked = block_on(server::journal::walk_audit(data))?;
-    let walk = walked.map_err(|error| Failure::Failed(error.to_string()))?;
+    let walk = walked.map_err(|error| Failure::Failed(chain(&error)))?;
     match walk.broken {
         None => {
             say(&format!("the audit holds: {} lines, the last {}", walk.lines, if walk.lines == 0 { "-" } else { &walk.last }));
@@ -158,6 +182,25 @@ pub fn verify_audit(data: &Path) -> Result<u8, Failure> {
         Some(line) => {
             say(&format!("the audit is broken at line {line}: it or the one before it was altered or taken out"));
             Ok(NOT_WELL)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_for_nobody_is_warned_of() {
+        let users = ["zhao.wei".to_owned(), "li".to_owned()];
+        for (person, warning) in
+            [("li", None), (ADMIN, None), ("zhao.wie", Some("Nearest: `zhao.wei`.")), ("nobody", Some("before it can come in."))]
+        {
+            let said = unknown_person(&PersonName::new(person).unwrap(), &users);
+            match warning {
+                None => assert_eq!(said, None),
+                Some(end) => assert!(said.as_ref().is_some_and(|said| said.ends_with(end)), "{said:?}"),
+            }
         }
     }
 }

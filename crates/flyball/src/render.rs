@@ -206,8 +206,10 @@ fn show(part: &AnswerPart, language: Language) -> String {
             .map(|line| format!("{} {} {} {}", line.at.clock(), line.host, line.service, plain(&line.text)))
             .collect::<Vec<_>>()
             .join("\n"),
-        AnswerPart::Picture { svg, series, .. } => {
-            let lines = title_of(svg).into_iter().chain(series.iter().take(20).map(spark));
+        AnswerPart::Picture { svg, series, title, .. } => {
+            // A server of the version before gives no title of its own.
+            let title = Some(plain(title)).filter(|title| !title.is_empty()).or_else(|| title_of(svg));
+            let lines = title.into_iter().chain(series.iter().take(20).map(spark));
             lines.collect::<Vec<_>>().join("\n")
         }
         AnswerPart::Incidents { incidents } => {
@@ -346,7 +348,9 @@ fn spark(series: &PictureSeries) -> String {
     let known: Vec<f64> = series.values.iter().flatten().copied().filter(|value| value.is_finite()).collect();
     let (low, high) =
         known.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(*value), high.max(*value)));
-    let Some(last) = known.last() else { return format!("{}  no data", plain(&series.labels.to_string())) };
+    let labels = plain(&series.labels.to_string());
+    let name = if labels == "{}" { String::new() } else { format!("{labels}\n") };
+    let Some(last) = known.last() else { return format!("{name}  no data") };
     let every = series.values.len().div_ceil(60).max(1);
     let line: String = series
         .values
@@ -357,8 +361,6 @@ fn spark(series: &PictureSeries) -> String {
             None => ' ',
         })
         .collect();
-    let labels = plain(&series.labels.to_string());
-    let name = if labels == "{}" { String::new() } else { format!("{labels}\n") };
     format!("{name}  {line}  min {low:.4} max {high:.4} last {last:.4}")
 }
 

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::client;
 use crate::demo::up::Demo;
-use crate::exit::{Failure, WELL};
+use crate::exit::{Failure, WELL, chain};
 use crate::local::DATA;
 use crate::render::mention;
 use crate::signals::{Asked, Signals};
@@ -104,7 +104,7 @@ pub fn up(args: UpArgs) -> Result<u8, Failure> {
             options.config = Some(demo.configuration().to_path_buf());
             options.demo = true;
         }
-        let server = Server::start(options).await.map_err(|error| Failure::Failed(format!("start: {error}")))?;
+        let server = Server::start(options).await.map_err(|error| Failure::Failed(format!("start: {}", chain(&error))))?;
         let (stop, stopping) = watch::channel(false);
         let mut beside = JoinSet::new();
         let mut own = agent::Options::new(data.join("agent"));
@@ -125,7 +125,8 @@ pub fn server(args: ServerArgs) -> Result<u8, Failure> {
     on_runtime(async move {
         let mut signals = Signals::listen()?;
         let data = args.data.clone().unwrap_or_else(|| PathBuf::from(DATA));
-        let server = Server::start(options(&args, &data)).await.map_err(|error| Failure::Failed(format!("start: {error}")))?;
+        let server =
+            Server::start(options(&args, &data)).await.map_err(|error| Failure::Failed(format!("start: {}", chain(&error))))?;
         announce(&server, &data).await?;
         until_stopped(&mut signals, &server).await;
         end(JoinSet::new(), server).await
@@ -182,7 +183,7 @@ fn name_and_port(text: &str) -> Result<String, String> {
 
 /// Says where the server is, for people by a one-time link, for command lines by files in the data folder.
 async fn announce(server: &Server, data: &Path) -> Result<(), Failure> {
-    let failed = |error: PeopleError| Failure::Failed(error.to_string());
+    let failed = |error: PeopleError| Failure::Failed(chain(&error));
     let address = address(server.http, server.secure);
     write_own_token(server, data).await?;
     client::write_address(data, &address).map_err(|error| Failure::Failed(format!("write the address: {error}")))?;
@@ -223,7 +224,7 @@ async fn write_own_token(server: &Server, data: &Path) -> Result<(), Failure> {
         .people
         .create_token(&name, &[Grant::everywhere(Role::Admin)])
         .await
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+        .map_err(|error| Failure::Failed(chain(&error)))?;
     let write = || -> std::io::Result<()> {
         let mut file = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&path)?;
         writeln!(file, "{}", secret.text())?;
@@ -280,7 +281,7 @@ fn describe(error: &server::http::settings::ReloadError) -> String {
             let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
             format!("{error}\n{}", lines.join("\n"))
         }
-        other => other.to_string(),
+        other => chain(other),
     }
 }
 
@@ -306,18 +307,6 @@ fn own_host() -> HostName {
     HostName::new(plain.trim_start_matches(['-', '.']))
         .or_else(|_| HostName::new("localhost"))
         .unwrap_or_else(|_| unreachable!("a name"))
-}
-
-/// An error with its causes.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut out = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        out.push_str(": ");
-        out.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    out
 }
 
 /// Runs on all cores, with the log on standard error.

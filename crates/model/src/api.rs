@@ -545,7 +545,8 @@ pub struct Ask {
     pub id: Option<EventId>,
     /// `deploy shop 4.12.1 prod`
     pub text: String,
-    /// From where.
+    /// From where; none said: a program.
+    #[serde(default)]
     pub via: Surface,
     /// Confirmed already: `--yes`.
     #[serde(default)]
@@ -627,6 +628,9 @@ pub enum AnswerPart {
         svg: String,
         /// The same as numbers.
         series: Vec<PictureSeries>,
+        /// What is drawn, as `shop: Orders /min`: the series of one number often have no labels.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        title: String,
     },
     /// Incidents.
     Incidents {

@@ -30,7 +30,7 @@ pub struct Actor {
 }
 
 /// From where somebody speaks to flyball.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Surface {
     /// The command line.
@@ -39,7 +39,8 @@ pub enum Surface {
     Page,
     /// A chat room.
     Chat,
-    /// A program with a token.
+    /// A program with a token; who does not say from where is one.
+    #[default]
     Api,
     /// flyball itself.
     Flyball,

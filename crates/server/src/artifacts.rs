@@ -38,12 +38,18 @@ impl Artifacts {
     pub async fn write(&self, mut bytes: BoxStream<'static, io::Result<Bytes>>, len_max: u64) -> Result<Stored, PutError> {
         let part = Part(self.folder.join(format!("{PART}{}", uuid::Uuid::now_v7())));
         let mut file = File::create(&part.0).await.map_err(wrote)?;
-        let (mut hash, mut size) = (Sha256::new(), 0_u64);
+        let (mut hash, mut size, mut head) = (Sha256::new(), 0_u64, Vec::<u8>::with_capacity(GZIP.len()));
         while let Some(chunk) = bytes.next().await {
             let chunk = chunk.map_err(PutError::Cut)?;
             size += chunk.len() as u64;
             if size > len_max {
                 return Err(PutError::TooLarge(len_max));
+            }
+            if head.len() < GZIP.len() {
+                head.extend(chunk.iter().take(GZIP.len() - head.len()));
+                if head == GZIP {
+                    return Err(PutError::Gzip);
+                }
             }
             hash.update(&chunk);
             file.write_all(&chunk).await.map_err(wrote)?;
@@ -81,6 +87,9 @@ impl Artifacts {
         plain.then(|| self.folder.join(text))
     }
 }
+
+/// How gzip begins. Agents unpack zstd and plain tar only.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// How files begin that are not whole yet.
 const PART: &str = "part-";
@@ -129,6 +138,12 @@ mod tests {
         assert!(matches!(artifacts.write(stream(vec![Ok("hello".into())]), 4).await, Err(PutError::TooLarge(4))));
         let cut = vec![Ok("he".into()), Err(io::ErrorKind::ConnectionReset.into())];
         assert!(matches!(artifacts.write(stream(cut), 10).await, Err(PutError::Cut(_))));
+        for gzip in [
+            vec![Ok(Bytes::from_static(b"\x1f")), Ok(Bytes::from_static(b"\x8b\x08"))],
+            vec![Ok(Bytes::from_static(b"\x1f\x8b\x08"))],
+        ] {
+            assert!(matches!(artifacts.write(stream(gzip), 10).await, Err(PutError::Gzip)));
+        }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         for bad in ["../people.sqlite", "", &"A".repeat(64), &format!("{}/", "a".repeat(63))] {
             assert_eq!(artifacts.size(&ArtifactDigest::from(bad)).await, None);

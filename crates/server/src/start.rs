@@ -103,6 +103,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// A configuration folder was named that is not there: without it nothing would be watched, and nobody told.
+    #[error("read the configuration folder `{}`: there is no such folder", .0.display())]
+    NoConfig(PathBuf),
     /// The configuration has mistakes, and there is none from before to go on with.
     #[error("read the configuration:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Config(Vec<Diagnostic>),
@@ -180,6 +183,9 @@ pub fn people_file(data: &Path) -> PathBuf {
 impl Server {
     /// Starts everything; when it answers, the server is ready.
     pub async fn start(options: Options) -> Result<Server, StartError> {
+        if let Some(folder) = options.config.as_ref().filter(|folder| !folder.is_dir()) {
+            return Err(StartError::NoConfig(folder.clone()));
+        }
         make_data_folder(&options.data)?;
         let lock = FolderLock::take(&options.data)?;
         let clock: SharedClock = Arc::new(SystemClock::new());

@@ -124,6 +124,8 @@ export type AnswerPart = ({
   series: PictureSeries[];
   /** The picture, as text. */
   svg: string;
+  /** What is drawn, as `shop: Orders /min`: the series of one number often have no labels. */
+  title?: string;
 } | {
   /** Newest first. */
   incidents: IncidentRow[];
@@ -190,8 +192,8 @@ export type Ask = {
   room?: (RoomName | null);
   /** `deploy shop 4.12.1 prod` */
   text: string;
-  /** From where. */
-  via: Surface;
+  /** From where; none said: a program. */
+  via?: Surface;
   /** Confirmed already: `--yes`. */
   yes?: boolean;
 };

@@ -77,6 +77,7 @@ part!(ORDER, "Release orders.":
     "order.created" => "{person} made order {order}: {service} {from} to {to} in {environment}", "{person} 建发布单 {order}：{environment} 的 {service} {from} 到 {to}";
     "order.approved" => "{person} approved plan {digest}", "{person} 批准计划 {digest}";
     "order.started" => "Release {order} starts: {service} {from} to {to}", "发布 {order} 开始：{service} {from} 到 {to}";
+    "order.restart_started" => "Restart {order} starts: {service} stays at {to}", "重启 {order} 开始：{service} 版本保持 {to}";
     "order.waits_for_order" => "{order} waits until order {behind} has ended", "{order} 等待发布单 {behind} 结束";
     "order.waits_for_approval" => "{order} needs approval by someone other than {author}", "{order} 需要 {author} 以外的人批准";
     "order.batch_starts" => "Batch {batch} of {batches} starts: {hosts}", "第 {batch}/{batches} 批开始：{hosts}";
@@ -161,8 +162,11 @@ part!(VERB, "Answers of verbs.":
     "verb.lines" => "{count} lines of {what}", "{what} 的 {count} 行";
     "verb.drawn" => "{what}, the last {back}", "{what}，最近 {back}";
     "verb.no_series" => "No data for {what} in the last {back}", "{what} 最近 {back} 无数据";
+    "verb.incident_one" => "1 incident", "1 个故障";
     "verb.incidents" => "{count} incidents", "{count} 个故障";
+    "verb.order_one" => "1 release order", "1 个发布单";
     "verb.orders" => "{count} release orders", "{count} 个发布单";
+    "verb.change_one" => "1 change", "1 个变更";
     "verb.changes" => "{count} changes", "{count} 个变更";
     "verb.verbs" => "{count} verbs", "{count} 个命令";
     "verb.would" => "Nothing was done. It would be: {what}", "未执行。将会：{what}";
@@ -233,6 +237,10 @@ part!(OVERVIEW, "The sentence that says how things are.":
     "overview.halted" => "The release of {service} {to} is halted and waits for a person.", "{service} {to} 的发布已中止，等待处理。";
     "overview.going_back" => "The release of {service} {to} is being rolled back.", "{service} {to} 的发布回滚中。";
     "overview.rolling" => "{service} {to} rolls out, all is well.", "{service} {to} 正在铺开，一切正常。";
+    "overview.rolling_first" => "{service} {to} rolls out, no server is in service yet.", "{service} {to} 正在铺开，还没有服务器在服务中。";
+    "overview.rolling_none" => "{service} {to} rolls out, no server of it is in service since {since}.", "{service} {to} 正在铺开，自 {since} 起没有服务器在服务中。";
+    "overview.lost" => "{what}: no host of it answers since {since}.", "{what}：自 {since} 起所有主机失联。";
+    "overview.none_in" => "None of {of} servers is in service", "{of} 台服务器都不在服务中";
     "overview.progress" => "{done} of {of} servers", "{done}/{of} 台";
     "waiting.acknowledge" => "{number} to acknowledge", "{number} 待认领";
     "waiting.resolve" => "{number} to resolve", "{number} 待解决";

@@ -126,7 +126,7 @@ impl Check<'_> {
         // An agent runs one process per service: a second environment there would take the first one's place.
         let mut taken: BTreeMap<&HostName, &EnvironmentName> = BTreeMap::new();
         for (environment, place) in &service.environments {
-            self.place(&at(&[&"environments", environment]), environment, place);
+            self.place(&at(&[&"environments", environment]), environment, place, service.run.is_some());
             for (index, server) in place.servers.iter().enumerate() {
                 let other = *taken.entry(&server.host).or_insert(environment);
                 if other != environment {
@@ -147,7 +147,7 @@ impl Check<'_> {
         }
     }
 
-    fn place(&mut self, at: &[String], environment: &EnvironmentName, place: &PlaceConfig) {
+    fn place(&mut self, at: &[String], environment: &EnvironmentName, place: &PlaceConfig, runs: bool) {
         let below = |rest: &[&dyn Display]| -> Vec<String> {
             at.iter().cloned().chain(rest.iter().map(|part| part.to_string())).collect()
         };
@@ -161,6 +161,14 @@ impl Check<'_> {
             self.known(&refs(&whole), "host", server.host.as_str(), self.config.hosts.keys());
             if !hosts.insert(&server.host) {
                 self.report(&refs(&whole), format!("host `{}` stands twice: one server of a service per host", server.host));
+            }
+            // The process is told where to listen, and a release looks there whether it answers.
+            if runs && self.config.hosts.get(&server.host).is_some_and(|host| host.address.is_empty()) {
+                let message = format!(
+                    "host `{0}` has no address, and a server that flyball runs needs one: hosts.{0}.address",
+                    server.host
+                );
+                self.report(&refs(&whole), message);
             }
         }
     }

@@ -43,6 +43,9 @@ pub fn load(folder: &Path) -> Result<Config, Vec<Diagnostic>> {
     let mut config = Config::default();
     let mut places = merge::Places::default();
     let mut sources = Vec::new();
+    if !folder.is_dir() {
+        return Err(vec![Diagnostic::of_file(&folder.display().to_string(), "there is no such folder".into())]);
+    }
     for path in files(folder, &mut mistakes) {
         let Some(source) = read(folder, &path, &mut mistakes) else { continue };
         match serde_saphyr::from_str::<Option<Config>>(&source.text) {

@@ -169,3 +169,25 @@ fn the_examples_are_well() {
         panic!("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
     }
 }
+
+#[test]
+fn a_server_that_flyball_runs_needs_an_address() {
+    let bare = SHOP.replace("{ address: 127.0.0.11 }", "{}");
+    check(&[("a.yaml", &bare)], expect!["ok"]);
+    let runs = bare.replace("        environments:", "        run: { command: [\"{release}/shop\"] }\n        environments:");
+    check(
+        &[("a.yaml", &runs)],
+        expect![[r#"
+            a.yaml:11:37: host `shop-1` has no address, and a server that flyball runs needs one: hosts.shop-1.address.
+               11 |           prod: { servers: [{ host: shop-1, port: 8080 }] }
+                  |                                     ^"#]],
+    );
+    check(&[("a.yaml", &runs.replace("  shop-1: {}", "  shop-1: { address: 127.0.0.11 }"))], expect!["ok"]);
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_a_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let mistakes = load(&folder.path().join("nocfg")).unwrap_err();
+    assert!(mistakes.len() == 1 && mistakes[0].message.contains("no such folder"), "{mistakes:?}");
+}

@@ -68,6 +68,9 @@ async fn push(
     let bytes = sent.into_data_stream().map(|chunk| chunk.map_err(io::Error::other)).boxed();
     let stored = app.artifacts.put(bytes, ARTIFACT_LEN_MAX).await.map_err(|error| match error {
         PutError::TooLarge(_) => too_large(),
+        PutError::Gzip => HttpError::bad_request(error.to_string())
+            .at("body")
+            .hint(Some("push a tar or a tar.zst, or the program itself".into())),
         PutError::Cut(_) => HttpError::bad_request(error.to_string()).at("body"),
         PutError::Full => HttpError::full(),
         PutError::Write(_) => HttpError::internal(&error),

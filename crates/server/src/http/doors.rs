@@ -71,6 +71,9 @@ pub enum PutError {
     /// Larger than allowed.
     #[error("the artifact is larger than {0} bytes")]
     TooLarge(u64),
+    /// Bytes that no agent unpacks.
+    #[error("the artifact is packed by gzip, which agents don't unpack")]
+    Gzip,
     /// The sender stopped in the middle.
     #[error("read the artifact: {0}")]
     Cut(io::Error),

@@ -50,13 +50,13 @@ pub enum PeopleError {
     #[error("read the grants of `{0}`")]
     Grants(String),
     /// A token of this name is there.
-    #[error("a token named `{0}` is there already: revoke it first, or choose another name")]
+    #[error("create the token `{0}`: one of that name is there already; revoke it first, or choose another name")]
     TokenThere(TokenName),
     /// Hashing.
     #[error("hash the password")]
     Hash,
     /// A password nobody should have.
-    #[error("a password has {min} characters at least and {max} bytes at most", min = password::LEN_MIN, max = password::LEN_MAX)]
+    #[error("set the password: it needs {min} characters at least, {max} bytes at most", min = password::LEN_MIN, max = password::LEN_MAX)]
     Weak,
     /// The operating system gave no random bytes.
     #[error("draw random bytes")]

@@ -112,3 +112,12 @@ fn the_name_of_an_address() {
         assert_eq!(advertised_name(Some(address)).as_deref(), name);
     }
 }
+
+#[tokio::test]
+async fn a_configuration_folder_that_is_not_there_stops_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { config: Some(folder.path().join("nocfg")), ..options(folder.path()) };
+    let error = Server::start(options).await.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains("nocfg") && error.contains("no such folder"), "{error}");
+    assert!(!folder.path().join("data").exists(), "nothing was made");
+}

@@ -78,7 +78,7 @@ impl Question<'_> {
             .map(|(title, mut series)| {
                 series.truncate(SERIES_MAX);
                 let svg = draw(&title, &series, &flags, from, to);
-                AnswerPart::Picture { media_type: "image/svg+xml".into(), svg, series }
+                AnswerPart::Picture { media_type: "image/svg+xml".into(), svg, series, title }
             })
             .collect();
         let text = Text::new(if empty { "verb.no_series" } else { "verb.drawn" }).with("what", &name).with("back", spoken(back));

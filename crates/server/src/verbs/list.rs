@@ -62,7 +62,7 @@ impl Question<'_> {
         let incidents: Vec<_> = self.app.projections.incidents(&filter).await?.iter().map(rows::incident).collect();
         let well =
             incidents.iter().all(|row| row.state == model::incident::IncidentState::Resolved || row.recovered_at.is_some());
-        let text = Text::new("verb.incidents").with("count", incidents.len());
+        let text = counted("verb.incident_one", "verb.incidents", incidents.len());
         let understood = if all { "incidents all" } else { "incidents" };
         Ok(Answer { well, ..reading(understood.into(), text, AnswerPart::Incidents { incidents }) })
     }
@@ -73,7 +73,7 @@ impl Question<'_> {
         let understood = service.as_ref().map_or_else(|| "orders".to_owned(), |service| format!("orders {service}"));
         let filter = OrderFilter { service, limit: ROWS, ..OrderFilter::default() };
         let orders: Vec<_> = self.app.projections.orders(&filter).await?.iter().map(rows::order).collect();
-        let text = Text::new("verb.orders").with("count", orders.len());
+        let text = counted("verb.order_one", "verb.orders", orders.len());
         Ok(reading(understood, text, AnswerPart::Orders { orders }))
     }
 
@@ -93,7 +93,7 @@ impl Question<'_> {
         let mut changes = self.app.projections.changes(&filter).await?;
         changes.retain(|row| host.as_ref().is_none_or(|host| row.change.scope.hosts.contains(host)));
         changes.truncate(ROWS as usize);
-        let text = Text::new("verb.changes").with("count", changes.len());
+        let text = counted("verb.change_one", "verb.changes", changes.len());
         let understood = name.map_or_else(|| "changes".to_owned(), |name| format!("changes {name}"));
         Ok(reading(understood, text, AnswerPart::Changes { changes }))
     }
@@ -155,4 +155,9 @@ pub fn incident_number(text: &str) -> Result<IncidentNumber, HttpError> {
 
 fn reading(understood: String, text: Text, part: AnswerPart) -> Answer {
     Answer { understood, text, well: true, parts: vec![part], confirm: None, outcome: None }
+}
+
+/// A count as a sentence: English has another word for one.
+fn counted(one: &str, many: &str, count: usize) -> Text {
+    if count == 1 { Text::new(one) } else { Text::new(many).with("count", count) }
 }

@@ -90,7 +90,7 @@ pub fn draw(title: &str, series: &[PictureSeries], flags: &[Flag], from: Time, t
         let _ =
             write!(out, r#"<path d="{path}" fill="none" stroke="{}" stroke-width="1.5"{dash}/>"#, COLOURS[place % COLOURS.len()]);
     }
-    legend(series, &mut out);
+    legend(title, series, &mut out);
     out.push_str("</svg>");
     out
 }
@@ -115,10 +115,12 @@ fn path(series: &PictureSeries, x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) 
     path
 }
 
-fn legend(series: &[PictureSeries], out: &mut String) {
+/// A series without labels is what the title says.
+fn legend(title: &str, series: &[PictureSeries], out: &mut String) {
     let mut at = PLOT.0;
     for (place, one) in series.iter().take(4).enumerate() {
-        let name: String = if one.labels.is_empty() { "value".into() } else { one.labels.to_string().chars().take(34).collect() };
+        let name = if one.labels.is_empty() { title.to_owned() } else { one.labels.to_string() };
+        let name: String = name.chars().take(34).collect();
         let _ = write!(
             out,
             r##"<line x1="{at:.0}" x2="{:.0}" y1="250" y2="250" stroke="{}" stroke-width="2"/><text x="{:.0}" y="254" fill="#4a5462">{}</text>"##,

@@ -84,14 +84,15 @@ pub fn overview(state: &State, measured: Measured, at: Time, own: OwnState) -> O
     let mut running: Vec<&Order> = state.orders.values().filter(|order| !order.state.is_final()).collect();
     running.sort_by_key(|order| (urgency(order), order.created_at));
     let story = story(state, at);
-    let (sentence, figures, well) = sentence(state, &hurting, &running, &story, at);
+    let services = services(state, &measured);
+    let (sentence, figures, well) = sentence(state, &hurting, &running, &services, &story, at);
     Overview {
         at,
         sentence,
         state: if well { AlertState::Ok } else { AlertState::Bad },
         figures,
         waiting: waiting(state, &open, &running, at),
-        services: services(state, &measured),
+        services,
         numbers: measured.numbers,
         heartbeats: rows::heartbeats(state, at),
         on_call: rows::on_call(&state.config),
@@ -116,6 +117,7 @@ fn sentence(
     state: &State,
     hurting: &[&&Incident],
     running: &[&Order],
+    services: &[ServiceRow],
     story: &Option<StoryRef>,
     at: Time,
 ) -> (Text, Option<Text>, bool) {
@@ -145,9 +147,14 @@ fn sentence(
         let id = if order.state == OrderState::Halted { "overview.halted" } else { "overview.going_back" };
         return (Text::new(id).with("service", &order.service).with("to", &order.release.version), order.because.clone(), false);
     }
+    if let Some((text, figures)) = services.iter().find_map(|row| none_in(state, running, row)) {
+        return (text, Some(figures), false);
+    }
     if let Some(order) = running.iter().find(|order| order.state == OrderState::Running) {
         let row = rows::order(order);
-        let text = Text::new("overview.rolling").with("service", &order.service).with("to", &order.release.version);
+        let first = is_first(order) && services.iter().any(|row| is_of(order, row) && row.servers_in == 0);
+        let id = if first { "overview.rolling_first" } else { "overview.rolling" };
+        let text = Text::new(id).with("service", &order.service).with("to", &order.release.version);
         return (text, Some(Text::new("overview.progress").with("done", row.hosts_done).with("of", row.hosts)), true);
     }
     let ended = story.as_ref().and_then(|story| story.order.as_ref()).and_then(|number| state.orders.get(number));
@@ -165,6 +172,32 @@ fn sentence(
             )
         }
     }
+}
+
+/// What is said of a service that had servers in service and has none now, though no rule has noticed.
+fn none_in(state: &State, running: &[&Order], row: &ServiceRow) -> Option<(Text, Text)> {
+    if row.servers_in > 0 || row.on_line.is_empty() || !matches!(row.state, AlertState::Bad | AlertState::SourceDown) {
+        return None;
+    }
+    let place = state.config.place(&row.service, &row.environment)?;
+    // The last one to go was the last that served anybody.
+    let since = place.servers.iter().filter_map(|server| servers::since(state, &row.service, &server.host)).max()?;
+    let rolling = running.iter().find(|order| order.state == OrderState::Running && is_of(order, row));
+    let text = match (rolling, row.state) {
+        (_, AlertState::SourceDown) => Text::new("overview.lost").with("what", &row.service),
+        (Some(order), _) => Text::new("overview.rolling_none").with("service", &row.service).with("to", &order.release.version),
+        (None, _) => Text::new("overview.hurts").with("what", &row.service),
+    };
+    Some((text.with("since", since.clock()), Text::new("overview.none_in").with("of", row.servers)))
+}
+
+fn is_of(order: &Order, row: &ServiceRow) -> bool {
+    order.service == row.service && order.environment == row.environment
+}
+
+/// Whether an order brings a service where it has never been: nobody misses it meanwhile.
+fn is_first(order: &Order) -> bool {
+    order.plan.batches.iter().flat_map(|batch| &batch.lanes).all(|lane| lane.before.is_none())
 }
 
 fn waiting(state: &State, open: &[&Incident], running: &[&Order], at: Time) -> Vec<Waiting> {
@@ -292,7 +325,12 @@ pub fn service_row(
             && incident.recovered_at.is_none()
             && incident.scope.service.as_ref() == Some(service)
     });
-    let lost = servers.iter().any(|row| !row.host_up);
+    let lost = servers.iter().filter(|row| !row.host_up).count();
+    let on_line = place::on_line(state, service, environment);
+    let none_in = servers_in == 0 && !on_line.is_empty();
+    let first = state.orders.values().any(|order| {
+        order.state == OrderState::Running && order.service == *service && order.environment == *environment && is_first(order)
+    });
     let last = state.changes.iter().rev().find(|seen| {
         seen.change.scope.service.as_ref() == Some(service)
             && seen.change.scope.environment.as_ref().is_none_or(|of| of == environment)
@@ -301,16 +339,19 @@ pub fn service_row(
         project: project.clone(),
         service: service.clone(),
         environment: environment.clone(),
-        state: match (bad, lost) {
-            _ if servers.is_empty() => AlertState::NoData,
-            (true, _) => AlertState::Bad,
-            (false, true) => AlertState::SourceDown,
-            (false, false) => AlertState::Ok,
+        state: match () {
+            () if servers.is_empty() => AlertState::NoData,
+            () if bad => AlertState::Bad,
+            () if lost == servers.len() => AlertState::SourceDown,
+            () if none_in && first => AlertState::NoData,
+            () if none_in => AlertState::Bad,
+            () if lost > 0 => AlertState::SourceDown,
+            () => AlertState::Ok,
         },
         requests: figures.requests,
         bad_share: figures.bad_share,
         p95: figures.p95,
-        on_line: place::on_line(state, service, environment),
+        on_line,
         servers_in,
         servers: here.servers.len() as u32,
         last_change: last.map(|seen| seen.change.what.clone()),
@@ -372,4 +413,71 @@ fn tracks(state: &State, service: &ServiceName) -> Vec<Track> {
         .take(2)
         .map(|number| Track { title: number.title.clone(), query: number.query.clone(), unit: number.unit.clone() })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::state::{HostState, ServiceOnHost};
+    use model::Language;
+    use model::signal::{HostSeen, ServiceSeen, ServiceState};
+    use serde_json::json;
+
+    /// Two servers with 1.0 on line, their links up or not and their processes in a state, since 10 s.
+    fn shop(hosts_up: bool, state: ServiceState) -> State {
+        let config = json!({
+            "hosts": {"a": {"address": "127.0.0.11"}, "b": {"address": "127.0.0.12"}},
+            "environments": {"prod": {}},
+            "projects": {"mall": {"services": {"shop": {"environments": {"prod": {
+                "servers": [{"host": "a", "port": 8080}, {"host": "b", "port": 8080}]}}}}}},
+        });
+        let mut whole = State { config: serde_json::from_value(config).unwrap(), ..State::default() };
+        let (since, service) = (Time::from_secs(10), ServiceName::new("shop").unwrap());
+        for name in ["a", "b"] {
+            let host = HostName::new(name).unwrap();
+            let seen: HostSeen = serde_json::from_value(
+                json!({"host": name, "up": hosts_up, "agent_version": "1", "boot_id": "1", "clock_ahead_us": 0}),
+            )
+            .unwrap();
+            whole.hosts.insert(host.clone(), HostState { seen, since, lost_at: None });
+            let release = serde_json::from_value(json!({"digest": "0", "version": "1.0"})).unwrap();
+            let seen =
+                ServiceSeen { host: host.clone(), service: service.clone(), state, release, since, pid: None, restarts: 0 };
+            whole.services.insert(ServiceOnHost { service: service.clone(), host }, seen);
+        }
+        whole
+    }
+
+    #[test]
+    fn nothing_is_well_while_no_server_is_in_service() {
+        let own = || OwnState {
+            state: AlertState::Ok,
+            agents_up: 2,
+            agents: 2,
+            saved_at: Time(0),
+            seq: model::Seq(1),
+            outbox: 0,
+            series: 0,
+            started_at: Time(0),
+        };
+        for (hosts_up, state, row, whole, said) in [
+            (true, ServiceState::Running, AlertState::Ok, AlertState::Ok, "Nothing hurts now."),
+            (true, ServiceState::Crashed, AlertState::Bad, AlertState::Bad, "shop hurts since 00:00:10."),
+            (
+                false,
+                ServiceState::Running,
+                AlertState::SourceDown,
+                AlertState::Bad,
+                "shop: no host of it answers since 00:00:10.",
+            ),
+        ] {
+            let seen = overview(&shop(hosts_up, state), Measured::default(), Time::from_secs(60), own());
+            assert_eq!(seen.services[0].state, row, "{said}");
+            assert_eq!((seen.state, seen.sentence.render(Language::En).as_str()), (whole, said));
+        }
+        let mut one_left = shop(true, ServiceState::Crashed);
+        one_left.services.values_mut().next().unwrap().state = ServiceState::Running;
+        let seen = overview(&one_left, Measured::default(), Time::from_secs(60), own());
+        assert_eq!((seen.services[0].servers_in, seen.services[0].state), (1, AlertState::Ok));
+    }
 }

@@ -62,6 +62,17 @@ pub fn is_up(row: &ServerRow) -> bool {
     row.host_up && row.state == Some(ServiceState::Running) && row.balancer.as_deref().is_none_or(|word| word == "in")
 }
 
+/// Since when a server is as it is: its host's link or, where that is up, its process. None where neither was ever seen.
+pub fn since(state: &State, service: &ServiceName, host: &HostName) -> Option<Time> {
+    let link = state.hosts.get(host);
+    let process = state.services.get(&ServiceOnHost { service: service.clone(), host: host.clone() });
+    match (link, process) {
+        (Some(link), Some(process)) if link.seen.up => Some(process.since),
+        (Some(link), _) => Some(link.since),
+        (None, process) => process.map(|process| process.since),
+    }
+}
+
 /// The order that last did something on this host: the one under way, else the last that ended.
 fn last_order<'a>(state: &'a State, service: &ServiceName, environment: &EnvironmentName, host: &HostName) -> Option<&'a Order> {
     state

@@ -98,6 +98,9 @@ async fn an_artifact_without_a_name_or_bytes() {
     }
     let uri = "/api/flyball/v1/artifacts?name=shop&version=1";
     assert_eq!(house.ask(Role::Releaser, "POST", uri, &[], "").await.status, 400);
+    let gzip = house.ask(Role::Releaser, "POST", uri, &[], b"\x1f\x8b\x08".to_vec()).await;
+    assert_eq!(gzip.status, 400);
+    assert!(gzip.text().contains("gzip") && gzip.text().contains("tar.zst"), "{}", gzip.text());
     let long = [("content-length", "1073741825")];
     assert_eq!(house.ask(Role::Releaser, "POST", uri, &long, Body::empty()).await.status, 413);
 }

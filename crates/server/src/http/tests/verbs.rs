@@ -460,6 +460,13 @@ async fn lists_and_their_limits() {
     assert_eq!((&overview["own"]["agents_up"], overview["services"].as_array().unwrap().len()), (&json!(5), 3), "{overview}");
     assert_eq!(house.get(&format!("{base}/services/mall/shpo/prod")).await.error().3.as_deref(), Some("Nearest: `shop`."));
     assert_eq!(house.get(&format!("{base}/demo")).await.status, 404, "this is no demo");
+    let bare = json!({ "text": "check shop" }).to_string();
+    let json = [("content-type", "application/json")];
+    assert_eq!(
+        house.ask(Role::Viewer, "POST", &format!("{base}/command"), &json, bare).await.status,
+        200,
+        "a program needs no `via`"
+    );
     let ask = json!({ "text": "check shop", "via": "cli", "id": "a b" });
     assert_eq!(ask_with(&house, Role::Viewer, ask).await.error().2.as_deref(), Some("id"));
 }
