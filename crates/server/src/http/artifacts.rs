@@ -70,7 +70,7 @@ async fn push(
         PutError::TooLarge(_) => too_large(),
         PutError::Gzip => HttpError::bad_request(error.to_string())
             .at("body")
-            .hint(Some("push a tar or a tar.zst, or the program itself".into())),
+            .hint(Some("Push a tar or a tar.zst, or the program itself".into())),
         PutError::Cut(_) => HttpError::bad_request(error.to_string()).at("body"),
         PutError::Full => HttpError::full(),
         PutError::Write(_) => HttpError::internal(&error),
