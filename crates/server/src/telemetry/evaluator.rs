@@ -1,15 +1,16 @@
 //! The thread that evaluates rules: when a series that they read was touched, and at their groups' intervals.
 //!
-//! It alone owns the rules' memory. What it finds goes to the pump; it waits there when the pump is behind, and what
+//! Rules take turns, the one that was evaluated longest ago first, so a sample that touches a quiet rule does not wait for the
+//! rules that every batch touches. The thread alone owns the rules' memory. What it finds goes to the pump; it waits there when the pump is behind, and what
 //! arrives meanwhile is evaluated together afterwards.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::rule::{RuleId, RuleState, Rules, evaluate};
 use model::config::RuleGroup;
@@ -27,6 +28,10 @@ const SAVE_EVERY: Duration = Duration::from_secs(30);
 /// Longest sleep, so that a moved clock is noticed.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
 
+/// While rules wait, what is due by time is looked for so often.
+const DUE_EVERY: Duration = Duration::from_millis(5);
+/// Evaluating goes on so long before the queue is looked at again: what a rare sample waits at most, beside one rule.
+const WORK_WHILE: Duration = Duration::from_micros(500);
 /// Before an evaluation that came to nothing is tried again.
 const STUCK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -61,6 +66,10 @@ impl Evaluator {
             looked: clock.now(),
             saved: clock.now(),
             failing: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            turns: HashMap::new(),
+            turn: 0,
+            due_looked: Instant::now(),
             clock,
         };
         let thread = std::thread::Builder::new().name("rules".into()).spawn(move || {
@@ -111,16 +120,25 @@ struct Work {
     saved: Time,
     /// Rules whose failure was logged.
     failing: BTreeSet<RuleId>,
+    /// Rules that wait, by the turn in which they were evaluated last.
+    waiting: BTreeSet<(u64, RuleId)>,
+    turns: HashMap<RuleId, u64>,
+    turn: u64,
+    due_looked: Instant,
 }
 
 impl Work {
     fn run(&mut self, inbox: &Receiver<News>) {
         loop {
             let mut touched = BTreeSet::new();
-            let mut next = match inbox.recv_timeout(self.pause()) {
-                Ok(news) => Some(news),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => break,
+            let mut next = if self.waiting.is_empty() {
+                match inbox.recv_timeout(self.pause()) {
+                    Ok(news) => Some(news),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            } else {
+                inbox.try_recv().ok()
             };
             // What has gathered meanwhile is evaluated together, a queue's length at most.
             for _ in 0..QUEUE_LEN_MAX {
@@ -147,7 +165,8 @@ impl Work {
                     Err(_) => break,
                 }
             }
-            self.look(touched);
+            self.gather(touched);
+            self.work_a_while();
             if self.clock.now().since(self.saved) >= SAVE_EVERY {
                 self.save();
             }
@@ -168,6 +187,9 @@ impl Work {
             Ok(rules) => {
                 self.rules = rules;
                 self.failing.clear();
+                // Their places may be other rules' now.
+                self.waiting.clear();
+                self.turns.clear();
                 self.bind();
             }
             // The loader checked them; an old journal may hold what this program no longer reads.
@@ -185,23 +207,38 @@ impl Work {
         }
     }
 
-    fn look(&mut self, touched: BTreeSet<SeriesRef>) {
-        let now = self.clock.now();
-        let mut which: BTreeSet<RuleId> = self.rules.touched(touched).into_iter().collect();
-        which.extend(self.rules.due(self.looked, now));
-        self.looked = self.looked.max(now);
+    /// Rules that were touched or are due wait for their turn, each once.
+    fn gather(&mut self, touched: BTreeSet<SeriesRef>) {
+        let mut which = self.rules.touched(touched);
         if self.missed.swap(false, Ordering::AcqRel) {
             self.bind();
             which.extend(self.rules.all());
         }
-        let mut looked_at: BTreeSet<RuleId> = BTreeSet::new();
-        loop {
-            looked_at.extend(&which);
-            self.evaluate(&which.into_iter().collect::<Vec<_>>(), now);
-            // An alert that has held long enough, whatever arrived. Each rule once, should it not be over by that.
-            match self.state.next_due(&self.rules) {
-                Some((at, rule)) if at <= now && !looked_at.contains(&rule) => which = BTreeSet::from([rule]),
-                _ => return,
+        // Looking for what is due goes over all rules: not with every batch.
+        if self.waiting.is_empty() || self.due_looked.elapsed() >= DUE_EVERY {
+            self.due_looked = Instant::now();
+            let now = self.clock.now();
+            which.extend(self.rules.due(self.looked, now));
+            self.looked = self.looked.max(now);
+            // An alert that has held long enough, whatever arrived.
+            which.extend(self.state.next_due(&self.rules).filter(|(at, _)| *at <= now).map(|(_, rule)| rule));
+        }
+        for rule in which {
+            let turn = self.turns.get(&rule).copied().unwrap_or(0);
+            self.waiting.insert((turn, rule));
+        }
+    }
+
+    /// Evaluates what waits, longest not evaluated first: a rule that is seldom touched is not held up by those that every
+    /// batch touches, and none of those starves. For a short while only, then the queue is looked at again.
+    fn work_a_while(&mut self) {
+        let began = Instant::now();
+        while let Some((_, rule)) = self.waiting.pop_first() {
+            self.turn += 1;
+            self.turns.insert(rule, self.turn);
+            self.evaluate(&[rule], self.clock.now());
+            if began.elapsed() >= WORK_WHILE {
+                return;
             }
         }
     }
