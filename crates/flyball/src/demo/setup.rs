@@ -95,7 +95,7 @@ impl Setup {
              meeting: shop bridge, dial 7310\n        run:\n          command: [{program:?}, demo, shop, --release, \"{{release}}\", --listen, \"{{address}}:{{port}}\"]\n          \
              stop_timeout: 5s\n        release:\n          strategy: {{ parallel: 3 }}\n          min_in_service: 2\n          watch: {watch}\n          judge: true\n          drain: 2s\n        \
              numbers:\n          - {{ title: Orders, query: \"sum(rate(shop_orders_total{{result=\\\"placed\\\"}}[10s])) * 60\", unit: /min }}\n          \
-             - {{ title: Bad answers, query: \"100 * sum(rate(shop_bad_answers_total[10s])) / sum(rate(shop_requests_total[10s]))\", unit: \"%\", limit: 0.5 }}\n          \
+             - {{ title: Bad answers, query: \"100 * sum(rate(shop_bad_answers_total[10s])) / sum(rate(shop_requests_total[10s]))\", unit: \"%\", limit: 1 }}\n          \
              - {{ title: Requests, query: \"sum(rate(shop_requests_total[10s]))\", unit: /s }}\n          \
              - {{ title: Home page, query: \"1000 * max(probe_duration_seconds{{probe=\\\"shop-home\\\"}})\", unit: ms, limit: 400 }}\n        \
              environments:\n          prod:\n            balancer: edge\n            backend: shop\n            servers:\n{servers}",
@@ -160,7 +160,7 @@ groups:
     interval: 1s
     rules:
       - alert: ShopBadAnswers
-        expr: 100 * sum by (service, environment) (rate(shop_bad_answers_total[5s])) / sum by (service, environment) (rate(shop_requests_total[5s])) > 0.5
+        expr: 100 * sum by (service, environment) (rate(shop_bad_answers_total[5s])) / sum by (service, environment) (rate(shop_requests_total[5s])) > 1
         labels: { severity: critical }
         annotations:
           summary: '{{ $value | printf \"%.1f\" }} % of answers are bad'
