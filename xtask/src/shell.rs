@@ -82,12 +82,26 @@ pub fn run_kept(what: &str, command: &mut Command) -> Done<(bool, String)> {
     while lines.read_until(b'\n', &mut line).unwrap_or(0) > 0 {
         let text = String::from_utf8_lossy(&line);
         let _ = write!(std::io::stdout(), "{text}");
-        kept.push_str(&text);
+        kept.push_str(&without_colour(&text));
         line.clear();
     }
     let status = child.wait().map_err(|error| Failure::Failed(format!("{what}: {error}")))?;
     say(&format!("== {what}: {} in {:.0} s", if status.success() { "done" } else { "FAILED" }, began.elapsed().as_secs_f64()));
     Ok((status.success(), kept))
+}
+
+/// A text without the sequences by which terminals colour it: some runners colour wherever CI is set.
+pub fn without_colour(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("\u{1b}[") {
+        out.push_str(&rest[..start]);
+        let tail = &rest[start + 2..];
+        let end = tail.find(|c: char| c.is_ascii_alphabetic()).map_or(tail.len(), |end| end + 1);
+        rest = &tail[end..];
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Its output, if it ends well.

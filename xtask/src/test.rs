@@ -147,5 +147,7 @@ mod tests {
             Some((6, 2))
         );
         assert_eq!(plain("no count"), None);
+        let coloured = "\u{1b}[2m      Tests \u{1b}[22m \u{1b}[1m\u{1b}[32m729 passed\u{1b}[39m\u{1b}[22m (729)";
+        assert_eq!(vitest(&crate::shell::without_colour(coloured)), Some((729, 0)));
     }
 }
