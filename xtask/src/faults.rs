@@ -20,7 +20,7 @@ const FAULTS: &[Fault] = &[
     fault("F-05", "disk full, and room again", "store", "f05_", 1),
     fault("F-06", "each call to the file system fails once", "store", "f06_", 1),
     fault("F-07", "slow disk", "store", "f07_", 1),
-    fault("F-20", "receiver down for an hour", "server", "f20_", 200),
+    fault("F-20", "receiver down for an hour", "server", "f20_", 50),
     fault("F-21", "killed between accept and send", "server", "f21_", 1000),
     fault("F-22", "the answer of a receiver is lost", "server", "f22_", 1000),
     fault("F-30", "server killed at any moment of a release of twenty hosts", "engine", "f30_", 1000),
@@ -51,7 +51,7 @@ pub fn run(args: &[&str]) -> Done {
         return Err(Failure::Usage(format!("`{name}` is no fault; there are {}", names.join(", "))));
     };
     let mut command = if have("cargo-nextest") {
-        program("cargo", &["nextest", "run", "--release", "--no-capture", "-p", fault.package, fault.filter])
+        program("cargo", &["nextest", "run", "--release", "--no-capture", "--profile", "full", "-p", fault.package, fault.filter])
     } else {
         program("cargo", &["test", "--release", "-p", fault.package, fault.filter, "--", "--nocapture"])
     };
