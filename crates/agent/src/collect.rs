@@ -245,11 +245,36 @@ fn service(usage: &Usage, sink: &mut Sink<'_>) {
     if let Some((pid, seen)) = &usage.process {
         sink.put("flyball_service_cpu_seconds_total", &labels, seen.cpu_ticks as f64 / TICKS_PER_SECOND);
         sink.put("flyball_service_memory_bytes", &labels, (seen.resident_pages * page_size()) as f64);
+        if let Some(limit) = memory_limit(*pid) {
+            sink.put("flyball_service_memory_limit_bytes", &labels, limit as f64);
+        }
+        if let Some(share) = disk_share(*pid) {
+            sink.put("flyball_service_disk_used_ratio", &labels, share);
+        }
         sink.put("flyball_service_threads", &labels, seen.threads as f64);
         if let Ok(files) = std::fs::read_dir(format!("/proc/{pid}/fd")) {
             sink.put("flyball_service_open_files", &labels, files.count() as f64);
         }
     }
+}
+
+/// How much memory a process may use: what its control group allows, else what the machine has. In bytes.
+fn memory_limit(pid: u32) -> Option<u64> {
+    let machine = rustix::system::sysinfo();
+    let machine = (machine.totalram as u64).checked_mul(u64::from(machine.mem_unit))?;
+    let group = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok();
+    let group = group.as_deref().and_then(|text| text.lines().find_map(|line| line.strip_prefix("0::")));
+    let allowed = group.and_then(|path| std::fs::read_to_string(format!("/sys/fs/cgroup{path}/memory.max")).ok());
+    let allowed = allowed.and_then(|text| text.trim().parse::<u64>().ok());
+    Some(allowed.map_or(machine, |allowed| allowed.min(machine)))
+}
+
+/// How much of the filesystem in which a process works is in use, 0 to 1, as programs without special rights see it.
+fn disk_share(pid: u32) -> Option<f64> {
+    let stat = rustix::fs::statvfs(format!("/proc/{pid}/cwd")).ok()?;
+    let used = stat.f_blocks.checked_sub(stat.f_bfree)?;
+    let all = used + stat.f_bavail;
+    (all > 0).then(|| used as f64 / all as f64)
 }
 
 /// The agent's own health.
@@ -265,6 +290,19 @@ fn own(clock: &ServerClock, outbox: &Outbox, sink: &mut Sink<'_>) {
 
 fn page_size() -> u64 {
     rustix::param::page_size() as u64
+}
+
+#[cfg(test)]
+mod limits {
+    use super::*;
+
+    #[test]
+    fn a_process_has_a_limit_and_a_disk() {
+        let own = std::process::id();
+        assert!(memory_limit(own).is_some_and(|limit| limit > 1 << 20));
+        assert!(disk_share(own).is_some_and(|share| (0.0..=1.0).contains(&share)));
+        assert_eq!(disk_share(u32::MAX), None);
+    }
 }
 
 #[cfg(test)]

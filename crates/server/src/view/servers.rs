@@ -122,12 +122,21 @@ impl Figures {
             sessions,
             cpu: by("host", format!("rate(flyball_service_cpu_seconds_total{{service={:?}}}[15s])", service.as_str())),
             memory: by("host", format!("flyball_service_memory_bytes{{service={:?}}}", service.as_str())),
-            // A process without a limit of its own may use what its machine has, and fill the fullest disk.
-            memory_limit: by("host", format!("node_memory_MemTotal_bytes{{{hosts}}}")),
+            // An older agent does not say them: then a process may use what its machine has, and fill the fullest disk.
+            memory_limit: by(
+                "host",
+                format!(
+                    "max by (host) (flyball_service_memory_limit_bytes{{service={:?}}}) or max by (host) \
+                     (node_memory_MemTotal_bytes{{{hosts}}})",
+                    service.as_str()
+                ),
+            ),
             disk: by(
                 "host",
                 format!(
-                    "max by (host) (1 - node_filesystem_avail_bytes{{{hosts}}} / (node_filesystem_size_bytes{{{hosts}}} > 0))"
+                    "max by (host) (flyball_service_disk_used_ratio{{service={:?}}}) or \
+                     max by (host) (1 - node_filesystem_avail_bytes{{{hosts}}} / (node_filesystem_size_bytes{{{hosts}}} > 0))",
+                    service.as_str()
                 ),
             ),
         }
