@@ -1,5 +1,5 @@
 // A first start without services: this very machine, live, and the two lines that add a service.
-import type { ReactNode } from 'react'
+import { useRef, type ReactNode } from 'react'
 import { colorOf, Graph, type GraphSeries } from '../../components/Graph'
 import { usePageRange } from '../../components/address'
 import { useFormat, useWord } from '../../components/language'
@@ -51,7 +51,14 @@ function MachineGraph({ shown: one }: { shown: Shown }): ReactNode {
   )
   // Busiest first, so that colours and names go to what matters.
   const sum = (values: readonly (number | null)[]): number => values.reduce<number>((total, value) => total + (value ?? 0), 0)
-  if (one.queries.length === 1) series.sort((a, b) => sum(b.values) - sum(a.values)).forEach((found, index) => { found.color = colorOf(index); found.dash = index >= 4 })
+  // As it was when the page opened: a name that changes places with another moves under the hand.
+  const order = useRef<string[]>([])
+  if (one.queries.length === 1) {
+    series.sort((a, b) => sum(b.values) - sum(a.values))
+    for (const found of series) if (!order.current.includes(found.name)) order.current.push(found.name)
+    const place = (found: GraphSeries): number => order.current.indexOf(found.name)
+    series.sort((a, b) => place(a) - place(b)).forEach((found, index) => { found.color = colorOf(index); found.dash = index >= 4 })
+  }
   const times = first.data?.times ?? []
   return (
     <Panel title={word(one.title)} note={word(one.note)} actions={<span className="row wrap" style={{ gap: 10 }}>{series.length > 1 && series.slice(0, 4).map((found) => <span key={found.name} className="lg"><i style={{ background: `var(${found.color})` }} />{found.name}</span>)}</span>}>
