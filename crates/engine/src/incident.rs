@@ -336,7 +336,10 @@ pub fn alert_ok(
 fn recovered(state: &mut State, recorded: &Recorded, number: IncidentNumber, last: &Transition, effects: &mut Vec<Effect>) {
     let Some(incident) = state.incidents.get_mut(&number) else { return };
     incident.recovered_at = Some(recorded.at);
-    let after = spoken(recorded.at.since(incident.onset));
+    // Since it was bad the last time: what was well in between did not hurt.
+    let again = |line: &&StoryLine| matches!(line.text.id.as_str(), "incident.bad_again" | "incident.reopened");
+    let since = incident.story.iter().rev().find(again).map_or(incident.onset, |line| line.at);
+    let after = spoken(recorded.at.since(since));
     let service = incident.scope.service.clone();
     write_story(state, recorded, number, Text::new("incident.recovered").with("after", &after), Tone::Ok, None, None);
     suspect::rank(state, number);

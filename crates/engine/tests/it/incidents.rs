@@ -82,6 +82,9 @@ fn recovered_is_not_resolved_and_bad_again_is_the_same_incident() {
     world.at("10:20:00").bad("Errors", &SHOP);
     assert_eq!((world.state.incidents.len(), world.incident(1).recovered_at), (1, None));
     assert_eq!(world.story(1).last().unwrap(), "Bad again");
+    // Four minutes were well in between: they did not hurt.
+    world.at("10:20:07").ok("Errors", &SHOP);
+    assert_eq!(world.told(), ["#shop: #1 recovered after 7.0 s", "pager: Ok Errors"]);
 }
 
 #[test]
