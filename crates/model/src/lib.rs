@@ -11,6 +11,7 @@ pub mod config;
 pub mod event;
 pub mod id;
 pub mod incident;
+pub mod intake;
 pub mod labels;
 pub mod order;
 pub mod plan;

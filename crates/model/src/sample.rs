@@ -83,6 +83,11 @@ impl SampleBatch {
         self.rows.is_empty()
     }
 
+    /// The key of a sample's series, by the sample's place.
+    pub fn key(&self, place: usize) -> Option<&str> {
+        self.rows.get(place).map(|row| &self.keys[row.key_start as usize..row.key_end as usize])
+    }
+
     /// The samples in the order in which they came: key, time, value.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, Sample)> {
         self.rows

@@ -1,7 +1,6 @@
 //! Which series there are: by number, and by label and value.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ahash::AHashMap;
@@ -16,13 +15,11 @@ pub(crate) struct Series {
     pub id: u64,
     pub labels: Labels,
     column: Mutex<Column>,
-    /// The last batch that touched it: so that each is named once per batch.
-    pub batch: AtomicU64,
 }
 
 impl Series {
     pub fn new(id: u64, labels: Labels, column: Column) -> Arc<Series> {
-        Arc::new(Series { id, labels, column: Mutex::new(column), batch: AtomicU64::new(0) })
+        Arc::new(Series { id, labels, column: Mutex::new(column) })
     }
 
     pub fn column(&self) -> MutexGuard<'_, Column> {

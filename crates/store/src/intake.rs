@@ -31,14 +31,27 @@ const RECENT_LEN: usize = 1_000;
 pub struct Appended {
     /// How many samples were taken.
     pub accepted: usize,
-    /// Series that got a sample, each once.
-    pub touched: Vec<SeriesRef>,
+    /// The samples of watched series ([`Store::watch`](crate::Store::watch)) and of new ones, in the order of the batch.
+    pub touched: Vec<Touched>,
     /// Those of them that were not there before.
     pub new_series: Vec<(SeriesRef, Labels)>,
     /// What was not taken, and why.
     pub refused: Refused,
     /// Says when the batch is on the disk.
     pub commit: Commit,
+}
+
+/// A sample of a watched series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Touched {
+    /// Which series.
+    pub series: SeriesRef,
+    /// The sample's time.
+    pub time: Time,
+    /// The sample's value; staleness markers are told too.
+    pub value: f64,
+    /// Not the newest of its series: it came late, or overwrote.
+    pub late: bool,
 }
 
 /// Why a sample was not taken.
@@ -50,8 +63,8 @@ pub enum Reason {
     OutOfOrder,
     /// Too far in the future.
     InFuture,
-    /// Its key is not one that a label set writes.
-    BadKey,
+    /// Its raw key makes no labels: a sentence with the place.
+    BadKey(String),
     /// Too many series; `blame` is the label with most different values among the latest new series.
     TooManySeries {
         /// The label's name.
@@ -69,7 +82,7 @@ impl std::fmt::Display for Reason {
             Reason::TooOld => f.write_str("older than the store keeps"),
             Reason::OutOfOrder => f.write_str("behind the newest sample of its series by more than the out-of-order window"),
             Reason::InFuture => f.write_str("too far in the future: is the sender's clock right?"),
-            Reason::BadKey => f.write_str("not a set of labels"),
+            Reason::BadKey(why) => f.write_str(why),
             Reason::TooManySeries { blame, limit, source: None } => {
                 write!(f, "the store holds {limit} series, the limit; most new values come from the label `{blame}`")
             }
@@ -120,7 +133,7 @@ impl Refused {
             Reason::TooOld => self.too_old += 1,
             Reason::OutOfOrder => self.out_of_order += 1,
             Reason::InFuture => self.in_future += 1,
-            Reason::BadKey => self.bad_key += 1,
+            Reason::BadKey(_) => self.bad_key += 1,
             Reason::TooManySeries { .. } => self.too_many_series += 1,
         }
         if self.examples.len() < REFUSED_EXAMPLES_MAX {
@@ -176,7 +189,6 @@ pub(crate) struct Intake {
     pub refused: Refused,
     recent: VecDeque<Labels>,
     per_source: AHashMap<String, usize>,
-    batches: u64,
     rows: Vec<Row>,
     pub swept: Time,
 }
@@ -192,7 +204,6 @@ impl Intake {
             refused: Refused::default(),
             recent: VecDeque::new(),
             per_source: AHashMap::new(),
-            batches: 0,
             rows: Vec::new(),
             swept: now,
         }
@@ -245,7 +256,6 @@ impl Inner {
         let mut intake = self.intake();
         let intake = &mut *intake;
         self.log.admit(received)?;
-        intake.batches += 1;
         intake.received = received;
         intake.rows.clear();
         let options = &self.options;
@@ -282,7 +292,8 @@ impl Inner {
             };
             let mut column = series.column();
             let window = options.out_of_order.as_micros() as i64;
-            if column.last().is_some_and(|last| sample.time.0 < last.saturating_sub(window)) {
+            let column_last = column.last();
+            if column_last.is_some_and(|last| sample.time.0 < last.saturating_sub(window)) {
                 refused.note(row, key, || Reason::OutOfOrder);
                 continue;
             }
@@ -296,9 +307,8 @@ impl Inner {
                     continue;
                 }
             }
-            if series.batch.swap(intake.batches, Relaxed) != intake.batches {
-                touched.push(SeriesRef(series.id));
-            }
+            let late = column_last.is_some_and(|last| sample.time.0 <= last);
+            touched.push(Touched { series: SeriesRef(series.id), time: sample.time, value: sample.value, late });
             intake.newest = intake.newest.max(sample.time.0);
             intake.rows.push(Row { series: series.id, time: sample.time.0, value: sample.value });
         }
@@ -313,7 +323,7 @@ impl Inner {
 
     /// Makes a series, or says why not. `full` keeps the blame, which costs a millisecond, for the rest of the batch.
     fn new_series(&self, intake: &mut Intake, key: &str, full: &mut Option<String>) -> Result<Arc<Series>, Reason> {
-        let labels = Labels::from_key(key).map_err(|_| Reason::BadKey)?;
+        let labels = Labels::from_key(key).map_err(|error| Reason::BadKey(error.to_string()))?;
         intake.remember(labels.clone());
         let options = &self.options;
         let source = labels.get(&options.source_label);

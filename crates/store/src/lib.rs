@@ -40,6 +40,6 @@ mod store;
 
 pub use commit::Commit;
 pub use error::StoreError;
-pub use intake::{Appended, REFUSED_EXAMPLES_MAX, Reason, Refused, RefusedRow};
+pub use intake::{Appended, REFUSED_EXAMPLES_MAX, Reason, Refused, RefusedRow, Touched};
 pub use open::Damage;
 pub use store::{Metadata, Options, Stats, Store};

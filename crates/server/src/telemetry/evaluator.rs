@@ -271,7 +271,7 @@ impl Work {
                 for (series, labels) in &appended.new_series {
                     self.rules.on_new_series(*series, labels);
                 }
-                let which = self.rules.touched(appended.touched);
+                let which = self.rules.touched(appended.touched.iter().map(|touched| touched.series));
                 // One level at once; a rule over a rule over a rule follows at its interval.
                 let found = evaluate(&self.rules, &mut self.state, &which, now, &*self.store);
                 for transition in found.transitions {

@@ -56,7 +56,7 @@ impl Telemetry {
         let now = self.clock.now();
         let appended = self.store.append(batch, now).map_err(refused)?;
         let is_late = batch.iter().map(|(_, sample)| sample.time).max().is_none_or(|newest| newest + LATE < now);
-        let touched = if is_late { Vec::new() } else { appended.touched };
+        let touched = if is_late { Vec::new() } else { appended.touched.iter().map(|touched| touched.series).collect() };
         self.evaluator.touched(touched, appended.new_series);
         let (synced, on_disk) = oneshot::channel();
         appended.commit.on_synced(move |outcome| {
