@@ -2,6 +2,8 @@
 //!
 //! Incidents, orders, plans, changes and artifacts are the engine's own types; here is what only an answer needs.
 
+pub mod store;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

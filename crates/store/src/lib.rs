@@ -21,6 +21,7 @@
 //! ```
 
 mod bits;
+mod cardinality;
 mod checkpoint;
 mod chunk;
 mod column;
@@ -38,6 +39,7 @@ mod record;
 mod segment;
 mod store;
 
+pub use cardinality::Counting;
 pub use commit::Commit;
 pub use error::StoreError;
 pub use intake::{Appended, REFUSED_EXAMPLES_MAX, Reason, Refused, RefusedRow, Touched};

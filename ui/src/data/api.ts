@@ -250,6 +250,37 @@ export type Card = {
   /** How it looks. */
   tone: Tone;
 };
+/** GET /store/cardinality: the longest rows of each list, and how many rows each would have. */
+export type Cardinality = {
+  /** Labels, most different values first. */
+  labels: LabelCount[];
+  /** Different labels. */
+  labels_total: number;
+  /** Metrics, most series first. */
+  metrics: SeriesCount[];
+  /** Different metrics. */
+  metrics_total: number;
+  /** Pairs of label and value, most series first. */
+  pairs: PairCount[];
+  /** Different pairs. */
+  pairs_total: number;
+  /** Series that were counted: those that fit, or all. */
+  series: number;
+  /** Most series that the store takes. */
+  series_max: number;
+  /** Most series of one sender. */
+  series_per_source_max: number;
+  /** The label that names a sender: `instance`. */
+  source_label: string;
+  /** Senders, most series first: values of `source_label`. */
+  sources: SeriesCount[];
+  /** Different senders. */
+  sources_total: number;
+  /** Values of the label that was asked for with `label`, most series first; else empty. */
+  values: SeriesCount[];
+  /** Different values of it. */
+  values_total: number;
+};
 /** A cell of a table. */
 export type Cell = {
   state?: (AlertState | null);
@@ -623,6 +654,17 @@ export type JudgeState = {
 };
 /** What the judge thinks. */
 export type JudgeVerdict = "undecided" | "worse";
+/** A label, how many series have it, and with how many different values. */
+export type LabelCount = {
+  /** The label. */
+  name: string;
+  /** Series that have it. */
+  series: number;
+  /** Bytes of the different values. */
+  value_bytes: number;
+  /** Different values. */
+  values: number;
+};
 export type Labels = Record<string, string>;
 /** The steps on one host, in order. */
 export type Lane = {
@@ -977,6 +1019,15 @@ export type OwnState = {
   /** Whether it is well. */
   state: AlertState;
 };
+/** A label with one value, and how many series have it. */
+export type PairCount = {
+  /** The label. */
+  name: string;
+  /** Series. */
+  series: number;
+  /** Its value. */
+  value: string;
+};
 /** One environment on the way of a release. */
 export type PathStep = {
   at?: (Time | null);
@@ -1202,6 +1253,13 @@ export type ScrapeConfig = {
 };
 /** The place of an event in the journal: 1, 2, 3, ... */
 export type Seq = number;
+/** Something, and how many series have it. */
+export type SeriesCount = {
+  /** A metric, or a label's value. */
+  name: string;
+  /** Series. */
+  series: number;
+};
 /** One instance of a service. */
 export type ServerConfig = {
   /** On which host. One server of a service per host. */

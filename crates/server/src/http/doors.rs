@@ -27,6 +27,9 @@ pub trait Samples: Send + Sync + 'static {
 
     /// Figures of the store.
     fn stats(&self) -> store::Stats;
+
+    /// The store itself, for what its keepers ask of it.
+    fn store(&self) -> &Arc<store::Store>;
 }
 
 /// What became of a batch.

@@ -22,6 +22,7 @@ pub mod params;
 pub mod prometheus;
 pub mod reference;
 pub mod routes;
+pub mod selectors;
 pub mod serve;
 pub mod settings;
 pub mod shell;

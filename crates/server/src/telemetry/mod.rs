@@ -165,6 +165,10 @@ impl Samples for Telemetry {
     fn stats(&self) -> store::Stats {
         self.store.stats()
     }
+
+    fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
 }
 
 impl Telemetry {

@@ -9,6 +9,7 @@ mod incidents;
 mod orders;
 mod overview;
 mod services;
+mod store;
 mod timeline;
 
 use super::app::App;
@@ -34,6 +35,7 @@ pub fn register(routes: Routes<App>) -> Routes<App> {
     let routes = chat::register(routes);
     let routes = command::register(routes);
     let routes = completion::register(routes);
+    let routes = store::register(routes);
     demo::register(routes)
 }
 

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use ::query::ast::ExprKind;
+use ::query::EvalError;
 use ::query::source::{Matcher, Source, TimeRange};
-use ::query::{EvalError, parse};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use model::{Labels, Time};
@@ -14,11 +13,10 @@ use wire::{Metadata, MetricKind};
 use super::running::run;
 use super::{Asked, PromError, cut_off, json};
 use crate::http::app::App;
+use crate::http::selectors::selectors;
 
 /// Most series that one request holds.
 const SERIES_MAX: usize = 200_000;
-/// Most selectors of one request.
-const SELECTORS_MAX: usize = 100;
 
 /// `match[]`, each a selector; and the range.
 struct What {
@@ -28,24 +26,13 @@ struct What {
 }
 
 fn what(asked: &Asked) -> Result<What, PromError> {
-    let texts: Vec<&str> = asked.0.all("match[]").collect();
-    if texts.len() > SELECTORS_MAX {
-        return Err(PromError::parameter("match[]", format!("{} selectors, {SELECTORS_MAX} at most", texts.len())));
-    }
-    let selectors = texts.into_iter().map(selector).collect::<Result<_, _>>()?;
+    let selectors = selectors(&asked.0)?;
     let from = asked.0.time("start")?.unwrap_or(Time::MIN);
     let to = asked.0.time("end")?.unwrap_or(Time::MAX);
     if to < from {
         return Err(PromError::parameter("end", "end timestamp must not be before start time"));
     }
     Ok(What { selectors, range: TimeRange { from, to }, limit: asked.limit("limit")? })
-}
-
-fn selector(text: &str) -> Result<Vec<Matcher>, PromError> {
-    match parse(text).map_err(|error| PromError::parameter("match[]", error))?.kind {
-        ExprKind::Vector(selector) => Ok(selector.matchers),
-        _ => Err(PromError::parameter("match[]", "a selector is wanted, as up{job=\"shop\"}")),
-    }
 }
 
 pub(super) async fn series(State(app): State<App>, asked: Asked) -> Result<Response, PromError> {

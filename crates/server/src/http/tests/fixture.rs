@@ -220,6 +220,10 @@ impl Samples for StoreAlone {
     fn stats(&self) -> store::Stats {
         self.store.stats()
     }
+
+    fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
 }
 
 struct Tokens;

@@ -9,6 +9,7 @@ mod people;
 mod queries;
 mod settings;
 mod sockets;
+mod store;
 mod streams;
 mod verbs;
 

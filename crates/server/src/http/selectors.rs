@@ -1,0 +1,26 @@
+//! `match[]`: selectors of series, as Prometheus' API and the store's own take them.
+
+use query::ast::ExprKind;
+use query::source::Matcher;
+
+use super::error::HttpError;
+use super::params::Params;
+
+/// Most selectors of one request.
+const SELECTORS_MAX: usize = 100;
+
+/// Each `match[]`: the matchers of one selector.
+pub fn selectors(params: &Params) -> Result<Vec<Vec<Matcher>>, HttpError> {
+    let texts: Vec<&str> = params.all("match[]").collect();
+    if texts.len() > SELECTORS_MAX {
+        return Err(HttpError::bad_request(format!("{} selectors, {SELECTORS_MAX} at most", texts.len())).at("match[]"));
+    }
+    texts.into_iter().map(|text| selector(text).map_err(|why| HttpError::bad_request(why).at("match[]"))).collect()
+}
+
+fn selector(text: &str) -> Result<Vec<Matcher>, String> {
+    match query::parse(text).map_err(|error| error.to_string())?.kind {
+        ExprKind::Vector(selector) => Ok(selector.matchers),
+        _ => Err("a selector is wanted, as up{job=\"shop\"}".into()),
+    }
+}
