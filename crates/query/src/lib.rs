@@ -7,6 +7,7 @@
 //! selectors(&Expr) -> Vec<SelectorUse>                                     what a rule reads, how far back
 //! depends_on_time(&Expr) -> bool                                           whether it may change without new samples
 //! completion_words() -> Vec<Word>                                          for an editor
+//! element                                                                  the same, one series at a time, for rules
 //! Expr: Display                                                            the canonical form (format_query)
 //! ```
 //!
@@ -28,7 +29,7 @@ mod value;
 
 pub use ast::{Expr, Span};
 pub use error::{EvalError, ParseError, ParseErrorKind};
-pub use evaluate::{Limits, Params, Query, evaluate};
+pub use evaluate::{Limits, Params, Query, element, evaluate};
 pub use function::{FUNCTIONS, Function, KEYWORDS, Word, WordKind, completion_words};
 pub use parser::{DEPTH_MAX, NESTING_MAX, TEXT_MAX, parse};
 pub use selectors::{SelectorUse, depends_on_time, selectors};

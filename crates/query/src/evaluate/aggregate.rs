@@ -16,7 +16,7 @@ struct Groups {
     rows: Vec<Row>,
 }
 
-fn group_labels(labels: &Labels, grouping: &Grouping) -> Labels {
+pub(super) fn group_labels(labels: &Labels, grouping: &Grouping) -> Labels {
     match grouping {
         Grouping::By(names) if names.is_empty() => Labels::empty(),
         Grouping::By(names) => labels.filter(|name| names.iter().any(|wanted| wanted == name)),
@@ -338,6 +338,26 @@ fn fold(table: &Table, groups: Groups, op: AggregateOp) -> Table {
         AggregateOp::Stdvar => fold_with::<Variance>(table, groups, |value| value),
         _ => fold_with::<One>(table, groups, |value| value),
     }
+}
+
+/// One group's cells at one step.
+pub(super) fn fold_one(op: AggregateOp, values: &[f64]) -> Option<f64> {
+    fn run<F: Fold>(values: &[f64]) -> f64 {
+        let mut state = F::default();
+        values.iter().enumerate().for_each(|(place, value)| state.add(*value, place == 0));
+        state.get()
+    }
+    Some(match op {
+        AggregateOp::Sum => run::<Sum>(values),
+        AggregateOp::Avg => run::<Mean>(values),
+        AggregateOp::Min => run::<Smallest>(values),
+        AggregateOp::Max => run::<Largest>(values),
+        AggregateOp::Count => run::<Count>(values),
+        AggregateOp::Group => run::<One>(values),
+        AggregateOp::Stddev => run::<Variance>(values).sqrt(),
+        AggregateOp::Stdvar => run::<Variance>(values),
+        _ => return None,
+    })
 }
 
 fn fold_with<F: Fold>(table: &Table, groups: Groups, finish: impl Fn(f64) -> f64) -> Table {

@@ -13,7 +13,7 @@ use crate::error::EvalError;
 
 /// The value of `op`, and for a comparison whether it holds.
 #[inline]
-fn apply(op: BinaryOp, left: f64, right: f64) -> (f64, bool) {
+pub(super) fn apply(op: BinaryOp, left: f64, right: f64) -> (f64, bool) {
     match op {
         BinaryOp::Add => (left + right, true),
         BinaryOp::Sub => (left - right, true),
@@ -33,7 +33,7 @@ fn apply(op: BinaryOp, left: f64, right: f64) -> (f64, bool) {
     }
 }
 
-fn truth(holds: bool) -> f64 {
+pub(super) fn truth(holds: bool) -> f64 {
     f64::from(u8::from(holds))
 }
 
@@ -45,7 +45,7 @@ struct Meeting {
 }
 
 impl Matching {
-    fn signature(&self, labels: &Labels) -> Labels {
+    pub(super) fn signature(&self, labels: &Labels) -> Labels {
         let listed = |name: &str| self.labels.iter().any(|label| label == name);
         if self.on { labels.filter(listed) } else { labels.filter(|name| name != METRIC_NAME && !listed(name)) }
     }
@@ -276,22 +276,27 @@ impl Sides<'_> {
     }
 
     fn result_labels(&self, many: &Labels, one: &Labels) -> Labels {
-        let matching = &self.binary.matching;
-        let unnamed = !self.binary.op.is_comparison() || self.binary.return_bool && !self.delayed;
-        let listed = |name: &str| matching.labels.iter().any(|label| label == name);
-        let mut labels = many.filter(|name| {
-            let kept = match (matching.cardinality, matching.on) {
-                (Cardinality::OneToOne, true) => listed(name),
-                (Cardinality::OneToOne, false) => !listed(name),
-                _ => true,
-            };
-            kept && !(unnamed && is_metadata(name))
-        });
-        for name in &matching.include {
-            labels = labels.with(name, one.get(name).unwrap_or(""));
-        }
-        labels
+        joined_labels(self.binary, self.delayed, many, one)
     }
+}
+
+/// The labels of an operator's result; `many` is the side that may have several series per meeting.
+pub(super) fn joined_labels(binary: &Binary, delayed: bool, many: &Labels, one: &Labels) -> Labels {
+    let matching = &binary.matching;
+    let unnamed = !binary.op.is_comparison() || binary.return_bool && !delayed;
+    let listed = |name: &str| matching.labels.iter().any(|label| label == name);
+    let mut labels = many.filter(|name| {
+        let kept = match (matching.cardinality, matching.on) {
+            (Cardinality::OneToOne, true) => listed(name),
+            (Cardinality::OneToOne, false) => !listed(name),
+            _ => true,
+        };
+        kept && !(unnamed && is_metadata(name))
+    });
+    for name in &matching.include {
+        labels = labels.with(name, one.get(name).unwrap_or(""));
+    }
+    labels
 }
 
 /// Labels as Prometheus' messages show them: the name inside of the braces.

@@ -133,7 +133,7 @@ fn only_values(table: &Table) -> Vec<f64> {
     out
 }
 
-fn plain_function(name: &str) -> Option<fn(f64) -> f64> {
+pub(super) fn plain_function(name: &str) -> Option<fn(f64) -> f64> {
     Some(match name {
         "abs" => f64::abs,
         "ceil" => f64::ceil,

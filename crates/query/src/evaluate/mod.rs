@@ -11,6 +11,7 @@ mod buckets;
 mod call;
 mod duration;
 mod edges;
+pub mod element;
 mod labels;
 mod select;
 mod table;

@@ -11,10 +11,10 @@ use crate::source::Columns;
 
 /// How rate, increase and delta differ.
 #[derive(Clone, Copy)]
-struct Slope {
-    counter: bool,
-    per_second: bool,
-    edges: Option<Edges>,
+pub(super) struct Slope {
+    pub counter: bool,
+    pub per_second: bool,
+    pub edges: Option<Edges>,
 }
 
 impl Evaluator<'_> {
@@ -234,7 +234,7 @@ impl Evaluator<'_> {
 }
 
 /// The growth within the window, carried on to its edges where the samples come close enough to them.
-fn extrapolated(window: Window<'_>, lost: impl Iterator<Item = f64>, range: i64, slope: Slope) -> Option<f64> {
+pub(super) fn extrapolated(window: Window<'_>, lost: impl Iterator<Item = f64>, range: i64, slope: Slope) -> Option<f64> {
     let count = window.values.len();
     if count < 2 {
         return None;
@@ -271,7 +271,7 @@ fn extrapolated(window: Window<'_>, lost: impl Iterator<Item = f64>, range: i64,
     Some(growth * factor)
 }
 
-fn last_two(window: Window<'_>, counter_rate: bool) -> Option<f64> {
+pub(super) fn last_two(window: Window<'_>, counter_rate: bool) -> Option<f64> {
     let count = window.values.len();
     if count < 2 {
         return None;
@@ -286,7 +286,7 @@ fn last_two(window: Window<'_>, counter_rate: bool) -> Option<f64> {
 }
 
 /// Where the extreme stands. NaN only wins when there is nothing else.
-fn extreme(window: Window<'_>, better: impl Fn(f64, f64) -> bool) -> usize {
+pub(super) fn extreme(window: Window<'_>, better: impl Fn(f64, f64) -> bool) -> usize {
     let mut best = 0;
     for (place, &value) in window.values.iter().enumerate() {
         if better(value, window.values[best]) || window.values[best].is_nan() {
@@ -296,12 +296,12 @@ fn extreme(window: Window<'_>, better: impl Fn(f64, f64) -> bool) -> usize {
     best
 }
 
-fn changes(values: &[f64]) -> f64 {
+pub(super) fn changes(values: &[f64]) -> f64 {
     let changed = |pair: &&[f64]| pair[0] != pair[1] && !(pair[0].is_nan() && pair[1].is_nan());
     values.windows(2).filter(changed).count() as f64
 }
 
-fn resets(values: &[f64]) -> f64 {
+pub(super) fn resets(values: &[f64]) -> f64 {
     values.windows(2).filter(|pair| pair[1] < pair[0]).count() as f64
 }
 
