@@ -1,4 +1,5 @@
-//! The README's commands and the generators: `cargo xtask up | test | bench | faults | gen | licences`.
+//! The README's commands and the generators: `cargo xtask up | test | bench | faults | promqltest | gen |
+//! licences`.
 //!
 //! Depends on no other crate of the workspace, so that it builds in seconds; what it needs to know of flyball it asks the
 //! built binary (`flyball reference ...`).
@@ -10,6 +11,7 @@ mod faults;
 mod gen_files;
 mod licences;
 mod packages;
+mod promqltest;
 mod shell;
 mod test;
 mod types;
@@ -28,6 +30,7 @@ cargo xtask COMMAND
                          --quick leaves out the browser, the real peers' installation and the release build
   bench NAME [--runs N]  measure: loop; prints a table and writes target/bench/NAME.json
   faults NAME            run a fault at its full size; without a name: the list
+  promqltest DIR         run Prometheus' own PromQL tests, given as a folder of .test files, and count what holds
   gen [--check]          write the generated files (API document, UI types, references); --check only compares
   licences               check licences and bans of all dependencies
 ";
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Some((&"test", rest)) => test::run(rest),
         Some((&"bench", rest)) => bench::run(rest),
         Some((&"faults", rest)) => faults::run(rest),
+        Some((&"promqltest", rest)) => promqltest::run(rest),
         Some((&"gen", rest)) => gen_files::run(rest),
         Some((&"licences", [])) => licences::run(),
         Some((&("help" | "--help" | "-h"), _)) | None => {

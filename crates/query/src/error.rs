@@ -37,6 +37,8 @@ pub enum ParseErrorKind {
     Meaning,
     /// Longer or deeper than allowed.
     Limit,
+    /// A part of the language that Prometheus has behind a feature which is not allowed here.
+    Experimental,
 }
 
 impl fmt::Display for ParseError {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! parse(&str) -> Result<Expr, ParseError>                                  the whole of Prometheus 3, with spans
+//! parse_with(&str, &Features)                                              the same, but only what is allowed of the experimental
 //! evaluate(&Expr, &Params, &dyn Source) -> Result<Answer, EvalError>       all steps at once, column by column
 //! Query::new(&str, Params)?.run(&dyn Source)                               both in one
 //! selectors(&Expr) -> Vec<SelectorUse>                                     what a rule reads, how far back
@@ -17,6 +18,7 @@
 pub mod ast;
 mod error;
 mod evaluate;
+mod features;
 mod function;
 mod lexer;
 mod literal;
@@ -30,7 +32,8 @@ mod value;
 pub use ast::{Expr, Span};
 pub use error::{EvalError, ParseError, ParseErrorKind};
 pub use evaluate::{Limits, Params, Query, element, evaluate};
+pub use features::Features;
 pub use function::{FUNCTIONS, Function, KEYWORDS, Word, WordKind, completion_words};
-pub use parser::{DEPTH_MAX, NESTING_MAX, TEXT_MAX, parse};
+pub use parser::{DEPTH_MAX, NESTING_MAX, TEXT_MAX, parse, parse_with};
 pub use selectors::{SelectorUse, depends_on_time, selectors};
 pub use value::{Annotation, Annotations, Answer, Series, Value, VectorSample};

@@ -103,6 +103,9 @@ impl fmt::Display for AsNumber {
     }
 }
 
+/// What is wrong with a string like `"\xff"`.
+pub(crate) const NOT_UTF8: &str = "the escapes in this string do not make valid UTF-8";
+
 /// Takes the quotes and escapes off a string token. The error is the byte in `text` and a sentence.
 pub(crate) fn unquote(text: &str) -> Result<String, (usize, &'static str)> {
     let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or("");
@@ -118,7 +121,7 @@ pub(crate) fn unquote(text: &str) -> Result<String, (usize, &'static str)> {
         rest = escape(rest, text, &mut out).map_err(|sentence| (at, sentence))?;
     }
     out.extend_from_slice(rest.as_bytes());
-    String::from_utf8(out).map_err(|_| (0, "the escapes in this string do not make valid UTF-8"))
+    String::from_utf8(out).map_err(|_| (0, NOT_UTF8))
 }
 
 /// Reads what follows a backslash and returns what is behind it.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use model::Time;
 
-use crate::ast::{At, DurationExpr, Expr, ExprKind, Shift, Span, VectorSelector};
-use crate::evaluate::{DurationContext, resolve_duration};
+use crate::ast::{At, Call, DurationExpr, Expr, ExprKind, Shift, Span, VectorSelector};
+use crate::evaluate::{DurationContext, first_selector, info_conditions, resolve_duration};
 use crate::source::Matcher;
 
 /// One vector selector of a query and the window that it needs, all parts around it counted.
@@ -87,18 +87,37 @@ fn collect(expr: &Expr, reach: Reach, found: &mut Vec<SelectorUse>) {
             reach.far = reach.far.saturating_add(micros(&subquery.range));
             collect(&subquery.expr, reach, found);
         }
+        ExprKind::Call(call) if call.function.name == "info" => {
+            collect(&call.args[0], reach, found);
+            found.push(info_series(call, expr.span, reach));
+        }
         _ => expr.each_child(|child| collect(child, reach, found)),
     }
 }
 
+/// The info series that a call of `info` reads, at the instant of its argument's first selector.
+fn info_series(call: &Call, span: Span, reach: Reach) -> SelectorUse {
+    let mut around = Vec::new();
+    first_selector(&call.args[0], &mut around);
+    let reach = around.into_iter().rev().fold(reach, Reach::shifted);
+    let (mut matchers, labels) = info_conditions(call);
+    matchers.extend(labels);
+    SelectorUse { matchers, ..one_at(span, reach) }
+}
+
 fn one(selector: &VectorSelector, reach: Reach, instant: bool) -> SelectorUse {
+    let matchers = selector.matchers.clone();
+    SelectorUse { matchers, instant, beyond: selector.edges.is_some(), ..one_at(selector.span, reach) }
+}
+
+fn one_at(span: Span, reach: Reach) -> SelectorUse {
     SelectorUse {
-        matchers: selector.matchers.clone(),
-        span: selector.span,
+        matchers: Vec::new(),
+        span,
         reach: Duration::from_micros(reach.far.max(0) as u64),
         ahead: Duration::from_micros(reach.near.min(0).unsigned_abs()),
-        instant,
-        beyond: selector.edges.is_some(),
+        instant: true,
+        beyond: false,
         at: reach.at,
     }
 }

@@ -58,6 +58,7 @@ impl Evaluator<'_> {
             "label_replace" => self.label_replace(call, span, grid),
             "label_join" => self.label_join(call, span, grid),
             "sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc" => self.sort(call, span, grid),
+            "info" => self.info(call, span, grid),
             "histogram_quantile" => self.histogram_quantile(call, span, grid),
             "histogram_quantiles" => self.histogram_quantiles(call, span, grid),
             "histogram_fraction" => self.histogram_fraction(call, span, grid),

@@ -100,7 +100,7 @@ impl Evaluator<'_> {
     }
 }
 
-fn set_label(labels: &Labels, name: &str, value: &str, span: Span) -> Result<Labels, EvalError> {
+pub(super) fn set_label(labels: &Labels, name: &str, value: &str, span: Span) -> Result<Labels, EvalError> {
     if name.len().max(value.len()) > model::labels::LABEL_LEN_MAX {
         return Err(EvalError::failed(
             span,

@@ -12,12 +12,14 @@ mod call;
 mod duration;
 mod edges;
 pub mod element;
+mod info;
 mod labels;
 mod select;
 mod table;
 mod window;
 
 pub(crate) use duration::{DurationContext, resolve_duration};
+pub(crate) use info::{conditions as info_conditions, first_selector};
 
 use std::time::Duration;
 

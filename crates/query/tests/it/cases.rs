@@ -44,5 +44,5 @@ fn the_runner_sees_what_is_wrong() {
         assert!(failures[0].message.contains(told), "{case}: {}", failures[0].message);
         assert_eq!(failures[0].line, 4, "{case}");
     }
-    assert_eq!(promqltest::run(&format!("{load}eval instant at 5m info(up)\n")).len(), 1);
+    assert_eq!(promqltest::run(&format!("{load}eval instant at 5m histogram_count(up)\n")).len(), 1);
 }
