@@ -24,6 +24,7 @@ mod bits;
 mod cardinality;
 mod checkpoint;
 mod chunk;
+pub mod codec;
 mod column;
 mod commit;
 mod error;

@@ -1,0 +1,20 @@
+//! Samples as few bytes: a run of values and a run of times, each encoded on its own, each coming back bit for bit.
+//!
+//! Values that are decimals become integers with one power of ten (`values`), times become distances (`times`); both are then
+//! written by `integers`: divided by what divides all, as they are or as differences or as differences of differences,
+//! each less the smallest, in as many bits as the largest needs (`bitpack`), with a few that would widen all the others
+//! patched in. docs/format.md has the bytes. Decoding trusts nothing: what was not written here gives `None`, never a panic,
+//! and memory is taken for the count that the caller gives, never for one in the bytes.
+
+mod bitpack;
+mod integers;
+#[cfg(test)]
+mod tests;
+mod times;
+mod values;
+
+pub use times::{decode_times, encode_times};
+pub use values::{decode_values, encode_values};
+
+/// The longest run that can be decoded.
+pub const COUNT_MAX: usize = 1 << 16;
