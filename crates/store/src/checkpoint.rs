@@ -5,7 +5,6 @@
 //! stand twice in it, so that a damaged block costs its samples only.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use ahash::AHashMap;
@@ -13,11 +12,11 @@ use model::{Labels, Time};
 
 use crate::Metadata;
 use crate::bits::{Reader, put_signed, put_varint};
-use crate::chunk::{Chunk, TimesCache};
+use crate::chunk::{CHUNK_LEN, Chunk, TimesCache};
 use crate::error::StoreError;
 use crate::files::{File, Files, retry, write_all_at};
 use crate::frame::{self, Kind, Piece, Scanner};
-use crate::index::Series;
+use crate::head::{cell_of, place_of};
 use crate::record;
 use crate::segment::Lost;
 use crate::store::Inner;
@@ -104,27 +103,16 @@ impl Inner {
 
     fn write_checkpoint(&self) -> Result<(), StoreError> {
         let _one = self.checkpointing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let oldest_log = self.log.segments().first().map_or(Time::MIN, |segment| segment.created);
-        let head = {
-            let mut intake = self.intake();
-            self.sweep(&mut intake);
-            let position = self.log.next_sequence();
-            Head { position, next_id: intake.next_id, newest: intake.newest, received: intake.received }
-        };
-        let needed_from = oldest_log.0.saturating_sub(self.options.retention.as_micros() as i64);
-        let (mut all, retired) = {
-            let mut index = self.index_mut();
-            index.retired.retain(|_, (_, last)| *last >= needed_from);
-            (index.by_id.values().cloned().collect::<Vec<_>>(), index.retired.clone())
-        };
-        all.sort_unstable_by_key(|series| series.id);
+        let below = self.log.next_sequence();
+        let next_id = self.head().next_id;
+        let head = Head { position: below, next_id, newest: self.newest.load(Relaxed), received: self.received() };
         let dir = self.head_dir();
         let file_path = path(&dir, head.position);
         let aside = file_path.with_extension("tmp");
         let write = || -> std::io::Result<()> {
             let file = retry(|| self.files.create(&aside))?;
             let mut output = Output { file: &*file, at: 0, frames: 0, salt: salt(head.position), buffer: Vec::new() };
-            self.write_blocks(&mut output, head, &all, &retired)?;
+            self.write_blocks(&mut output, head)?;
             retry(|| file.sync_data())?;
             retry(|| self.files.rename(&aside, &file_path))?;
             retry(|| self.files.sync_dir(&dir))
@@ -146,21 +134,14 @@ impl Inner {
         Ok(())
     }
 
-    fn write_blocks(
-        &self,
-        output: &mut Output<'_>,
-        head: Head,
-        all: &[Arc<Series>],
-        retired: &AHashMap<u64, (Labels, i64)>,
-    ) -> std::io::Result<()> {
+    fn write_blocks(&self, output: &mut Output<'_>, head: Head) -> std::io::Result<()> {
         output.put(Kind::Head, |out| head.put(out))?;
         let mut block = Vec::new();
-        let live = all.iter().map(|series| (series.id, &series.labels, None));
-        let gone = retired.iter().map(|(id, (labels, last))| (*id, labels, Some(*last)));
-        for (id, labels, last) in live.chain(gone) {
-            record::put_series(&mut block, id, labels);
-            block.push(u8::from(last.is_some()));
-            put_signed(&mut block, last.unwrap_or(0));
+        let all: Vec<(u64, Labels)> = self.head().series().map(|(id, labels)| (id, labels.clone())).collect();
+        for (id, labels) in &all {
+            record::put_series(&mut block, *id, labels);
+            block.push(0);
+            put_signed(&mut block, 0);
             if block.len() >= BLOCK_LEN {
                 output.put(Kind::Names, |out| out.append(&mut block))?;
             }
@@ -171,22 +152,27 @@ impl Inner {
             output.put(Kind::Metadata, |out| record::put_metadata(out, metric, metadata))?;
         }
         let (mut cache, mut chunks) = (TimesCache::new(), Vec::new());
-        for series in all {
-            // Copied under the series' lock, written without it.
+        let (mut times, mut values) = (Vec::new(), Vec::new());
+        for (id, labels) in &all {
+            times.clear();
+            values.clear();
+            if let Some(cell) = self.head().cell(cell_of(*id)) {
+                let _ = cell.slab().read(place_of(*id), i64::MIN, i64::MAX, &mut times, &mut values);
+            }
             let mut runs: Vec<(usize, Vec<u8>)> = Vec::new();
             let mut count = 0;
-            series.column().chunks(&mut cache, |chunk| {
-                chunk.write(&mut chunks);
+            for (times, values) in times.chunks(CHUNK_LEN).zip(values.chunks(CHUNK_LEN)) {
+                Chunk::seal(times, values, &mut cache).write(&mut chunks);
                 count += 1;
                 if chunks.len() >= BLOCK_LEN / 2 {
                     runs.push((std::mem::take(&mut count), std::mem::take(&mut chunks)));
                 }
-            });
+            }
             if count > 0 {
                 runs.push((count, std::mem::take(&mut chunks)));
             }
             for (count, chunks) in runs {
-                record::put_series(&mut block, series.id, &series.labels);
+                record::put_series(&mut block, *id, labels);
                 put_varint(&mut block, count as u64);
                 block.extend_from_slice(&chunks);
                 if block.len() >= BLOCK_LEN / 2 {
@@ -224,9 +210,10 @@ pub(crate) struct Loaded {
 }
 
 /// Reads a checkpoint; `None` where neither its begin nor its end is readable.
-pub(crate) fn load(files: &dyn Files, dir: &Path, position: u64, cache: &mut TimesCache) -> Result<Option<Loaded>, StoreError> {
+pub(crate) fn load(files: &dyn Files, dir: &Path, position: u64) -> Result<Option<Loaded>, StoreError> {
     let file = path(dir, position);
     let bytes = retry(|| files.read(&file, 0, u64::MAX)).map_err(StoreError::io("read the checkpoint", &file))?;
+    let cache = &mut TimesCache::new();
     let (mut head, mut lost, mut frames, mut promised) = (None, Lost::default(), 0u64, None);
     let (mut names, mut columns, mut metadata) = (AHashMap::new(), AHashMap::new(), Vec::new());
     for piece in Scanner::new(&bytes, 0, salt(position)) {

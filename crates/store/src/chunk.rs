@@ -83,11 +83,6 @@ impl Chunk {
         decode_values(&self.values, count, values)
     }
 
-    /// Bytes in memory, without the shared times.
-    pub fn bytes(&self) -> usize {
-        size_of::<Chunk>() + self.values.len()
-    }
-
     /// Appends the chunk as the checkpoint keeps it.
     pub fn write(&self, out: &mut Vec<u8>) {
         put_signed(out, self.first);

@@ -26,6 +26,7 @@ pub(crate) enum Kind {
     Samples = 2,
     Metadata = 3,
     Checkpointed = 4,
+    Packed = 5,
     Segment = 16,
     Head = 32,
     Names = 33,

@@ -1,30 +1,28 @@
 //! A batch on its way in: find or make each series, judge each time, put the sample into the head, the record into line.
 //!
-//! One lock covers all of it: so the head, the log and a checkpoint's position agree on the order. It holds no IO. About
-//! 100 ns per sample; senders decode beside it.
+//! A known series is found by the hash of its raw key: beside the one before it, where the sender keeps its order, else in the
+//! table. Senders share only the directory's lock, for reading. A record gets in line after its samples are in memory: so all
+//! records below a position that a flush takes are in what it then freezes.
 
-use std::borrow::Borrow;
-use std::collections::VecDeque;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering::Relaxed;
 
-use ahash::{AHashMap, AHashSet};
-use model::{Labels, SampleBatch, Time};
+use ahash::AHashMap;
+use model::intake::{KeyHash, LabelsFault, Protocol, Rows};
+use model::{Labels, Time};
 use query::source::SeriesRef;
 
-use crate::chunk::TimesCache;
-use crate::column::Column;
 use crate::commit::Commit;
 use crate::error::StoreError;
-use crate::index::Series;
+use crate::head::slab::{Placed, SERIES, Slab};
+use crate::head::{Head, cell_of, place_of};
 use crate::record::{self, Row};
 use crate::store::Inner;
 
 /// How many refused samples of a batch are named.
 pub const REFUSED_EXAMPLES_MAX: usize = 8;
-/// From so many latest new series it is judged which label is to blame for too many.
-const RECENT_LEN: usize = 1_000;
+/// So many series are made before the other senders get their turn.
+const CREATE_AT_ONCE: usize = 512;
 
 /// What became of a batch.
 #[must_use = "the batch is on the disk only when the commit says so"]
@@ -127,8 +125,7 @@ impl Refused {
         self.too_old + self.out_of_order + self.in_future + self.bad_key + self.too_many_series
     }
 
-    fn note(&mut self, row: usize, key: &str, reason: impl FnOnce() -> Reason) {
-        let reason = reason();
+    fn note(&mut self, row: usize, labels: impl FnOnce() -> Result<Labels, LabelsFault>, reason: Reason) {
         match reason {
             Reason::TooOld => self.too_old += 1,
             Reason::OutOfOrder => self.out_of_order += 1,
@@ -137,12 +134,12 @@ impl Refused {
             Reason::TooManySeries { .. } => self.too_many_series += 1,
         }
         if self.examples.len() < REFUSED_EXAMPLES_MAX {
-            let series = Labels::from_key(key).map_or_else(|_| "?".to_owned(), |labels| labels.to_string());
+            let series = labels().map_or_else(|_| "?".to_owned(), |labels| labels.to_string());
             self.examples.push(RefusedRow { row, series, reason });
         }
     }
 
-    fn add(&mut self, other: &Refused) {
+    pub(crate) fn add(&mut self, other: &Refused) {
         self.too_old += other.too_old;
         self.out_of_order += other.out_of_order;
         self.in_future += other.in_future;
@@ -154,196 +151,261 @@ impl Refused {
     }
 }
 
-/// A series found by the text of its key.
-struct Keyed(Arc<Series>);
+/// What becomes of a batch while it goes in.
+struct Going<'a> {
+    rows: &'a dyn Rows,
+    received: Time,
+    oldest: i64,
+    future: i64,
+    window: i64,
+    taken: Vec<Row>,
+    touched: Vec<Touched>,
+    refused: Refused,
+    newest: i64,
+    risen: u64,
+    tell_all: bool,
+}
 
-impl Borrow<str> for Keyed {
-    fn borrow(&self) -> &str {
-        self.0.labels.key()
+/// Walks over slabs and keeps the lock of the one where it stands.
+struct Cursor<'a> {
+    head: &'a Head,
+    at: usize,
+    slab: Option<MutexGuard<'a, Slab>>,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(head: &'a Head) -> Cursor<'a> {
+        Cursor { head, at: usize::MAX, slab: None }
     }
-}
 
-impl Hash for Keyed {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.labels.key().hash(state);
-    }
-}
-
-impl PartialEq for Keyed {
-    fn eq(&self, other: &Keyed) -> bool {
-        self.0.labels.key() == other.0.labels.key()
-    }
-}
-
-impl Eq for Keyed {}
-
-/// What only one batch at a time may touch.
-pub(crate) struct Intake {
-    keys: AHashSet<Keyed>,
-    pub cache: TimesCache,
-    pub next_id: u64,
-    /// The newest sample of all.
-    pub newest: i64,
-    /// When the last batch came.
-    pub received: Time,
-    pub refused: Refused,
-    recent: VecDeque<Labels>,
-    per_source: AHashMap<String, usize>,
-    rows: Vec<Row>,
-    pub swept: Time,
-}
-
-impl Intake {
-    pub fn new(next_id: u64, newest: i64, now: Time) -> Intake {
-        Intake {
-            keys: AHashSet::new(),
-            cache: TimesCache::new(),
-            next_id,
-            newest,
-            received: now,
-            refused: Refused::default(),
-            recent: VecDeque::new(),
-            per_source: AHashMap::new(),
-            rows: Vec::new(),
-            swept: now,
+    #[inline]
+    fn slab(&mut self, cell: usize) -> Option<&mut Slab> {
+        if self.at != cell {
+            // The lock before is given back first: nobody ever holds two.
+            self.slab = None;
+            self.slab = self.head.cell(cell).map(|cell| cell.slab());
+            self.at = cell;
         }
+        self.slab.as_deref_mut()
     }
 
-    pub fn know(&mut self, series: &Arc<Series>, source_label: &str) {
-        if let Some(source) = series.labels.get(source_label) {
-            match self.per_source.get_mut(source) {
-                Some(count) => *count += 1,
-                None => {
-                    self.per_source.insert(source.to_owned(), 1);
-                }
-            }
-        }
-        self.keys.insert(Keyed(series.clone()));
-    }
-
-    pub fn forget(&mut self, series: &Series, source_label: &str) {
-        if self.keys.remove(series.labels.key())
-            && let Some(source) = series.labels.get(source_label)
-            && let Some(count) = self.per_source.get_mut(source)
+    /// The number of a series: the one behind `before`, as when the sender keeps its order, else by the table.
+    #[inline]
+    fn find(&mut self, key: KeyHash, before: u64) -> Option<u64> {
+        let next = before.wrapping_add(1);
+        if let Some(slab) = self.slab(cell_of(next))
+            && slab.key(place_of(next)) == key
         {
-            *count -= 1;
-            if *count == 0 {
-                self.per_source.remove(source);
-            }
+            return Some(next);
         }
+        self.head.find(key)
+    }
+}
+
+impl Going<'_> {
+    fn place(&mut self, cursor: &mut Cursor<'_>, at: usize, id: u64) {
+        let row = &self.rows.rows()[at];
+        let time = row.time.0;
+        let Some(slab) = cursor.slab(cell_of(id)) else { return };
+        let place = place_of(id);
+        let last = slab.last(place);
+        if last > i64::MIN && time < last.saturating_sub(self.window) {
+            let labels = cursor.head.labels(id).cloned().ok_or_else(|| LabelsFault("gone".into()));
+            self.refused.note(at, || labels, Reason::OutOfOrder);
+            return;
+        }
+        let placed = slab.put(place, time, row.value);
+        self.risen += u64::from(placed != Placed::Replaced);
+        if self.tell_all || slab.is_watched(place) {
+            let late = placed != Placed::Newest;
+            self.touched.push(Touched { series: SeriesRef(id), time: row.time, value: row.value, late });
+        }
+        self.newest = self.newest.max(time);
+        self.taken.push(Row { series: id, time, value: row.value });
     }
 
-    fn remember(&mut self, labels: Labels) {
-        if self.recent.len() >= RECENT_LEN {
-            self.recent.pop_front();
+    /// Whether the time of a row can be taken at all.
+    #[inline]
+    fn judge(&mut self, at: usize) -> bool {
+        let time = self.rows.rows()[at].time.0;
+        if time <= self.future && time >= self.oldest {
+            return true;
         }
-        self.recent.push_back(labels);
+        let reason = if time > self.future { Reason::InFuture } else { Reason::TooOld };
+        let rows = self.rows;
+        self.refused.note(at, || rows.labels(at), reason);
+        false
     }
+}
 
-    /// The label with most different values among the latest new series.
-    fn blame(&self) -> String {
-        let mut values: AHashMap<&str, AHashSet<&str>> = AHashMap::new();
-        for (name, value) in self.recent.iter().flat_map(Labels::iter) {
-            values.entry(name).or_default().insert(value);
-        }
-        let most = values.into_iter().max_by(|a, b| (a.1.len(), b.0).cmp(&(b.1.len(), a.0)));
-        most.map_or_else(String::new, |(name, _)| name.to_owned())
-    }
+/// A series that a batch names and nobody knows.
+struct Unknown {
+    key: KeyHash,
+    by_labels: KeyHash,
+    labels: Result<Labels, LabelsFault>,
 }
 
 impl Inner {
-    pub(crate) fn append(&self, batch: &SampleBatch, received: Time) -> Result<Appended, StoreError> {
-        let mut intake = self.intake();
-        let intake = &mut *intake;
+    pub(crate) fn append(&self, rows: &dyn Rows, received: Time) -> Result<Appended, StoreError> {
         self.log.admit(received)?;
-        intake.received = received;
-        intake.rows.clear();
+        self.received.store(received.0, Relaxed);
         let options = &self.options;
-        let future = received + options.future_max;
-        let oldest = self.cutoff(intake.newest, received);
-        let (mut touched, mut new_series, mut refused, mut defined) = (Vec::new(), Vec::new(), Refused::default(), Vec::new());
-        let (mut full, mut risen) = (None, 0);
-        let mut current: Option<Arc<Series>> = None;
-        for (row, (key, sample)) in batch.iter().enumerate() {
-            if sample.time > future {
-                refused.note(row, key, || Reason::InFuture);
-                continue;
-            }
-            if sample.time.0 < oldest {
-                refused.note(row, key, || Reason::TooOld);
-                continue;
-            }
-            if current.as_ref().is_none_or(|series| series.labels.key() != key) {
-                current = intake.keys.get(key).map(|known| known.0.clone());
-            }
-            let series = match &current {
-                Some(series) => series,
-                None => match self.new_series(intake, key, &mut full) {
-                    Ok(series) => {
-                        record::put_series(&mut defined, series.id, &series.labels);
-                        new_series.push((SeriesRef(series.id), series.labels.clone()));
-                        current.insert(series)
-                    }
-                    Err(reason) => {
-                        refused.note(row, key, || reason);
-                        continue;
-                    }
-                },
-            };
-            let mut column = series.column();
-            let window = options.out_of_order.as_micros() as i64;
-            let column_last = column.last();
-            if column_last.is_some_and(|last| sample.time.0 < last.saturating_sub(window)) {
-                refused.note(row, key, || Reason::OutOfOrder);
-                continue;
-            }
-            let placed = column.put(sample.time.0, sample.value, &mut intake.cache);
-            drop(column);
-            match placed {
-                Ok(new) => risen += u64::from(new),
-                Err(error) => {
-                    tracing::error!(series = %series.labels, %error, "a late sample is lost");
-                    refused.note(row, key, || Reason::OutOfOrder);
-                    continue;
-                }
-            }
-            let late = column_last.is_some_and(|last| sample.time.0 <= last);
-            touched.push(Touched { series: SeriesRef(series.id), time: sample.time, value: sample.value, late });
-            intake.newest = intake.newest.max(sample.time.0);
-            intake.rows.push(Row { series: series.id, time: sample.time.0, value: sample.value });
+        let mut going = Going {
+            rows,
+            received,
+            oldest: self.cutoff(received),
+            future: (received + options.future_max).0,
+            window: options.out_of_order.as_micros() as i64,
+            taken: self.rows_pool.take(),
+            touched: Vec::new(),
+            refused: Refused::default(),
+            newest: i64::MIN,
+            risen: 0,
+            tell_all: self.watches_all.load(Relaxed),
+        };
+        let unknown = self.place_known(&mut going);
+        let new_series = if unknown.is_empty() { Vec::new() } else { self.place_unknown(&mut going, unknown)? };
+        self.newest.fetch_max(going.newest, Relaxed);
+        self.samples.fetch_add(going.risen, Relaxed);
+        if going.refused.total() > 0 {
+            self.refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(&going.refused);
         }
-        self.samples.fetch_add(risen, Relaxed);
-        intake.refused.add(&refused);
-        let accepted = intake.rows.len();
-        let commit = self.log.append(received, defined, &intake.rows);
-        intake.rows.shrink_to(1 << 16);
-        self.sweep_if_due(intake);
-        Ok(Appended { accepted, touched, new_series, refused, commit })
+        let accepted = going.taken.len();
+        let commit = self.log.append_samples(going.received, &going.taken);
+        self.rows_pool.give(going.taken);
+        Ok(Appended { accepted, touched: going.touched, new_series, refused: going.refused, commit })
     }
 
-    /// Makes a series, or says why not. `full` keeps the blame, which costs a millisecond, for the rest of the batch.
-    fn new_series(&self, intake: &mut Intake, key: &str, full: &mut Option<String>) -> Result<Arc<Series>, Reason> {
-        let labels = Labels::from_key(key).map_err(|error| Reason::BadKey(error.to_string()))?;
-        intake.remember(labels.clone());
-        let options = &self.options;
-        let source = labels.get(&options.source_label);
-        let of_source = source.and_then(|source| intake.per_source.get(source)).copied().unwrap_or(0);
-        let limit = if of_source >= options.series_per_source_max {
-            let named = format!("{}={}", options.source_label, source.unwrap_or_default());
-            Some((options.series_per_source_max, Some(named)))
-        } else if intake.keys.len() >= options.series_max {
-            Some((options.series_max, None))
-        } else {
-            None
-        };
-        if let Some((limit, source)) = limit {
-            let blame = full.get_or_insert_with(|| intake.blame()).clone();
-            return Err(Reason::TooManySeries { blame, limit, source });
+    /// Puts the samples of known series; gives the rows of the others.
+    fn place_known(&self, going: &mut Going<'_>) -> Vec<usize> {
+        let head = self.head();
+        let mut cursor = Cursor::new(&head);
+        let mut unknown = Vec::new();
+        let mut before = u64::MAX - 1;
+        let mut same = KeyHash { hi: 0, lo: 0 };
+        let rows = going.rows.rows();
+        for (at, row) in rows.iter().enumerate() {
+            if !going.judge(at) {
+                continue;
+            }
+            let found = if row.key == same { Some(before) } else { cursor.find(row.key, before) };
+            match found {
+                Some(id) => {
+                    going.place(&mut cursor, at, id);
+                    (before, same) = (id, row.key);
+                }
+                None => unknown.push(at),
+            }
         }
-        let series = Series::new(intake.next_id, labels, Column::default());
-        intake.next_id += 1;
-        intake.know(&series, &options.source_label);
-        self.index_mut().insert(series.clone());
-        Ok(series)
+        unknown
+    }
+
+    /// Makes the series that are missing, a few hundred at a time, and puts their samples.
+    fn place_unknown(&self, going: &mut Going<'_>, unknown: Vec<usize>) -> Result<Vec<(SeriesRef, Labels)>, StoreError> {
+        let mut known: AHashMap<KeyHash, Result<u64, Reason>> = AHashMap::new();
+        let mut missing: Vec<Unknown> = Vec::new();
+        for &at in &unknown {
+            let key = going.rows.rows()[at].key;
+            known.entry(key).or_insert_with(|| {
+                let labels = going.rows.labels(at);
+                let text = labels.as_ref().map_or("", Labels::key);
+                missing.push(Unknown { key, by_labels: self.secret.hash(Protocol::Labels, text.as_bytes()), labels });
+                Ok(0)
+            });
+        }
+        let mut new_series = Vec::new();
+        let mut missing = missing.into_iter().peekable();
+        while missing.peek().is_some() {
+            let mut defined = Vec::new();
+            let mut head = self.head_mut();
+            let mut blame: Option<String> = None;
+            for one in missing.by_ref().take(CREATE_AT_ONCE) {
+                let outcome = self.find_or_create(&mut head, &one, &mut defined, &mut new_series);
+                known.insert(one.key, outcome.map_err(|reason| blamed(reason, &head, &mut blame)));
+            }
+            if !defined.is_empty() {
+                // In line before any sample of theirs can be: whoever finds these series must wait for this lock.
+                self.log.define(defined);
+            }
+        }
+        let head = self.head();
+        let mut cursor = Cursor::new(&head);
+        for at in unknown {
+            let row = &going.rows.rows()[at];
+            match &known[&row.key] {
+                Ok(id) => going.place(&mut cursor, at, *id),
+                Err(reason) => {
+                    let rows = going.rows;
+                    going.refused.note(at, || rows.labels(at), reason.clone());
+                }
+            }
+        }
+        drop(cursor);
+        drop(head);
+        // A new series is nobody's to watch yet: its samples are told once, so that rules can take it up.
+        if !new_series.is_empty() && !going.tell_all {
+            let fresh: ahash::AHashSet<u64> = new_series.iter().map(|(series, _): &(SeriesRef, Labels)| series.0).collect();
+            let told = going.taken.iter().filter(|row| fresh.contains(&row.series));
+            let told =
+                told.map(|row| Touched { series: SeriesRef(row.series), time: Time(row.time), value: row.value, late: false });
+            going.touched.extend(told);
+        }
+        Ok(new_series)
+    }
+
+    fn find_or_create(
+        &self,
+        head: &mut Head,
+        one: &Unknown,
+        defined: &mut Vec<u8>,
+        new_series: &mut Vec<(SeriesRef, Labels)>,
+    ) -> Result<u64, Reason> {
+        // Another sender may have been quicker.
+        if let Some(id) = head.find(one.key) {
+            return Ok(id);
+        }
+        let labels = one.labels.as_ref().map_err(|fault| Reason::BadKey(fault.to_string()))?;
+        if let Some(id) = head.find(one.by_labels) {
+            head.alias(one.key, id);
+            return Ok(id);
+        }
+        let id = head.create(one.key, one.by_labels, labels.clone(), &self.limits)?;
+        record::put_series(defined, id, labels);
+        new_series.push((SeriesRef(id), labels.clone()));
+        Ok(id)
     }
 }
+
+/// Names the label to blame, found once per batch: that costs a millisecond.
+fn blamed(reason: Reason, head: &Head, blame: &mut Option<String>) -> Reason {
+    match reason {
+        Reason::TooManySeries { limit, source, .. } => {
+            let blame = blame.get_or_insert_with(|| head.blame()).clone();
+            Reason::TooManySeries { blame, limit, source }
+        }
+        other => other,
+    }
+}
+
+/// Vectors of rows that are used again: the memory of a batch is not asked for anew.
+#[derive(Default)]
+pub(crate) struct RowsPool(std::sync::Mutex<Vec<Vec<Row>>>);
+
+impl RowsPool {
+    const KEPT: usize = 8;
+    const ROWS_MAX: usize = 32 * 1024;
+
+    fn take(&self) -> Vec<Row> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give(&self, mut rows: Vec<Row>) {
+        rows.clear();
+        let mut pool = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if pool.len() < RowsPool::KEPT && rows.capacity() <= RowsPool::ROWS_MAX {
+            pool.push(rows);
+        }
+    }
+}
+
+const _: () = assert!(SERIES == 64, "a slab's set of watched series is 64 bits");

@@ -20,6 +20,10 @@ use crate::frame::{self, Kind};
 use crate::record::{self, Row};
 use crate::segment::{self, RECORDS_AT, Segment};
 
+/// Buffers for records that are kept for the next.
+const SPARE_LEN: usize = 8;
+/// The largest of them.
+const SPARE_BYTES_MAX: usize = 512 << 10;
 /// How long after a failure the next try is made.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
@@ -37,6 +41,7 @@ pub(crate) struct Log {
     syncs: AtomicU64,
     bytes: AtomicU64,
     since_checkpoint: AtomicU64,
+    spare: Mutex<Vec<Vec<u8>>>,
 }
 
 struct Queue {
@@ -124,6 +129,7 @@ impl Log {
             syncs: AtomicU64::new(0),
             bytes: AtomicU64::new(bytes),
             since_checkpoint: AtomicU64::new(resume.since_checkpoint),
+            spare: Mutex::new(Vec::new()),
         }
     }
 
@@ -159,19 +165,31 @@ impl Log {
         Ok(())
     }
 
-    /// Puts a batch in line: first the series that it defines, then its samples.
-    pub fn append(self: &Arc<Log>, received: Time, defined: Vec<u8>, rows: &[Row]) -> Commit {
-        if rows.is_empty() && defined.is_empty() {
+    /// Puts the samples of a batch in line. Their record is made before the line's lock is taken.
+    pub fn append_samples(self: &Arc<Log>, received: Time, rows: &[Row]) -> Commit {
+        if rows.is_empty() {
             return Commit::new(Group::settled(), None);
         }
-        self.enqueue(|queue| {
+        let mut body = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        record::put_packed(&mut body, received, rows);
+        let commit = self.enqueue(|queue| {
             queue.newest_received = received;
-            if !defined.is_empty() {
-                queue.put(Kind::Series, |out| out.extend_from_slice(&defined));
-                queue.defined.push(defined);
-            }
-            queue.put(Kind::Samples, |out| record::put_samples(out, received, rows));
-        })
+            queue.put(Kind::Packed, |out| out.extend_from_slice(&body));
+        });
+        body.clear();
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE_LEN && body.capacity() <= SPARE_BYTES_MAX {
+            spare.push(body);
+        }
+        commit
+    }
+
+    /// Puts the names of new series in line, before any sample of theirs. The commit of those samples covers them.
+    pub fn define(self: &Arc<Log>, entries: Vec<u8>) {
+        drop(self.enqueue(|queue| {
+            queue.put(Kind::Series, |out| out.extend_from_slice(&entries));
+            queue.defined.push(entries);
+        }));
     }
 
     /// Puts another record in line.

@@ -7,24 +7,23 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use ahash::AHashMap;
+use model::intake::{KeySecret, Protocol};
 use model::{Labels, SampleBatch, Time};
 
 use crate::Metadata;
 use crate::bits::Reader;
 use crate::checkpoint::{self, Loaded};
-use crate::column::Column;
 use crate::error::StoreError;
 use crate::files::{Files, retry};
 use crate::frame::Kind;
-use crate::index::{Index, Series};
-use crate::intake::Intake;
+use crate::head::slab::Placed;
+use crate::head::{Head, Limits, place_of};
 use crate::log::{Log, Resume};
 use crate::record::{self, Row};
 use crate::segment::{self, Segment};
-use crate::store::{Inner, Options};
+use crate::store::{Inner, Opened, Options, random_secret};
 
 /// Samples held back for want of their series' name; more are given up.
 const HELD_BACK_MAX: usize = 4_000_000;
@@ -54,17 +53,13 @@ impl Damage {
 }
 
 /// Builds the head again.
-struct Recovery<'a> {
-    options: &'a Options,
-    index: Index,
-    intake: Intake,
-    /// Names of series, from the checkpoint and from the log.
-    names: AHashMap<u64, Labels>,
-    /// Last times of those that the head had dropped.
-    retired: AHashMap<u64, i64>,
-    slots: Vec<Slot>,
-    slot_of: SlotOf,
-    slot_by_labels: AHashMap<Labels, u32>,
+struct Recovery {
+    secret: KeySecret,
+    limits: Limits,
+    head: Head,
+    newest: i64,
+    /// Numbers whose labels another number has too: the series went out of memory and came back.
+    same: AHashMap<u64, u64>,
     /// How often the log defines a series behind the checkpoint.
     defined: AHashMap<u64, u32>,
     held_back: AHashMap<u64, Vec<(i64, f64)>>,
@@ -72,7 +67,6 @@ struct Recovery<'a> {
     metadata: BTreeMap<String, Metadata>,
     damage: Damage,
     position: u64,
-    newest_known: i64,
     next_sequence: u64,
     last_sequence: Option<u64>,
     since_checkpoint: u64,
@@ -80,56 +74,11 @@ struct Recovery<'a> {
     rows: Vec<Row>,
 }
 
-/// A series while the log is read: no lock, no count of references, one place in a vector. Reading the log is what an opening
-/// waits for, and a sample costs half of what it costs by way of the index.
-struct Slot {
-    id: u64,
-    labels: Labels,
-    column: Column,
-}
-
-/// Finds the slot of a series by its number: directly where the numbers lie close together, as they do.
-#[derive(Default)]
-struct SlotOf {
-    base: u64,
-    near: Vec<u32>,
-    far: AHashMap<u64, u32>,
-}
-
-impl SlotOf {
-    /// Numbers in the direct table at most: 32 MiB.
-    const NEAR_MAX: u64 = 8 << 20;
-    const NONE: u32 = u32::MAX;
-
-    fn get(&self, id: u64) -> Option<u32> {
-        match self.near.get(id.wrapping_sub(self.base) as usize) {
-            Some(&slot) if slot != SlotOf::NONE => Some(slot),
-            _ if self.far.is_empty() => None,
-            _ => self.far.get(&id).copied(),
-        }
-    }
-
-    fn insert(&mut self, id: u64, slot: u32) {
-        if self.near.is_empty() {
-            self.base = id;
-        }
-        let place = id.wrapping_sub(self.base);
-        if place >= SlotOf::NEAR_MAX {
-            self.far.insert(id, slot);
-            return;
-        }
-        if self.near.len() as u64 <= place {
-            self.near.resize(place as usize + 1, SlotOf::NONE);
-        }
-        self.near[place as usize] = slot;
-    }
-}
-
 /// Opens a folder.
 pub(crate) fn open(options: Options, files: Arc<dyn Files>, now: Time) -> Result<Inner, StoreError> {
     let (log_dir, head_dir) = (options.dir.join("log"), checkpoint::head_dir(&options.dir));
     make_dirs(&*files, &options.dir, &[&log_dir, &head_dir])?;
-    let mut recovery = Recovery::new(&options, now);
+    let mut recovery = Recovery::new(&options);
     let segments = list_segments(&*files, &log_dir)?;
     let whole = recovery.load_checkpoint(&*files, &head_dir)?;
     let behind = |segment: &Segment| segment.first_sequence.is_some_and(|first| first <= recovery.position);
@@ -172,24 +121,20 @@ fn list_segments(files: &dyn Files, dir: &Path) -> Result<Vec<Segment>, StoreErr
     numbers.into_iter().map(|number| segment::read_head(files, dir, number)).collect()
 }
 
-impl<'a> Recovery<'a> {
-    fn new(options: &'a Options, now: Time) -> Recovery<'a> {
+impl Recovery {
+    fn new(options: &Options) -> Recovery {
         Recovery {
-            options,
-            index: Index::default(),
-            intake: Intake::new(1, i64::MIN, now),
-            names: AHashMap::new(),
-            retired: AHashMap::new(),
-            slots: Vec::new(),
-            slot_of: SlotOf::default(),
-            slot_by_labels: AHashMap::new(),
+            secret: random_secret(),
+            limits: options.limits(),
+            head: Head::new(1),
+            newest: i64::MIN,
+            same: AHashMap::new(),
             defined: AHashMap::new(),
             held_back: AHashMap::new(),
             held_back_len: 0,
             metadata: BTreeMap::new(),
             damage: Damage::default(),
             position: 0,
-            newest_known: i64::MIN,
             next_sequence: 0,
             last_sequence: None,
             since_checkpoint: 0,
@@ -204,7 +149,7 @@ impl<'a> Recovery<'a> {
         let mut positions: Vec<u64> = names.iter().filter_map(|name| checkpoint::position(name)).collect();
         positions.sort_unstable();
         for position in positions.into_iter().rev() {
-            let loaded = checkpoint::load(files, dir, position, &mut self.intake.cache)?;
+            let loaded = checkpoint::load(files, dir, position)?;
             let Some(loaded) = loaded else {
                 self.damage.checkpoint_places += 1;
                 continue;
@@ -220,35 +165,39 @@ impl<'a> Recovery<'a> {
         let head = loaded.head;
         self.position = head.position;
         self.next_sequence = head.position;
-        self.intake.next_id = head.next_id;
-        self.intake.newest = head.newest;
-        self.newest_known = head.newest;
+        self.head.next_id = head.next_id;
+        self.newest = head.newest;
         self.damage.checkpoint_places += loaded.lost.places;
         self.damage.checkpoint_bytes += loaded.lost.bytes;
         self.metadata.extend(loaded.metadata);
-        for (id, (labels, retired)) in loaded.names {
-            self.note_id(id);
-            if let Some(last) = retired {
-                self.retired.insert(id, last);
-            }
-            self.names.insert(id, labels);
+        let mut names: Vec<_> = loaded.names.into_iter().collect();
+        names.sort_unstable_by_key(|(id, _)| *id);
+        for (id, (labels, _)) in names {
+            self.name(id, labels);
         }
-        let mut columns: Vec<_> = loaded.columns.into_iter().collect();
-        columns.sort_unstable_by_key(|(id, _)| *id);
-        for (id, chunks) in columns {
-            let Some(slot) = self.find(id) else { continue };
-            match Column::from_chunks(chunks) {
-                Some(column) => {
-                    self.samples += column.len() as u64;
-                    self.slots[slot as usize].column = column;
+        let (mut times, mut values) = (Vec::new(), Vec::new());
+        for (id, chunks) in loaded.columns {
+            for chunk in chunks {
+                times.clear();
+                values.clear();
+                if chunk.read(&mut times, &mut values).is_none() {
+                    self.damage.checkpoint_places += 1;
+                    continue;
                 }
-                None => self.damage.checkpoint_places += 1,
+                times.iter().zip(&values).for_each(|(time, value)| self.put(id, *time, *value));
             }
         }
     }
 
-    fn note_id(&mut self, id: u64) {
-        self.intake.next_id = self.intake.next_id.max(id.saturating_add(1));
+    /// A series and its number. Where the labels have a number already, that one is theirs.
+    fn name(&mut self, id: u64, labels: Labels) {
+        self.head.next_id = self.head.next_id.max(id.saturating_add(1));
+        let by_labels = self.secret.hash(Protocol::Labels, labels.key().as_bytes());
+        match self.head.find(by_labels) {
+            Some(first) if first != id => drop(self.same.insert(id, first)),
+            Some(_) => {}
+            None => self.head.insert(id, by_labels, labels, &self.limits),
+        }
     }
 
     fn read_segment(&mut self, files: &dyn Files, dir: &Path, segment: &Segment, whole: bool) -> Result<(), StoreError> {
@@ -271,7 +220,12 @@ impl<'a> Recovery<'a> {
             }
             let read = match record.kind {
                 kind if kind == Kind::Series as u8 => self.define(record.body, behind),
-                kind if kind == Kind::Samples as u8 && record.sequence >= from => self.take_samples(record.body),
+                kind if kind == Kind::Packed as u8 && record.sequence >= from => {
+                    self.take_samples(|rows| record::read_packed(record.body, rows))
+                }
+                kind if kind == Kind::Samples as u8 && record.sequence >= from => {
+                    self.take_samples(|rows| record::read_samples(record.body, rows))
+                }
                 kind if kind == Kind::Metadata as u8 && behind => {
                     let entry = record::read_metadata(&mut Reader::new(record.body));
                     entry.map(|(metric, metadata)| drop(self.metadata.insert(metric, metadata)))
@@ -296,67 +250,41 @@ impl<'a> Recovery<'a> {
     fn define(&mut self, body: &[u8], behind: bool) -> Option<()> {
         for entry in record::read_series(body) {
             let (id, labels) = entry?;
-            self.note_id(id);
             if behind {
                 *self.defined.entry(id).or_insert(0) += 1;
             }
-            self.names.entry(id).or_insert(labels);
+            self.name(id, labels);
             if let Some(held) = self.held_back.remove(&id) {
                 self.held_back_len -= held.len();
-                for (time, value) in held {
-                    self.put(id, time, value);
-                }
+                held.into_iter().for_each(|(time, value)| self.put(id, time, value));
             }
         }
         Some(())
     }
 
-    fn take_samples(&mut self, body: &[u8]) -> Option<()> {
+    fn take_samples(&mut self, read: impl FnOnce(&mut Vec<Row>) -> Option<Time>) -> Option<()> {
         let mut rows = std::mem::take(&mut self.rows);
-        let read = record::read_samples(body, &mut rows);
-        if let Some(received) = read {
-            self.intake.received = received;
+        let received = read(&mut rows);
+        if received.is_some() {
             rows.iter().for_each(|row| self.put(row.series, row.time, row.value));
         }
         self.rows = rows;
-        read.map(drop)
+        received.map(drop)
     }
 
     fn put(&mut self, id: u64, time: i64, value: f64) {
-        let cutoff = self.newest_known.saturating_sub(self.options.retention.as_micros() as i64);
-        if time < cutoff {
-            return;
+        let known = if self.same.is_empty() { id } else { self.same.get(&id).copied().unwrap_or(id) };
+        if let Some(slab) = self.head.slab_mut(known) {
+            self.samples += u64::from(slab.put(place_of(known), time, value) != Placed::Replaced);
+            self.newest = self.newest.max(time);
+        } else if self.held_back_len < HELD_BACK_MAX {
+            // Its name may stand behind a damaged place, and again further on.
+            self.head.next_id = self.head.next_id.max(id.saturating_add(1));
+            self.held_back.entry(id).or_default().push((time, value));
+            self.held_back_len += 1;
+        } else {
+            self.damage.samples_without_series += 1;
         }
-        let Some(slot) = self.find(id) else {
-            self.note_id(id);
-            if self.held_back_len < HELD_BACK_MAX {
-                self.held_back.entry(id).or_default().push((time, value));
-                self.held_back_len += 1;
-            } else {
-                self.damage.samples_without_series += 1;
-            }
-            return;
-        };
-        let slot = &mut self.slots[slot as usize];
-        match slot.column.put(time, value, &mut self.intake.cache) {
-            Ok(new) => self.samples += u64::from(new),
-            Err(error) => tracing::error!(series = %slot.labels, %error, "a sample of the log is lost"),
-        }
-        self.intake.newest = self.intake.newest.max(time);
-    }
-
-    /// The slot of the series with this number. Two numbers with the same labels, one of before the head had dropped it, are one.
-    fn find(&mut self, id: u64) -> Option<u32> {
-        if let Some(slot) = self.slot_of.get(id) {
-            return Some(slot);
-        }
-        let labels = self.names.get(&id)?;
-        let slot = *self.slot_by_labels.entry(labels.clone()).or_insert_with(|| {
-            self.slots.push(Slot { id, labels: labels.clone(), column: Column::default() });
-            self.slots.len() as u32 - 1
-        });
-        self.slot_of.insert(id, slot);
-        Some(slot)
     }
 
     fn finish(
@@ -368,34 +296,27 @@ impl<'a> Recovery<'a> {
         now: Time,
     ) -> (Inner, Vec<Vec<u8>>) {
         self.damage.samples_without_series += self.held_back_len as u64;
-        self.slots.sort_unstable_by_key(|slot| slot.id);
-        for Slot { id, labels, column } in self.slots {
-            let series = Series::new(id, labels, column);
-            self.intake.know(&series, &options.source_label);
-            self.index.insert(series);
-        }
         let mut owed = Vec::new();
-        for (id, labels) in self.names {
+        for (id, _) in self.defined.iter().filter(|(_, times)| **times == 1) {
             // What the log says once only, it must say again: one damaged place must not cost all later samples.
-            if self.defined.get(&id) == Some(&1) {
+            if let Some(labels) = self.head.labels(*id) {
                 let mut entry = Vec::new();
-                record::put_series(&mut entry, id, &labels);
+                record::put_series(&mut entry, *id, labels);
                 owed.push(entry);
             }
-            if !self.index.by_id.contains_key(&id) {
-                let last = self.retired.get(&id).copied().unwrap_or(self.intake.newest);
-                self.index.retired.insert(id, (labels, last));
-            }
         }
-        let mut intake = self.intake;
-        intake.received = now;
-        intake.swept = now;
         let resume = Resume { segments, next_sequence: self.next_sequence, since_checkpoint: self.since_checkpoint, now };
         let log = Arc::new(Log::new(files.clone(), log_dir.to_owned(), options, resume));
-        let inner = Inner::new(options.clone(), files, log, intake, self.index, self.metadata, self.damage);
-        inner.samples.store(self.samples, Relaxed);
-        inner.sweep(&mut inner.intake());
-        (inner, owed)
+        let opened = Opened {
+            log,
+            secret: self.secret,
+            head: self.head,
+            newest: self.newest,
+            samples: self.samples,
+            metadata: self.metadata,
+            damage: self.damage,
+        };
+        (Inner::new(options.clone(), files, now, opened), owed)
     }
 }
 
@@ -421,16 +342,16 @@ pub(crate) fn replay(inner: &Inner, from: Time, give: &mut dyn FnMut(Time, &Samp
             if record.kind == Kind::Series as u8 {
                 names.extend(record::read_series(record.body).flatten());
             }
-            if record.kind != Kind::Samples as u8 {
-                return Ok(());
-            }
-            let Some(received) = record::read_samples(record.body, &mut rows).filter(|received| *received >= from) else {
-                return Ok(());
+            let received = match record.kind {
+                kind if kind == Kind::Packed as u8 => record::read_packed(record.body, &mut rows),
+                kind if kind == Kind::Samples as u8 => record::read_samples(record.body, &mut rows),
+                _ => None,
             };
+            let Some(received) = received.filter(|received| *received >= from) else { return Ok(()) };
             batch.clear();
             for row in &rows {
                 if !names.contains_key(&row.series)
-                    && let Some(labels) = inner.index().labels(row.series)
+                    && let Some(labels) = inner.head().labels(row.series)
                 {
                     names.insert(row.series, labels.clone());
                 }

@@ -1,13 +1,12 @@
 //! The store as a query sees it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use model::{Labels, Time};
 use query::source::{Columns, Matcher, SeriesRef, Source, SourceError, TimeRange};
 
 use crate::error::StoreError;
-use crate::index::Series;
+use crate::head::{cell_of, place_of};
 use crate::store::Store;
 
 impl Source for Store {
@@ -16,24 +15,33 @@ impl Source for Store {
         if found.len() > limit {
             return Err(SourceError::TooManySeries { found: found.len(), limit });
         }
-        Ok(found.into_iter().map(|series| (SeriesRef(series.id), series.labels.clone())).collect())
+        Ok(found)
     }
 
     fn read(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
+        let head = self.inner.head();
         // A series that retention dropped since has no samples: not an error.
-        let Some(series) = self.inner.index().by_id.get(&series.0).cloned() else { return Ok(()) };
+        let Some(cell) = head.cell(cell_of(series.0)) else { return Ok(()) };
         let mut times = Vec::new();
-        let read = series.column().read(range.from.0, range.to.0, &mut times, &mut into.values);
+        let read = cell.slab().read(place_of(series.0), range.from.0, range.to.0, &mut times, &mut into.values);
         into.times.extend(times.into_iter().map(Time));
         into.values.truncate(into.times.len());
-        read.map_err(|_| SourceError::Store(StoreError::Undecodable { series: series.labels.to_string() }.to_string()))
+        read.ok_or_else(|| undecodable(head.labels(series.0)))
     }
 
     fn last(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
-        let Some(series) = self.inner.index().by_id.get(&series.0).cloned() else { return Ok(()) };
-        let found = series.column().last_in(range.from.0, range.to.0);
-        let found =
-            found.map_err(|_| SourceError::Store(StoreError::Undecodable { series: series.labels.to_string() }.to_string()))?;
+        let head = self.inner.head();
+        let Some(cell) = head.cell(cell_of(series.0)) else { return Ok(()) };
+        let slab = cell.slab();
+        let found = match slab.newest(place_of(series.0), range.from.0, range.to.0) {
+            Some(found) => found,
+            None => {
+                let (mut times, mut values) = (Vec::new(), Vec::new());
+                slab.read(place_of(series.0), range.from.0, range.to.0, &mut times, &mut values)
+                    .ok_or_else(|| undecodable(head.labels(series.0)))?;
+                times.pop().zip(values.pop())
+            }
+        };
         if let Some((time, value)) = found {
             into.times.push(Time(time));
             into.values.push(value);
@@ -43,28 +51,41 @@ impl Source for Store {
 
     fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError> {
         let found = self.live(matchers, range);
-        let names: BTreeSet<&str> = found.iter().flat_map(|series| series.labels.iter().map(|(name, _)| name)).collect();
+        let names: BTreeSet<&str> = found.iter().flat_map(|(_, labels)| labels.iter().map(|(name, _)| name)).collect();
         Ok(names.into_iter().map(str::to_owned).collect())
     }
 
     fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError> {
         let found = self.live(matchers, range);
-        let values: BTreeSet<&str> = found.iter().filter_map(|series| series.labels.get(name)).collect();
+        let values: BTreeSet<&str> = found.iter().filter_map(|(_, labels)| labels.get(name)).collect();
         Ok(values.into_iter().map(str::to_owned).collect())
     }
 }
 
+fn undecodable(labels: Option<&Labels>) -> SourceError {
+    let series = labels.map_or_else(|| "?".to_owned(), Labels::to_string);
+    SourceError::Store(StoreError::Undecodable { series }.to_string())
+}
+
 impl Store {
     /// Matching series with samples that may lie in the range.
-    fn live(&self, matchers: &[Matcher], range: TimeRange) -> Vec<Arc<Series>> {
-        let index = self.inner.index();
-        let mut found: Vec<Arc<Series>> = index.matching(matchers).into_iter().cloned().collect();
-        drop(index);
-        found.retain(|series| {
-            let column = series.column();
-            let ends = column.first().zip(column.last());
-            ends.is_some_and(|(first, last)| first <= range.to.0 && last >= range.from.0)
-        });
+    fn live(&self, matchers: &[Matcher], range: TimeRange) -> Vec<(SeriesRef, Labels)> {
+        let head = self.inner.head();
+        let found = head.matching(matchers).into_iter();
+        let mut at = (usize::MAX, None);
         found
+            .filter(|id| {
+                if at.0 != cell_of(*id) {
+                    at = (usize::MAX, None);
+                    at = (cell_of(*id), head.cell(cell_of(*id)).map(|cell| cell.slab()));
+                }
+                let Some(slab) = &at.1 else { return false };
+                let last = slab.last(place_of(*id));
+                last >= range.from.0
+                    && last > i64::MIN
+                    && (last <= range.to.0 || slab.first(place_of(*id)).is_none_or(|first| first <= range.to.0))
+            })
+            .filter_map(|id| Some((SeriesRef(id), head.labels(id)?.clone())))
+            .collect()
     }
 }

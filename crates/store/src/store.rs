@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use model::intake::{KEY_SECRET_LEN, KeySecret, Rows};
+use model::intake::{KEY_SECRET_LEN, KeySecret, KeyedBatch, Rows};
 use model::{SampleBatch, Time};
 use query::source::SeriesRef;
 
@@ -15,14 +15,12 @@ use crate::commit::Commit;
 use crate::error::StoreError;
 use crate::files::Files;
 use crate::frame::Kind;
-use crate::index::Index;
-use crate::intake::{Appended, Intake, Refused};
+use crate::head::{Head, Limits, cell_of, place_of};
+use crate::intake::{Appended, Refused, RowsPool};
 use crate::log::Log;
 use crate::open::Damage;
 use crate::record;
 
-/// How often series without samples are looked for.
-const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// Longest text of metadata, in bytes.
 const METADATA_LEN_MAX: usize = 4 * 1024;
 /// Most metrics with metadata.
@@ -60,6 +58,10 @@ pub struct Options {
 }
 
 impl Options {
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { series: self.series_max, per_source: self.series_per_source_max, source_label: self.source_label.clone() }
+    }
+
     /// The defaults, for a folder.
     pub fn new(dir: impl Into<PathBuf>) -> Options {
         Options {
@@ -125,14 +127,23 @@ pub(crate) struct Inner {
     pub options: Options,
     pub files: Arc<dyn Files>,
     pub log: Arc<Log>,
+    pub secret: KeySecret,
+    pub limits: Limits,
+    head: RwLock<Head>,
+    /// The newest sample of all.
+    pub newest: AtomicI64,
+    /// When the last batch came.
+    pub received: AtomicI64,
+    pub refused: Mutex<Refused>,
+    pub rows_pool: RowsPool,
+    /// Nobody has said yet which series to watch.
+    pub watches_all: AtomicBool,
     pub samples: AtomicU64,
     pub sample_bytes: AtomicU64,
     pub checkpoints: AtomicU64,
     pub checkpoints_failed: AtomicU64,
     pub damage: Damage,
     pub checkpointing: Mutex<()>,
-    pub intake: Mutex<Intake>,
-    pub index: RwLock<Index>,
     pub metadata: RwLock<BTreeMap<String, Metadata>>,
     due: Mutex<Due>,
     due_changed: Condvar,
@@ -148,7 +159,6 @@ struct Due {
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    secret: KeySecret,
 }
 
 impl Store {
@@ -163,46 +173,44 @@ impl Store {
             let shared = inner.clone();
             threads.push(start("store-checkpoint", move || shared.checkpoint_when_due())?);
         }
-        let random = ahash::RandomState::new();
-        let mut secret = [0; KEY_SECRET_LEN];
-        for (place, eight) in secret.chunks_exact_mut(8).enumerate() {
-            eight.copy_from_slice(&random.hash_one(place).to_le_bytes());
-        }
-        Ok(Store { inner, threads: Mutex::new(threads), secret: KeySecret::new(secret) })
+        Ok(Store { inner, threads: Mutex::new(threads) })
     }
 
     /// Puts samples into memory, where queries see them at once, and in line for the log. Acknowledge the batch only when
     /// [`Appended::commit`] says that it is on the disk. `received` is the server's clock.
     pub fn append(&self, batch: &SampleBatch, received: Time) -> Result<Appended, StoreError> {
+        self.append_rows(&KeyedBatch::new(batch, &self.inner.secret), received)
+    }
+
+    /// The same for rows that a decoder of a hot protocol left: its keys must be hashed with [`key_secret`](Self::key_secret).
+    pub fn append_rows(&self, rows: &dyn Rows, received: Time) -> Result<Appended, StoreError> {
         if self.inner.log.since_checkpoint() >= self.inner.options.checkpoint_bytes {
             match self.inner.options.driven_by_caller {
                 true => self.inner.checkpoint_or_postpone(),
                 false => self.inner.set_due(|due| due.checkpoint = true),
             }
         }
-        self.inner.append(batch, received)
-    }
-
-    /// The same for rows that a decoder of a hot protocol left: its keys must be hashed with [`key_secret`](Self::key_secret).
-    pub fn append_rows(&self, rows: &dyn Rows, received: Time) -> Result<Appended, StoreError> {
-        let mut batch = SampleBatch::new();
-        let mut bad = Vec::new();
-        for (place, row) in rows.rows().iter().enumerate() {
-            match rows.labels(place) {
-                Ok(labels) => batch.push(&labels, row.time, row.value),
-                Err(fault) => bad.push((place, fault)),
-            }
-        }
-        self.append(&batch, received)
+        self.inner.append(rows, received)
     }
 
     /// What decoders hash keys with. Another one at each start.
     pub fn key_secret(&self) -> &KeySecret {
-        &self.secret
+        &self.inner.secret
     }
 
-    /// Whether samples of these series are told in [`Appended::touched`]. Those of a new series are, once.
-    pub fn watch(&self, _series: &[SeriesRef], _watched: bool) {}
+    /// Whether samples of these series are told in [`Appended::touched`]. Those of a new series are, once; and all are until
+    /// this was called for the first time.
+    pub fn watch(&self, series: &[SeriesRef], watched: bool) {
+        self.inner.watches_all.store(false, Relaxed);
+        let head = self.inner.head();
+        for SeriesRef(id) in series {
+            if head.labels(*id).is_some()
+                && let Some(cell) = head.cell(cell_of(*id))
+            {
+                cell.slab().watch(place_of(*id), watched);
+            }
+        }
+    }
 
     /// Every sample that is not older than this is in memory: reading it asks no disk.
     pub fn in_memory_since(&self) -> Time {
@@ -220,9 +228,7 @@ impl Store {
         if [metric, &metadata.kind, &metadata.help, &metadata.unit].iter().any(|text| text.len() > METADATA_LEN_MAX) {
             return refuse("a text is over 4 KiB");
         }
-        // Held so that a checkpoint's position tells whether it has this.
-        let intake = self.inner.intake();
-        self.inner.log.admit(intake.received)?;
+        self.inner.log.admit(self.inner.received())?;
         let mut known = self.inner.metadata.write().unwrap_or_else(PoisonError::into_inner);
         if known.get(metric) == Some(&metadata) {
             return Ok(None);
@@ -230,9 +236,9 @@ impl Store {
         if known.len() >= METADATA_MAX && !known.contains_key(metric) {
             return refuse("100,000 metrics have some, the limit");
         }
-        let commit = self.inner.log.append_record(Kind::Metadata, |out| record::put_metadata(out, metric, &metadata));
-        known.insert(metric.to_owned(), metadata);
-        Ok(Some(commit))
+        known.insert(metric.to_owned(), metadata.clone());
+        // Under the same lock: a flush that takes its position after this has it.
+        Ok(Some(self.inner.log.append_record(Kind::Metadata, |out| record::put_metadata(out, metric, &metadata))))
     }
 
     /// What is known about metrics, sorted by name.
@@ -253,10 +259,9 @@ impl Store {
     /// Figures. Never waits for the disk.
     pub fn stats(&self) -> Stats {
         let log = self.inner.log.stats();
-        // Each lock on its own line: a guard within the literal would live to its end, and whoever takes samples holds the
-        // intake while it waits for the index.
-        let series = self.inner.index().by_id.len() as u64;
-        let refused = self.inner.intake().refused.clone();
+        // Each lock on its own line: a guard within the literal would live to its end.
+        let series = self.inner.head().len() as u64;
+        let refused = self.inner.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Stats {
             series,
             samples: self.inner.samples.load(Relaxed),
@@ -316,54 +321,74 @@ impl Drop for Store {
     }
 }
 
+/// Random bytes of this process.
+pub(crate) fn random_secret() -> KeySecret {
+    let random = ahash::RandomState::new();
+    let mut secret = [0; KEY_SECRET_LEN];
+    for (place, eight) in secret.chunks_exact_mut(8).enumerate() {
+        eight.copy_from_slice(&random.hash_one(place).to_le_bytes());
+    }
+    KeySecret::new(secret)
+}
+
 fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
     let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
     thread.map_err(StoreError::io("start the thread", std::path::Path::new(name)))
 }
 
+/// What an opening found, for [`Inner::new`].
+pub(crate) struct Opened {
+    pub log: Arc<Log>,
+    pub secret: KeySecret,
+    pub head: Head,
+    pub newest: i64,
+    pub samples: u64,
+    pub metadata: BTreeMap<String, Metadata>,
+    pub damage: Damage,
+}
+
 impl Inner {
-    pub fn new(
-        options: Options,
-        files: Arc<dyn Files>,
-        log: Arc<Log>,
-        intake: Intake,
-        index: Index,
-        metadata: BTreeMap<String, Metadata>,
-        damage: Damage,
-    ) -> Inner {
+    pub fn new(options: Options, files: Arc<dyn Files>, now: Time, opened: Opened) -> Inner {
         Inner {
+            limits: options.limits(),
             options,
             files,
-            log,
-            samples: AtomicU64::new(0),
+            log: opened.log,
+            secret: opened.secret,
+            head: RwLock::new(opened.head),
+            newest: AtomicI64::new(opened.newest),
+            received: AtomicI64::new(now.0),
+            refused: Mutex::new(Refused::default()),
+            rows_pool: RowsPool::default(),
+            watches_all: AtomicBool::new(true),
+            samples: AtomicU64::new(opened.samples),
             sample_bytes: AtomicU64::new(0),
             checkpoints: AtomicU64::new(0),
             checkpoints_failed: AtomicU64::new(0),
-            damage,
+            damage: opened.damage,
             checkpointing: Mutex::new(()),
-            intake: Mutex::new(intake),
-            index: RwLock::new(index),
-            metadata: RwLock::new(metadata),
+            metadata: RwLock::new(opened.metadata),
             due: Mutex::new(Due::default()),
             due_changed: Condvar::new(),
         }
     }
 
-    pub fn intake(&self) -> MutexGuard<'_, Intake> {
-        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn head(&self) -> RwLockReadGuard<'_, Head> {
+        self.head.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn index(&self) -> RwLockReadGuard<'_, Index> {
-        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    pub fn head_mut(&self) -> RwLockWriteGuard<'_, Head> {
+        self.head.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
-        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    /// When the last batch came, on the server's clock.
+    pub fn received(&self) -> Time {
+        Time(self.received.load(Relaxed))
     }
 
     /// What is older is dropped. Counts from the newest sample, unless that is in the future of the clock.
-    pub fn cutoff(&self, newest: i64, now: Time) -> i64 {
-        newest.min(now.0).saturating_sub(self.options.retention.as_micros() as i64)
+    pub fn cutoff(&self, now: Time) -> i64 {
+        self.newest.load(Relaxed).min(now.0).saturating_sub(self.options.retention.as_micros() as i64)
     }
 
     fn set_due(&self, set: impl FnOnce(&mut Due)) {
@@ -393,37 +418,6 @@ impl Inner {
             // The log holds everything, so nothing is lost; the next try comes after as many bytes again.
             tracing::error!(%error, "a checkpoint failed, the log is kept");
             self.log.postpone_checkpoint();
-        }
-    }
-
-    /// Drops what is older than the retention, and series that have nothing left. Every 10 minutes of the server's clock.
-    pub fn sweep_if_due(&self, intake: &mut Intake) {
-        if u128::from(intake.received.0.abs_diff(intake.swept.0)) >= SWEEP_EVERY.as_micros() {
-            self.sweep(intake);
-        }
-    }
-
-    pub fn sweep(&self, intake: &mut Intake) {
-        intake.swept = intake.received;
-        let cutoff = self.cutoff(intake.newest, intake.received);
-        let (mut gone, mut dropped, mut bytes) = (Vec::new(), 0, 0);
-        for series in self.index().by_id.values() {
-            let mut column = series.column();
-            let last = column.last();
-            dropped += column.drop_before(cutoff);
-            bytes += column.bytes();
-            if column.last().is_none() {
-                gone.push((series.clone(), last.unwrap_or(i64::MIN)));
-            }
-        }
-        self.samples.fetch_sub(dropped as u64, Relaxed);
-        self.sample_bytes.store(bytes as u64, Relaxed);
-        for (series, _) in &gone {
-            intake.forget(series, &self.options.source_label);
-        }
-        let gone: Vec<(u64, i64)> = gone.into_iter().map(|(series, last)| (series.id, last)).collect();
-        if !gone.is_empty() {
-            self.index_mut().retire(&gone);
         }
     }
 }

@@ -38,7 +38,7 @@ fn one_log(bytes: u64) -> OneLog {
     let bytes = files.contents(&path).expect("the first segment");
     let mut ends = Vec::new();
     let found = segment::records(&path, &bytes, 1, |record| {
-        if record.kind == Kind::Samples as u8 {
+        if record.kind == Kind::Packed as u8 {
             ends.push(record.end);
         }
         Ok(())

@@ -158,31 +158,6 @@ fn closed_and_opened_it_is_the_same_and_the_log_replays() {
 }
 
 #[test]
-fn retention_drops_samples_and_series_but_the_log_still_names_them() {
-    let files = Simulated::new(1);
-    let store = open(&files, Options { retention: Duration::from_secs(3600), ..options() });
-    for step in 0..300 {
-        put(&store, &[("gone=1", step, 1.0)], step);
-    }
-    for step in 300..2000 {
-        put(&store, &[("stays=1", step * 10, 1.0)], step * 10);
-    }
-    store.flush().unwrap();
-    assert!(read(&store, "gone=1").is_empty());
-    assert_eq!(store.stats().series, 1);
-    assert!(store.stats().samples < 900);
-    drop(store);
-    let store = open(&files, options());
-    let mut named = 0;
-    let mut count =
-        |_: Time, batch: &SampleBatch| named += batch.iter().filter(|(key, _)| *key == labels("gone=1").key()).count();
-    store.replay_log(Time::MIN, &mut count).unwrap();
-    assert_eq!(named, 300);
-    put(&store, &[("gone=1", 20_000, 2.0)], 20_000);
-    assert_eq!(read(&store, "gone=1"), [(20_000, 2.0)]);
-}
-
-#[test]
 fn a_full_disk_refuses_and_goes_on_by_itself() {
     let files = Simulated::new(1);
     let store = open(&files, options());

@@ -1,0 +1,261 @@
+//! What is in memory: every live series, found by the hash of its key, by its number, and by its labels.
+//!
+//! One lock covers the directory: appending and reading take it for reading, making series for writing, a thousand at most at a time.
+//! The samples lie in slabs, each with a lock of its own. Numbers rise and are never given twice; series made together have
+//! numbers in a row, so a sender that sends them in the same order again finds the next one beside the last.
+
+// Freezing and retiring are called by the flush into parts.
+#[allow(dead_code)]
+mod postings;
+#[allow(dead_code)]
+pub(crate) mod slab;
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ahash::{AHashMap, AHashSet};
+use model::Labels;
+use model::intake::{KeyHash, KeySecret, Protocol};
+use query::source::Matcher;
+
+use crate::intake::Reason;
+use postings::Postings;
+use slab::{SERIES, Slab};
+
+/// From so many latest new series it is judged which label is to blame for too many.
+const RECENT_LEN: usize = 1_000;
+
+/// A key's hash is one already.
+#[derive(Default)]
+pub(crate) struct Upper(u64);
+
+impl Hasher for Upper {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, _: &[u8]) {}
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
+
+/// The hash of a key as a key of a map: equal only where all 128 bits are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Key(KeyHash);
+
+impl std::hash::Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.hi);
+    }
+}
+
+/// 64 series.
+pub(crate) struct Cell {
+    labels: [Option<Labels>; SERIES],
+    live: u8,
+    slab: Mutex<Slab>,
+}
+
+impl Cell {
+    pub fn slab(&self) -> MutexGuard<'_, Slab> {
+        self.slab.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The live series: place and labels.
+    pub fn series(&self) -> impl Iterator<Item = (usize, &Labels)> {
+        self.labels.iter().enumerate().filter_map(|(place, labels)| Some((place, labels.as_ref()?)))
+    }
+}
+
+/// How many series there may be.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    pub series: usize,
+    pub per_source: usize,
+    pub source_label: String,
+}
+
+/// All live series.
+pub(crate) struct Head {
+    table: HashMap<Key, u64, BuildHasherDefault<Upper>>,
+    cells: Vec<Option<Box<Cell>>>,
+    pub postings: Postings,
+    pub next_id: u64,
+    live: usize,
+    per_source: AHashMap<Box<str>, usize>,
+    recent: VecDeque<Labels>,
+}
+
+/// The cell of a series' number.
+pub(crate) fn cell_of(id: u64) -> usize {
+    (id / SERIES as u64) as usize
+}
+
+/// The place in its cell.
+pub(crate) fn place_of(id: u64) -> usize {
+    (id % SERIES as u64) as usize
+}
+
+impl Head {
+    pub fn new(next_id: u64) -> Head {
+        Head {
+            table: HashMap::default(),
+            cells: Vec::new(),
+            postings: Postings::default(),
+            next_id,
+            live: 0,
+            per_source: AHashMap::new(),
+            recent: VecDeque::new(),
+        }
+    }
+
+    /// How many series.
+    pub fn len(&self) -> usize {
+        self.live
+    }
+
+    /// The number of the series with this key.
+    #[inline]
+    pub fn find(&self, key: KeyHash) -> Option<u64> {
+        self.table.get(&Key(key)).copied()
+    }
+
+    #[inline]
+    pub fn cell(&self, cell: usize) -> Option<&Cell> {
+        self.cells.get(cell)?.as_deref()
+    }
+
+    #[allow(dead_code)]
+    pub fn cell_mut(&mut self, cell: usize) -> Option<&mut Cell> {
+        self.cells.get_mut(cell)?.as_deref_mut()
+    }
+
+    /// Its slab, to work on with no lock where there is only one owner.
+    pub fn slab_mut(&mut self, id: u64) -> Option<&mut Slab> {
+        let cell = self.cells.get_mut(cell_of(id))?.as_deref_mut()?;
+        cell.labels[place_of(id)].as_ref()?;
+        Some(cell.slab.get_mut().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn cells(&self) -> impl Iterator<Item = (usize, &Cell)> {
+        self.cells.iter().enumerate().filter_map(|(at, cell)| Some((at, cell.as_deref()?)))
+    }
+
+    pub fn labels(&self, id: u64) -> Option<&Labels> {
+        self.cell(cell_of(id))?.labels[place_of(id)].as_ref()
+    }
+
+    /// All live series: number and labels.
+    pub fn series(&self) -> impl Iterator<Item = (u64, &Labels)> {
+        self.cells().flat_map(|(at, cell)| cell.series().map(move |(place, labels)| ((at * SERIES + place) as u64, labels)))
+    }
+
+    /// Another way to write the key of a known series.
+    pub fn alias(&mut self, key: KeyHash, id: u64) {
+        self.table.insert(Key(key), id);
+    }
+
+    /// Makes a series with the next number, or says why not.
+    pub fn create(&mut self, key: KeyHash, by_labels: KeyHash, labels: Labels, limits: &Limits) -> Result<u64, Reason> {
+        if self.recent.len() >= RECENT_LEN {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(labels.clone());
+        let source = labels.get(&limits.source_label);
+        let of_source = source.and_then(|source| self.per_source.get(source)).copied().unwrap_or(0);
+        if of_source >= limits.per_source {
+            let named = format!("{}={}", limits.source_label, source.unwrap_or_default());
+            return Err(Reason::TooManySeries { blame: String::new(), limit: limits.per_source, source: Some(named) });
+        }
+        if self.live >= limits.series {
+            return Err(Reason::TooManySeries { blame: String::new(), limit: limits.series, source: None });
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        self.insert(id, by_labels, labels, limits);
+        if key != by_labels {
+            self.alias(key, id);
+        }
+        if let Some(slab) = self.slab_mut(id) {
+            slab.begin(place_of(id), key);
+        }
+        Ok(id)
+    }
+
+    /// Takes a series in under its number.
+    pub fn insert(&mut self, id: u64, by_labels: KeyHash, labels: Labels, limits: &Limits) {
+        let cell = cell_of(id);
+        if self.cells.len() <= cell {
+            self.cells.resize_with(cell + 1, || None);
+        }
+        let cell = self.cells[cell]
+            .get_or_insert_with(|| Box::new(Cell { labels: [const { None }; SERIES], live: 0, slab: Mutex::new(Slab::new()) }));
+        if cell.labels[place_of(id)].is_some() {
+            return;
+        }
+        cell.slab.get_mut().unwrap_or_else(PoisonError::into_inner).begin(place_of(id), by_labels);
+        cell.labels[place_of(id)] = Some(labels.clone());
+        cell.live += 1;
+        self.live += 1;
+        self.next_id = self.next_id.max(id + 1);
+        if let Some(source) = labels.get(&limits.source_label) {
+            match self.per_source.get_mut(source) {
+                Some(count) => *count += 1,
+                None => drop(self.per_source.insert(source.into(), 1)),
+            }
+        }
+        self.postings.insert(id, &labels);
+        self.table.insert(Key(by_labels), id);
+    }
+
+    /// Forgets series that have nothing in memory.
+    #[allow(dead_code)]
+    pub fn retire(&mut self, gone: &AHashSet<u64>, secret: &KeySecret, limits: &Limits) {
+        if gone.is_empty() {
+            return;
+        }
+        for &id in gone {
+            let Some(cell) = self.cells.get_mut(cell_of(id)).and_then(Option::as_deref_mut) else { continue };
+            let Some(labels) = cell.labels[place_of(id)].take() else { continue };
+            let slab = cell.slab.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let key = slab.key(place_of(id));
+            slab.end(place_of(id));
+            cell.live -= 1;
+            if cell.live == 0 {
+                self.cells[cell_of(id)] = None;
+            }
+            self.live -= 1;
+            self.table.remove(&Key(key));
+            self.table.remove(&Key(secret.hash(Protocol::Labels, labels.key().as_bytes())));
+            if let Some(source) = labels.get(&limits.source_label)
+                && let Some(count) = self.per_source.get_mut(source)
+            {
+                *count -= 1;
+                if *count == 0 {
+                    self.per_source.remove(source);
+                }
+            }
+            self.postings.remove(id, &labels);
+        }
+        // Other spellings of a key that is gone.
+        self.table.retain(|_, id| !gone.contains(id));
+        self.postings.sweep();
+    }
+
+    /// The label with most different values among the latest new series.
+    pub fn blame(&self) -> String {
+        let mut values: AHashMap<&str, AHashSet<&str>> = AHashMap::new();
+        for (name, value) in self.recent.iter().flat_map(Labels::iter) {
+            values.entry(name).or_default().insert(value);
+        }
+        let most = values.into_iter().max_by(|a, b| (a.1.len(), b.0).cmp(&(b.1.len(), a.0)));
+        most.map_or_else(String::new, |(name, _)| name.to_owned())
+    }
+
+    /// The numbers of the series that fit all matchers, rising.
+    pub fn matching(&self, matchers: &[Matcher]) -> Vec<u64> {
+        self.postings.matching(matchers, self)
+    }
+}

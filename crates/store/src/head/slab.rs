@@ -1,0 +1,508 @@
+//! The samples of 64 series in memory, column behind column: the newest of each open, the others sealed into one arena.
+//!
+//! Series that were made together lie together, and senders send them together, so a batch takes the lock of a slab once for
+//! many samples, and appending one touches a few neighbouring cache lines. Each series has room for [`OPEN`] open samples; full, they are compressed
+//! into the slab's arena, each run pointing back to the one before. Samples that came late lie beside, sorted, and win over what
+//! was there. Freezing takes everything out at once, to be written into parts; it stays readable until it is there.
+
+use std::sync::Arc;
+
+use model::intake::KeyHash;
+
+use crate::codec::{decode_times, decode_values, encode_times, encode_values};
+
+/// Series in a slab.
+pub(crate) const SERIES: usize = 64;
+/// Open samples of a series: 256 bytes of values. Fewer would cost more head bytes per sealed run (16 per run).
+pub(crate) const OPEN: usize = 32;
+/// Bytes before the times of a sealed run: where the run before begins, first time, count, lengths of times and values.
+const RUN_HEAD: usize = 4 + 8 + 1 + 2 + 2;
+const NONE: KeyHash = KeyHash { hi: 0, lo: 0 };
+
+/// What became of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placed {
+    /// The newest of its series.
+    Newest,
+    /// Behind the newest.
+    Late,
+    /// At a time that was there: the new value counts.
+    Replaced,
+}
+
+/// Late samples of one series, sorted by time.
+pub(crate) type LateRun = Vec<(i64, f64)>;
+
+/// The samples of 64 series.
+pub(crate) struct Slab {
+    keys: [KeyHash; SERIES],
+    last: [i64; SERIES],
+    last_value: [f64; SERIES],
+    /// Distance of the open samples, where they are on a grid.
+    step: [u32; SERIES],
+    count: [u8; SERIES],
+    /// Place in `times` plus one; zero: the open samples are on a grid.
+    own_times: [u8; SERIES],
+    /// Series whose samples are told.
+    watched: u64,
+    values: Option<Box<[[f64; OPEN]; SERIES]>>,
+    times: Vec<[i64; OPEN]>,
+    runs: Runs,
+    frozen: Option<Arc<Runs>>,
+}
+
+/// Sealed runs and late samples.
+#[derive(Default)]
+pub(crate) struct Runs {
+    /// Where the newest run of a series begins, plus one.
+    chain: Option<Box<[u32; SERIES]>>,
+    arena: Vec<u8>,
+    late: Vec<(u8, LateRun)>,
+    pub samples: u64,
+}
+
+impl Slab {
+    pub fn new() -> Slab {
+        Slab {
+            keys: [NONE; SERIES],
+            last: [i64::MIN; SERIES],
+            last_value: [0.0; SERIES],
+            step: [0; SERIES],
+            count: [0; SERIES],
+            own_times: [0; SERIES],
+            watched: 0,
+            values: None,
+            times: Vec::new(),
+            runs: Runs::default(),
+            frozen: None,
+        }
+    }
+
+    /// Names a series. Its samples are those of nobody before.
+    pub fn begin(&mut self, place: usize, key: KeyHash) {
+        self.keys[place] = key;
+    }
+
+    /// The key by which a series was found first.
+    #[inline]
+    pub fn key(&self, place: usize) -> KeyHash {
+        self.keys[place]
+    }
+
+    /// Time of the newest sample; the least time where there was none.
+    #[inline]
+    pub fn last(&self, place: usize) -> i64 {
+        self.last[place]
+    }
+
+    /// From when on a series has nothing newer: what an opening knows from parts.
+    pub fn set_last(&mut self, place: usize, time: i64, value: f64) {
+        if time > self.last[place] {
+            (self.last[place], self.last_value[place]) = (time, value);
+        }
+    }
+
+    #[inline]
+    pub fn is_watched(&self, place: usize) -> bool {
+        self.watched & (1 << place) != 0
+    }
+
+    pub fn watch(&mut self, place: usize, watched: bool) {
+        match watched {
+            true => self.watched |= 1 << place,
+            false => self.watched &= !(1 << place),
+        }
+    }
+
+    /// Puts a sample at its place.
+    #[inline]
+    pub fn put(&mut self, place: usize, time: i64, value: f64) -> Placed {
+        let last = self.last[place];
+        if time <= last {
+            return self.put_late(place, time, value);
+        }
+        let mut count = usize::from(self.count[place]);
+        if count == OPEN {
+            self.seal(place);
+            count = 0;
+        }
+        if self.own_times[place] != 0 {
+            self.times[usize::from(self.own_times[place]) - 1][count] = time;
+        } else if count > 0 {
+            let step = time.wrapping_sub(last) as u64;
+            if count == 1 && step <= u64::from(u32::MAX) {
+                self.step[place] = step as u32;
+            } else if step != u64::from(self.step[place]) {
+                self.leave_grid(place, count, time);
+            }
+        }
+        let values = self.values.get_or_insert_with(|| Box::new([[0.0; OPEN]; SERIES]));
+        values[place][count] = value;
+        self.count[place] = count as u8 + 1;
+        self.last[place] = time;
+        self.last_value[place] = value;
+        Placed::Newest
+    }
+
+    #[cold]
+    fn leave_grid(&mut self, place: usize, count: usize, time: i64) {
+        let mut own = [0; OPEN];
+        (0..count).for_each(|nth| own[nth] = self.open_time(place, nth));
+        own[count] = time;
+        self.times.push(own);
+        self.own_times[place] = self.times.len() as u8;
+    }
+
+    #[inline]
+    fn open_time(&self, place: usize, nth: usize) -> i64 {
+        match self.own_times[place] {
+            0 => self.last[place] - i64::from(self.step[place]) * (i64::from(self.count[place]) - 1 - nth as i64),
+            own => self.times[usize::from(own) - 1][nth],
+        }
+    }
+
+    #[cold]
+    fn put_late(&mut self, place: usize, time: i64, value: f64) -> Placed {
+        let count = usize::from(self.count[place]);
+        if time == self.last[place] {
+            self.last_value[place] = value;
+            if count > 0 {
+                if let Some(values) = &mut self.values {
+                    values[place][count - 1] = value;
+                }
+                return Placed::Replaced;
+            }
+        }
+        // Whether an older one stood at that time is not looked up: counting it twice until it is written does no harm.
+        match self.runs.put_late(place, time, value) {
+            true => Placed::Late,
+            false => Placed::Replaced,
+        }
+    }
+
+    /// Compresses the open samples of a series.
+    fn seal(&mut self, place: usize) {
+        let count = usize::from(self.count[place]);
+        let Some(values) = self.values.as_deref().filter(|_| count > 0) else { return };
+        let mut times = [0; OPEN];
+        (0..count).for_each(|nth| times[nth] = self.open_time(place, nth));
+        self.runs.seal(place, &times[..count], &values[place][..count]);
+        self.count[place] = 0;
+    }
+
+    /// Takes all samples out; they stay readable here until [`thaw`](Self::thaw). The newest value of each series stays.
+    pub fn freeze(&mut self) -> Arc<Runs> {
+        (0..SERIES).for_each(|place| self.seal(place));
+        self.values = None;
+        self.times = Vec::new();
+        self.own_times = [0; SERIES];
+        let mut runs = std::mem::take(&mut self.runs);
+        runs.arena.shrink_to_fit();
+        let frozen = Arc::new(runs);
+        self.frozen = Some(frozen.clone());
+        frozen
+    }
+
+    /// What was frozen is in parts now.
+    pub fn thaw(&mut self) {
+        self.frozen = None;
+    }
+
+    /// Takes the frozen back to the others: writing it failed. Only right after [`freeze`](Self::freeze) failed to be used.
+    pub fn frozen(&self) -> Option<&Arc<Runs>> {
+        self.frozen.as_ref()
+    }
+
+    /// Whether there is nothing in memory but the newest value.
+    pub fn is_idle(&self, place: usize) -> bool {
+        self.count[place] == 0 && !self.runs.has(place) && self.frozen.as_ref().is_none_or(|frozen| !frozen.has(place))
+    }
+
+    /// Forgets a series.
+    pub fn end(&mut self, place: usize) {
+        self.keys[place] = NONE;
+        self.last[place] = i64::MIN;
+        self.last_value[place] = 0.0;
+        self.watch(place, false);
+    }
+
+    /// Appends the samples of memory from `from` to `to`, both included, in time order, each instant once.
+    pub fn read(&self, place: usize, from: i64, to: i64, times: &mut Vec<i64>, values: &mut Vec<f64>) -> Option<()> {
+        let begin = times.len();
+        if let Some(frozen) = &self.frozen {
+            frozen.read(place, from, to, times, values)?;
+        }
+        let late_from = times.len();
+        self.runs.read_sealed(place, from, to, times, values)?;
+        let count = usize::from(self.count[place]);
+        if let Some(open) = self.values.as_deref().filter(|_| count > 0) {
+            let wanted = (0..count).map(|nth| self.open_time(place, nth)).zip(&open[place][..count]);
+            for (time, value) in wanted.filter(|(time, _)| (from..=to).contains(time)) {
+                times.push(time);
+                values.push(*value);
+            }
+        }
+        debug_assert!(late_from >= begin);
+        self.runs.merge_late(place, from, to, begin, times, values);
+        Some(())
+    }
+
+    /// The newest sample of memory, where it is within the range. `None` where only a whole read can tell.
+    pub fn newest(&self, place: usize, from: i64, to: i64) -> Option<Option<(i64, f64)>> {
+        let last = self.last[place];
+        if last == i64::MIN || last < from {
+            return Some(None);
+        }
+        (last <= to).then_some(Some((last, self.last_value[place])))
+    }
+
+    /// The oldest time that may be in memory.
+    pub fn first(&self, place: usize) -> Option<i64> {
+        let open = (self.count[place] > 0).then(|| self.open_time(place, 0));
+        let frozen = self.frozen.as_ref().and_then(|frozen| frozen.first(place));
+        [open, self.runs.first(place), frozen].into_iter().flatten().min()
+    }
+
+    /// Bytes of samples.
+    pub fn bytes(&self) -> usize {
+        let frozen = self.frozen.as_ref().map_or(0, |frozen| frozen.bytes());
+        let open = if self.values.is_some() { SERIES * OPEN * 8 } else { 0 };
+        open + self.times.capacity() * OPEN * 8 + self.runs.bytes() + frozen
+    }
+}
+
+impl Runs {
+    fn chain(&self, place: usize) -> u32 {
+        self.chain.as_ref().map_or(0, |chain| chain[place])
+    }
+
+    fn has(&self, place: usize) -> bool {
+        self.chain(place) != 0 || self.late_of(place).is_some()
+    }
+
+    /// Series that have something here.
+    pub fn places(&self) -> impl Iterator<Item = usize> {
+        (0..SERIES).filter(|place| self.has(*place))
+    }
+
+    fn late_of(&self, place: usize) -> Option<&LateRun> {
+        self.late.iter().find(|(at, _)| usize::from(*at) == place).map(|(_, run)| run)
+    }
+
+    /// False where a late one stood at that time already.
+    fn put_late(&mut self, place: usize, time: i64, value: f64) -> bool {
+        let at = match self.late.iter().position(|(at, _)| usize::from(*at) == place) {
+            Some(at) => at,
+            None => {
+                self.late.push((place as u8, Vec::new()));
+                self.late.len() - 1
+            }
+        };
+        let run = &mut self.late[at].1;
+        let before = run.partition_point(|(have, _)| *have < time);
+        match run.get_mut(before).filter(|(have, _)| *have == time) {
+            Some(same) => same.1 = value,
+            None => {
+                run.insert(before, (time, value));
+                self.samples += 1;
+                return true;
+            }
+        }
+        false
+    }
+
+    fn seal(&mut self, place: usize, times: &[i64], values: &[f64]) {
+        let chain = self.chain.get_or_insert_with(|| Box::new([0; SERIES]));
+        let start = self.arena.len();
+        if self.arena.capacity() - start < 1024 {
+            // By a quarter at a time: doubling would leave half of it empty.
+            self.arena.reserve_exact((start / 4).max(2048));
+        }
+        let arena = &mut self.arena;
+        arena.extend_from_slice(&chain[place].to_le_bytes());
+        arena.extend_from_slice(&times[0].to_le_bytes());
+        arena.extend_from_slice(&[times.len() as u8, 0, 0, 0, 0]);
+        encode_times(times, arena);
+        let times_end = arena.len();
+        encode_values(values, arena);
+        let times_len = (times_end - start - RUN_HEAD) as u16;
+        let values_len = (arena.len() - times_end) as u16;
+        arena[start + 13..start + 15].copy_from_slice(&times_len.to_le_bytes());
+        arena[start + 15..start + 17].copy_from_slice(&values_len.to_le_bytes());
+        // Below 4 GiB: a head is written to parts long before, and refuses samples where that fails.
+        chain[place] = start as u32 + 1;
+        self.samples += times.len() as u64;
+    }
+
+    /// Appends what is here, late samples at their places.
+    pub fn read(&self, place: usize, from: i64, to: i64, times: &mut Vec<i64>, values: &mut Vec<f64>) -> Option<()> {
+        let begin = times.len();
+        self.read_sealed(place, from, to, times, values)?;
+        self.merge_late(place, from, to, begin, times, values);
+        Some(())
+    }
+
+    fn read_sealed(&self, place: usize, from: i64, to: i64, times: &mut Vec<i64>, values: &mut Vec<f64>) -> Option<()> {
+        let mut wanted = Vec::new();
+        let mut next = self.chain(place);
+        while next != 0 {
+            let run = Run::at(&self.arena, next as usize - 1)?;
+            if run.first <= to {
+                wanted.push(next as usize - 1);
+            }
+            if run.first <= from {
+                break;
+            }
+            next = run.before;
+        }
+        for at in wanted.into_iter().rev() {
+            let run = Run::at(&self.arena, at)?;
+            let begin = times.len();
+            decode_times(run.times, run.first, run.count, times)?;
+            decode_values(run.values, run.count, values)?;
+            cut(begin, from, to, times, values);
+        }
+        Some(())
+    }
+
+    fn merge_late(&self, place: usize, from: i64, to: i64, begin: usize, times: &mut Vec<i64>, values: &mut Vec<f64>) {
+        let Some(late) = self.late_of(place) else { return };
+        let start = late.partition_point(|(time, _)| *time < from);
+        let end = late.partition_point(|(time, _)| *time <= to);
+        if start < end {
+            merge(&late[start..end], begin, times, values);
+        }
+    }
+
+    fn first(&self, place: usize) -> Option<i64> {
+        let mut next = self.chain(place);
+        let mut first = None;
+        while next != 0 {
+            let run = Run::at(&self.arena, next as usize - 1)?;
+            first = Some(run.first);
+            next = run.before;
+        }
+        let late = self.late_of(place).and_then(|late| late.first()).map(|(time, _)| *time);
+        [first, late].into_iter().flatten().min()
+    }
+
+    fn bytes(&self) -> usize {
+        self.arena.capacity() + self.late.iter().map(|(_, run)| run.capacity() * 16).sum::<usize>()
+    }
+}
+
+/// One sealed run.
+struct Run<'a> {
+    before: u32,
+    first: i64,
+    count: usize,
+    times: &'a [u8],
+    values: &'a [u8],
+}
+
+impl Run<'_> {
+    fn at(arena: &[u8], at: usize) -> Option<Run<'_>> {
+        let head = arena.get(at..at + RUN_HEAD)?;
+        let two = |at: usize| usize::from(u16::from_le_bytes([head[at], head[at + 1]]));
+        let times_at = at + RUN_HEAD;
+        let values_at = times_at + two(13);
+        Some(Run {
+            before: u32::from_le_bytes(head[..4].try_into().ok()?),
+            first: i64::from_le_bytes(head[4..12].try_into().ok()?),
+            count: usize::from(head[12]),
+            times: arena.get(times_at..values_at)?,
+            values: arena.get(values_at..values_at + two(15))?,
+        })
+    }
+}
+
+/// Keeps of what was appended since `begin` what lies in the range.
+pub(crate) fn cut(begin: usize, from: i64, to: i64, times: &mut Vec<i64>, values: &mut Vec<f64>) {
+    if times.last().is_some_and(|last| *last > to) {
+        let keep = begin + times[begin..].partition_point(|time| *time <= to);
+        times.truncate(keep);
+        values.truncate(keep);
+    }
+    if times.get(begin).is_some_and(|first| *first < from) {
+        let early = times[begin..].partition_point(|time| *time < from);
+        times.drain(begin..begin + early);
+        values.drain(begin..begin + early);
+    }
+}
+
+/// Puts `over`, sorted by time, into what was appended since `begin`; at the same time `over` wins.
+pub(crate) fn merge(over: &[(i64, f64)], begin: usize, times: &mut Vec<i64>, values: &mut Vec<f64>) {
+    let (had_times, had_values) = (times[begin..].to_vec(), values[begin..].to_vec());
+    times.truncate(begin);
+    values.truncate(begin);
+    let mut had = had_times.into_iter().zip(had_values).peekable();
+    for &(time, value) in over {
+        while let Some((before, value)) = had.next_if(|(have, _)| *have < time) {
+            times.push(before);
+            values.push(value);
+        }
+        had.next_if(|(have, _)| *have == time);
+        times.push(time);
+        values.push(value);
+    }
+    for (time, value) in had {
+        times.push(time);
+        values.push(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::files::Random;
+
+    #[test]
+    fn any_order_reads_like_a_map() {
+        for seed in 0..12 {
+            let mut random = Random::new(seed);
+            let (mut slab, mut map, mut written) = (Slab::new(), BTreeMap::new(), BTreeMap::new());
+            for step in 0..2_000i64 {
+                let late = random.chance(15);
+                let jitter = if seed % 2 == 0 { 0 } else { random.below(3) as i64 };
+                let time = if late { random.below(20_000) as i64 } else { step * 10 + jitter };
+                let value = random.below(50) as f64 / 4.0;
+                slab.put(7, time, value);
+                map.insert(time, value);
+                if random.chance(1) {
+                    // What is frozen twice over is in parts: here in a map.
+                    let mut times = (Vec::new(), Vec::new());
+                    if let Some(frozen) = slab.frozen() {
+                        frozen.read(7, i64::MIN, i64::MAX, &mut times.0, &mut times.1).unwrap();
+                    }
+                    written.extend(times.0.into_iter().zip(times.1));
+                    slab.freeze();
+                }
+            }
+            assert_eq!(slab.newest(7, i64::MIN, i64::MAX), Some(map.last_key_value().map(|(time, value)| (*time, *value))));
+            for _ in 0..50 {
+                let (from, to) = (random.below(20_100) as i64 - 50, random.below(20_100) as i64 - 50);
+                let (mut times, mut values) = (Vec::new(), Vec::new());
+                slab.read(7, from, to, &mut times, &mut values).unwrap();
+                let mut found = written.clone();
+                found.retain(|time, _| (from..=to).contains(time));
+                found.extend(times.into_iter().zip(values));
+                let want: BTreeMap<_, _> =
+                    map.iter().filter(|(time, _)| (from..=to).contains(*time)).map(|(t, v)| (*t, *v)).collect();
+                assert_eq!(found, want, "seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_grid_needs_no_times() {
+        let mut slab = Slab::new();
+        (0..100).for_each(|step| assert_eq!(slab.put(3, 1_000 + step * 15, step as f64), Placed::Newest));
+        assert!(slab.times.is_empty());
+        let (mut times, mut values) = (Vec::new(), Vec::new());
+        slab.read(3, i64::MIN, i64::MAX, &mut times, &mut values).unwrap();
+        assert_eq!(times, (0..100).map(|step| 1_000 + step * 15).collect::<Vec<_>>());
+        assert_eq!(values, (0..100).map(f64::from).collect::<Vec<_>>());
+    }
+}
