@@ -12,10 +12,14 @@ pub struct Package {
 
 /// The demo's load balancer.
 pub const HAPROXY: Package = Package { program: "haproxy", package: "haproxy" };
+/// What the store is measured beside.
+pub const VICTORIA_METRICS: Package = Package { program: "victoria-metrics", package: "victoria-metrics" };
+/// The same, and a real peer of the tests.
+pub const PROMETHEUS: Package = Package { program: "prometheus", package: "prometheus" };
 /// Real peers and the browser of the tests.
 pub const FOR_TESTS: &[Package] = &[
     HAPROXY,
-    Package { program: "prometheus", package: "prometheus" },
+    PROMETHEUS,
     Package { program: "prometheus-node-exporter", package: "prometheus-node-exporter" },
     Package { program: "chromium", package: "chromium" },
     Package { program: "curl", package: "curl" },

@@ -164,10 +164,22 @@ fn the_reference_names_every_top_level_key() {
 
 #[test]
 fn the_examples_are_well() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
-    if let Err(mistakes) = load(std::path::Path::new(folder)) {
-        panic!("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+    let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples"));
+    for folder in [folder.to_owned(), folder.join("bench-detect")] {
+        if let Err(mistakes) = load(&folder) {
+            panic!("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+        }
     }
+}
+
+#[test]
+fn the_example_for_measuring_tells_a_webhook_that_it_may_reach() {
+    let config = load(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/bench-detect"))).unwrap();
+    let told = config.notification.default.iter().filter_map(|name| config.notification.receivers[name].webhook.as_ref());
+    let urls: Vec<&str> = told.map(|webhook| webhook.url.as_str()).collect();
+    assert_eq!(urls, ["http://127.0.0.1:9192/"]);
+    assert!(config.outgoing.allow.iter().any(|allowed| allowed.to_string() == "127.0.0.1:9192"));
+    assert_eq!(config.groups[0].rules[0].expr, "bench_bad > 0");
 }
 
 #[test]
