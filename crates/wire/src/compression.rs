@@ -14,7 +14,12 @@ pub enum Encoding {
     Deflate,
     /// One block of snappy, without frames, as remote write uses it.
     Snappy,
+    /// Zstandard (RFC 8878), of one or more frames.
+    Zstd,
 }
+
+/// Largest window of a zstd frame, as a power of two: the 8 MiB that RFC 8878 asks decoders for.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 /// Why a body could not be taken apart.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +41,7 @@ pub enum CompressionError {
         reason: String,
     },
     /// A `Content-Encoding` that we don't read.
-    #[error("content encoding `{0}` is not known; identity, gzip, deflate and snappy are")]
+    #[error("content encoding `{0}` is not known; identity, gzip, deflate, snappy and zstd are")]
     Unknown(String),
 }
 
@@ -48,21 +53,33 @@ impl Encoding {
             "gzip" | "x-gzip" => Encoding::Gzip,
             "deflate" => Encoding::Deflate,
             "snappy" => Encoding::Snappy,
+            "zstd" => Encoding::Zstd,
             other => return Err(CompressionError::Unknown(other.chars().take(40).collect())),
         })
     }
 
     /// The body in plain, at most `limit` bytes; a plain one is not copied.
     pub fn open(self, body: &[u8], limit: usize) -> Result<Cow<'_, [u8]>, CompressionError> {
-        let mut out = Vec::new();
+        let mut memory = Vec::new();
+        if self == Encoding::Identity {
+            return self.open_into(body, limit, &mut memory).map(|_| Cow::Borrowed(body));
+        }
+        let len = self.open_into(body, limit, &mut memory)?.len();
+        memory.truncate(len);
+        Ok(Cow::Owned(memory))
+    }
+
+    /// The same into memory that is used again: what is in it and how long it is means nothing before and after.
+    pub fn open_into<'a>(self, body: &'a [u8], limit: usize, memory: &'a mut Vec<u8>) -> Result<&'a [u8], CompressionError> {
         match self {
             Encoding::Identity if body.len() > limit => return Err(CompressionError::TooLarge { format: "plain", limit }),
-            Encoding::Identity => return Ok(Cow::Borrowed(body)),
-            Encoding::Gzip => gunzip_limited(body, limit, &mut out)?,
-            Encoding::Deflate => inflate_limited(body, limit, &mut out)?,
-            Encoding::Snappy => snappy_limited(body, limit, &mut out)?,
+            Encoding::Identity => return Ok(body),
+            Encoding::Gzip => gunzip_limited(body, limit, memory)?,
+            Encoding::Deflate => inflate_limited(body, limit, memory)?,
+            Encoding::Zstd => unzstd_limited(body, limit, memory)?,
+            Encoding::Snappy => return snappy_limited(body, limit, memory),
         }
-        Ok(Cow::Owned(out))
+        Ok(memory)
     }
 }
 
@@ -76,14 +93,23 @@ pub fn inflate_limited(body: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(
     read_limited("deflate", flate2::read::ZlibDecoder::new(body), limit, out)
 }
 
-/// Replaces `out` by the content of a snappy block, `limit` bytes at most. The length that the block claims is checked
-/// before memory is taken for it: against the limit, and against what a block of this length can hold at all.
-pub fn snappy_limited(body: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), CompressionError> {
+/// Replaces `out` by the content of zstd frames, `limit` bytes at most, with a window of 8 MiB at most.
+pub fn unzstd_limited(body: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), CompressionError> {
+    const FORMAT: &str = "zstd";
+    let damaged = |error: std::io::Error| CompressionError::Damaged { format: FORMAT, reason: error.to_string() };
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(damaged)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(damaged)?;
+    read_limited(FORMAT, decoder, limit, out)
+}
+
+/// The content of a snappy block, `limit` bytes at most, in `memory`, which only grows: clearing it would cost as much as
+/// unpacking. The length that the block claims is checked before memory is taken for it: against the limit, and
+/// against what a block of this length can hold at all.
+pub fn snappy_limited<'a>(body: &[u8], limit: usize, memory: &'a mut Vec<u8>) -> Result<&'a [u8], CompressionError> {
     const FORMAT: &str = "snappy";
     // The densest element of the format is a copy of 64 bytes in 3.
     const RATIO_MAX: usize = 22;
     let damaged = |reason: String| CompressionError::Damaged { format: FORMAT, reason };
-    out.clear();
     let len = snap::raw::decompress_len(body).map_err(|error| damaged(error.to_string()))?;
     if len > limit {
         return Err(CompressionError::TooLarge { format: FORMAT, limit });
@@ -91,10 +117,11 @@ pub fn snappy_limited(body: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<()
     if len > body.len().saturating_mul(RATIO_MAX) {
         return Err(damaged(format!("claims {len} bytes, which {} bytes can't hold", body.len())));
     }
-    out.resize(len, 0);
-    let read = snap::raw::Decoder::new().decompress(body, out).map_err(|error| damaged(error.to_string()))?;
-    out.truncate(read);
-    Ok(())
+    if memory.len() < len {
+        memory.resize(len, 0);
+    }
+    let read = snap::raw::Decoder::new().decompress(body, &mut memory[..len]).map_err(|error| damaged(error.to_string()))?;
+    Ok(&memory[..read])
 }
 
 fn read_limited(format: &'static str, reader: impl Read, limit: usize, out: &mut Vec<u8>) -> Result<(), CompressionError> {
@@ -116,7 +143,7 @@ mod tests {
     use proptest::prelude::*;
     use std::io::Write;
 
-    const ALL: [Encoding; 4] = [Encoding::Identity, Encoding::Gzip, Encoding::Deflate, Encoding::Snappy];
+    const ALL: [Encoding; 5] = [Encoding::Identity, Encoding::Gzip, Encoding::Deflate, Encoding::Snappy, Encoding::Zstd];
 
     fn pack(encoding: Encoding, plain: &[u8]) -> Vec<u8> {
         match encoding {
@@ -132,6 +159,7 @@ mod tests {
                 encoder.finish().unwrap()
             }
             Encoding::Snappy => snap::raw::Encoder::new().compress_vec(plain).unwrap(),
+            Encoding::Zstd => zstd::stream::encode_all(plain, 1).unwrap(),
         }
     }
 
@@ -153,6 +181,27 @@ mod tests {
         let error = snappy_limited(&[0xff, 0xff, 0xff, 0x0f], 32 << 20, &mut out).unwrap_err();
         assert_eq!(error.to_string(), "decompress the snappy body: claims 33554431 bytes, which 4 bytes can't hold");
         assert_eq!(out.capacity(), 0);
+    }
+
+    #[test]
+    fn a_window_that_is_too_large_is_refused() {
+        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(27).unwrap();
+        encoder.write_all(b"a little").unwrap();
+        let body = encoder.finish().unwrap();
+        let error = Encoding::Zstd.open(&body, 1_000).unwrap_err();
+        assert!(error.to_string().starts_with("decompress the zstd body: "), "{error}");
+    }
+
+    #[test]
+    fn memory_is_used_again() {
+        let mut memory = Vec::new();
+        for plain in [&b"a longer text"[..], b"short", b""] {
+            for encoding in ALL {
+                let packed = pack(encoding, plain);
+                assert_eq!(encoding.open_into(&packed, 100, &mut memory).unwrap(), plain);
+            }
+        }
     }
 
     #[test]

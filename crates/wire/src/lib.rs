@@ -5,6 +5,7 @@
 
 pub mod alertmanager;
 pub mod compression;
+mod decimal;
 pub mod exposition;
 pub mod haproxy;
 pub mod influx;
@@ -19,3 +20,6 @@ pub mod report;
 mod text;
 pub use metadata::{Metadata, MetricKind};
 pub use report::{LineError, Report};
+
+/// So many rows are decoded before the store takes them: 640 KiB of them, whatever a body holds.
+pub const ROWS_AT_ONCE: usize = 16 * 1024;

@@ -1,7 +1,7 @@
 //! Reads and writes the few shapes of protobuf that the hot paths need, without copying.
 
 /// What a protobuf body is wrong about, and where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, thiserror::Error)]
 #[error("{reason} at byte {offset}")]
 pub struct ProtobufError {
     /// The byte in the decompressed body.
@@ -30,6 +30,11 @@ pub(crate) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader { bytes, at: 0, base: 0 }
+    }
+
+    /// A message that lies within `bytes`, as it was found before.
+    pub(crate) fn part(bytes: &'a [u8], base: usize, len: usize) -> Reader<'a> {
+        Reader { bytes: &bytes[base..base + len], at: 0, base }
     }
 
     pub(crate) fn offset(&self) -> usize {

@@ -1,53 +1,66 @@
-//! Prometheus remote write 1.0: a snappy block with a protobuf `WriteRequest`, read without copying a label.
+//! Prometheus remote write 1.0 to rows: a `WriteRequest` of protobuf, unpacked from its block of snappy.
 //!
-//! A series that breaks the rules (labels sorted, different, with a name) is refused by its number and the others are
-//! kept. Native histograms are counted as refused; exemplars are skipped. A body that is no request is refused whole.
+//! [`Request`] finds where the labels of a series lie and hashes these bytes as they were sent; only when the store does not
+//! know the hash, [`Rows::labels`] reads them and holds them to the rules (sorted, different, with a name). A series that
+//! breaks them, or whose message is damaged, costs only itself. Damage between series ends the request: what came before
+//! is kept. Native histograms are counted as refused, exemplars are skipped.
 
-use model::labels::{LABELS_MAX, METRIC_NAME};
-use model::{Labels, Sample, SampleBatch, Time};
+mod encode;
+mod labels;
+
+use model::Time;
+use model::intake::{KeyHash, KeySecret, LabelsFault, Protocol, RawRow, Rows};
+use model::labels::Labels;
 use serde::Serialize;
 
-use crate::compression::{CompressionError, snappy_limited};
 use crate::metadata::{METADATA_MAX, Metadata, MetricKind, cut};
-use crate::protobuf::{Field, ProtobufError, Reader, put_bytes, put_varint};
+use crate::protobuf::{Field, ProtobufError, Reader};
 use crate::report::{ERRORS_KEPT, excerpt};
-use crate::text::PairsMemory;
+
+pub use encode::{encode, encode_plain};
 
 /// What a request may be.
 #[derive(Debug, Clone)]
-pub struct Limits {
-    /// Most bytes after decompression; Prometheus itself refuses more than 32 MiB.
-    pub decoded_len_max: usize,
-    /// Most samples in one request.
+pub struct Options {
+    /// Most samples in one request; what follows is refused.
     pub samples_max: usize,
+    /// Most samples of one series in one request; more cost the series.
+    pub samples_of_series_max: usize,
+    /// So many rows are decoded at once; a series more is.
+    pub rows_at_once: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits { decoded_len_max: 32 * 1024 * 1024, samples_max: 2_000_000 }
+impl Default for Options {
+    fn default() -> Options {
+        Options { samples_max: 2_000_000, samples_of_series_max: 100_000, rows_at_once: crate::ROWS_AT_ONCE }
     }
 }
+
+/// Most bytes of a request after decompression; Prometheus itself refuses more.
+pub const PLAIN_LEN_MAX: usize = 32 * 1024 * 1024;
 
 /// The outcome of decoding a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct WriteReport {
-    /// Samples that went into the batch.
+    /// Samples that became rows.
     pub accepted: usize,
     /// Native histograms, which are not stored yet.
     pub refused_histograms: usize,
     /// Exemplars, which are not stored.
     pub skipped_exemplars: usize,
-    /// Series that were refused, all of them.
+    /// Series of which something was refused, all of them.
     pub failed: usize,
-    /// The first [`ERRORS_KEPT`] refused series.
+    /// The first [`ERRORS_KEPT`] of them.
     pub errors: Vec<SeriesError>,
+    /// Why the request was not read to its end.
+    pub ended: Option<Ended>,
 }
 
-/// One refused series.
+/// A series of which something was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("series {series} ({metric}): {reason}")]
 pub struct SeriesError {
-    /// Its place in the request, from 0.
+    /// Its place in the request, from 1.
     pub series: usize,
     /// Its metric's name as far as it is known, cut.
     pub metric: String,
@@ -55,191 +68,270 @@ pub struct SeriesError {
     pub reason: String,
 }
 
-/// Why a whole request was refused. The batch may hold a part of it then: throw it away.
-#[derive(Debug, thiserror::Error)]
-pub enum RemoteWriteError {
-    /// Not a snappy block, or too large.
-    #[error(transparent)]
-    Compression(#[from] CompressionError),
-    /// Not a `WriteRequest`.
+/// Why a request was not read to its end. What came before is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+pub enum Ended {
+    /// Not a `WriteRequest` from there on.
     #[error("read the write request: {0}")]
-    Malformed(#[from] ProtobufError),
-    /// Over [`Limits::samples_max`].
-    #[error("more than {0} samples in one write request")]
+    Malformed(ProtobufError),
+    /// Over [`Options::samples_max`].
+    #[error("more than {0} samples in one write request: send fewer at once")]
     TooMany(usize),
 }
 
-impl RemoteWriteError {
-    /// True if the request is over a limit (status 413), false if it is malformed (status 400).
-    pub fn is_too_large(&self) -> bool {
-        matches!(self, RemoteWriteError::TooMany(_) | RemoteWriteError::Compression(CompressionError::TooLarge { .. }))
-    }
-}
-
-/// Decodes a request; for many requests keep a [`Decoder`].
-pub fn decode(
-    body: &[u8],
-    limits: &Limits,
-    out: &mut SampleBatch,
-    meta: &mut Vec<Metadata>,
-) -> Result<WriteReport, RemoteWriteError> {
-    Decoder::default().decode(body, limits, out, meta)
-}
-
-/// Decodes requests, and uses its memory again.
-#[derive(Debug, Default)]
-pub struct Decoder {
-    plain: Vec<u8>,
-    pairs: PairsMemory,
-}
-
-impl Decoder {
-    /// Adds the samples of `body` to `out` and its metadata to `meta`.
-    pub fn decode(
-        &mut self,
-        body: &[u8],
-        limits: &Limits,
-        out: &mut SampleBatch,
-        meta: &mut Vec<Metadata>,
-    ) -> Result<WriteReport, RemoteWriteError> {
-        snappy_limited(body, limits.decoded_len_max, &mut self.plain)?;
-        let mut pairs = self.pairs.lend();
-        let outcome = read_request(&self.plain, limits, &mut pairs, out, meta);
-        self.pairs.take_back(pairs);
-        outcome
-    }
-}
-
-fn read_request<'a>(
+/// A request, decoded in portions: [`advance`](Self::advance) makes the next rows, which are read by [`Rows`].
+pub struct Request<'a> {
+    rest: Reader<'a>,
     plain: &'a [u8],
-    limits: &Limits,
-    pairs: &mut Vec<(&'a str, &'a str)>,
-    out: &mut SampleBatch,
-    meta: &mut Vec<Metadata>,
-) -> Result<WriteReport, RemoteWriteError> {
-    let mut report = WriteReport::default();
-    let mut request = Reader::new(plain);
-    let mut number = 0;
-    while let Some(field) = request.field()? {
-        match field {
-            (1, Field::Bytes(series)) => {
-                read_series(series, number, limits, pairs, &mut report, out)?;
-                number += 1;
-            }
-            (3, Field::Bytes(entry)) if meta.len() < METADATA_MAX => meta.push(read_metadata(entry)?),
-            _ => {}
-        }
-    }
-    Ok(report)
+    secret: &'a KeySecret,
+    options: Options,
+    rows: Vec<RawRow>,
+    /// For labels that do not lie together.
+    key: Vec<u8>,
+    metadata: Vec<Metadata>,
+    report: WriteReport,
 }
 
-fn read_series<'a>(
-    series: Reader<'a>,
-    number: usize,
-    limits: &Limits,
-    pairs: &mut Vec<(&'a str, &'a str)>,
-    report: &mut WriteReport,
-    out: &mut SampleBatch,
-) -> Result<(), RemoteWriteError> {
-    pairs.clear();
-    let mut wrong: Option<String> = None;
-    let mut samples = 0;
-    // Twice over the fields: the samples' series must be known first, and protobuf promises no order.
-    let mut fields = series;
-    while let Some(field) = fields.field()? {
-        match field {
-            (1, Field::Bytes(label)) => match read_label(label)? {
-                _ if wrong.is_some() => {}
-                Ok(pair) => match check_label(pairs, pair) {
-                    Ok(()) => pairs.push(pair),
-                    Err(reason) => wrong = Some(reason),
-                },
-                Err(reason) => wrong = Some(reason),
-            },
-            (2, Field::Bytes(_)) => samples += 1,
-            (3, _) => report.skipped_exemplars += 1,
-            (4, _) => report.refused_histograms += 1,
-            _ => {}
+impl<'a> Request<'a> {
+    /// Begins. `rows` is memory to use again, [`finish`](Self::finish) gives it back. Requests are below 4 GiB.
+    pub fn new(plain: &'a [u8], secret: &'a KeySecret, options: Options, mut rows: Vec<RawRow>) -> Request<'a> {
+        rows.clear();
+        let plain = &plain[..plain.len().min(u32::MAX as usize)];
+        let (rest, report) = (Reader::new(plain), WriteReport::default());
+        Request { rest, plain, secret, options, rows, key: Vec::new(), metadata: Vec::new(), report }
+    }
+
+    /// Decodes the next rows in place of the last. False at the end of the request, when there are none.
+    pub fn advance(&mut self) -> bool {
+        self.rows.clear();
+        while self.rows.len() < self.options.rows_at_once && self.report.ended.is_none() {
+            match self.rest.field() {
+                Ok(Some((1, Field::Bytes(series)))) => self.series(series),
+                Ok(Some((3, Field::Bytes(entry)))) => self.metadata(entry),
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(error) => self.report.ended = Some(Ended::Malformed(error)),
+            }
+        }
+        self.report.accepted += self.rows.len();
+        !self.rows.is_empty()
+    }
+
+    /// What was read so far: rows, and what makes none.
+    pub fn report(&self) -> &WriteReport {
+        &self.report
+    }
+
+    /// The rows' memory, the metadata and the report.
+    pub fn finish(self) -> (Vec<RawRow>, Vec<Metadata>, WriteReport) {
+        (self.rows, self.metadata, self.report)
+    }
+
+    #[inline]
+    fn series(&mut self, series: Reader<'a>) {
+        let first = self.rows.len();
+        let (at, len) = (series.offset() as u32, series.rest().len() as u32);
+        let usual = labels_end(series.rest())
+            .and_then(|end| self.usual_samples(series.rest(), end, at).then(|| &series.rest()[..end]))
+            .map(|labels| self.secret.hash(Protocol::RemoteWrite, labels));
+        let key = match usual {
+            Some(key) => key,
+            None => {
+                self.rows.truncate(first);
+                self.unusual_series(series)
+            }
+        };
+        for row in &mut self.rows[first..] {
+            row.key = key;
+            row.part = len;
+        }
+        if self.report.accepted + self.rows.len() > self.options.samples_max {
+            self.rows.truncate(first);
+            self.report.ended = Some(Ended::TooMany(self.options.samples_max));
         }
     }
-    let metric = pairs.iter().find(|(name, _)| *name == METRIC_NAME).map_or("", |(_, value)| value);
-    if wrong.is_none() && metric.is_empty() {
-        wrong = Some("label `__name__` is missing".into());
+
+    /// Reads samples as every sender writes them, to the end of the series; false where one looks otherwise.
+    #[inline]
+    fn usual_samples(&mut self, series: &[u8], mut at: usize, place: u32) -> bool {
+        let rows_max = self.rows.len() + self.options.samples_of_series_max;
+        while at < series.len() {
+            if self.rows.len() == rows_max {
+                return false;
+            }
+            let Some((millis, value, end)) = usual_sample(series, at) else { return false };
+            let Some(micros) = millis.checked_mul(1_000) else { return false };
+            self.rows.push(RawRow { key: KeyHash { hi: 0, lo: 0 }, time: Time(micros), value, at: place, part: 0 });
+            at = end;
+        }
+        true
     }
-    if report.accepted + samples > limits.samples_max {
-        return Err(RemoteWriteError::TooMany(limits.samples_max));
+
+    /// Any order of fields, unknown ones, samples without a value or a time: read field by field.
+    #[cold]
+    fn unusual_series(&mut self, series: Reader<'a>) -> KeyHash {
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        let had = (self.rows.len(), self.report.refused_histograms, self.report.skipped_exemplars);
+        if let Err(reason) = self.fields(series, &mut key) {
+            if reason.costs_all {
+                self.rows.truncate(had.0);
+                (self.report.refused_histograms, self.report.skipped_exemplars) = (had.1, had.2);
+            }
+            self.refuse(series, reason.text);
+        }
+        let hash = self.secret.hash(Protocol::RemoteWrite, &key);
+        self.key = key;
+        hash
     }
-    let begun = match wrong {
-        Some(reason) => Err(reason),
-        None => out.begin(pairs).map_err(|error| error.to_string()),
-    };
-    let refused = match begun {
-        Err(reason) => Some(reason),
-        Ok(begun) => {
-            let mut misdated = None;
-            let mut fields = series;
-            while let Some(field) = fields.field()? {
-                let (2, Field::Bytes(sample)) = field else { continue };
-                match read_sample(sample)? {
-                    Some(sample) => {
-                        out.push_value(begun, sample.time, sample.value);
-                        report.accepted += 1;
+
+    fn fields(&mut self, series: Reader<'a>, key: &mut Vec<u8>) -> Result<(), SeriesFault> {
+        let place = series.offset() as u32;
+        let (rows_max, mut misdated) = (self.rows.len() + self.options.samples_of_series_max, 0);
+        let mut fields = series;
+        loop {
+            let from = fields;
+            match fields.field()? {
+                None => break,
+                Some((1, Field::Bytes(_))) => {
+                    key.extend_from_slice(&from.rest()[..from.rest().len() - fields.rest().len()]);
+                }
+                Some((2, Field::Bytes(_))) if self.rows.len() == rows_max => {
+                    let text = format!("more than {} samples: send fewer at once", self.options.samples_of_series_max);
+                    return Err(SeriesFault { text, costs_all: true });
+                }
+                Some((2, Field::Bytes(sample))) => match read_sample(sample)? {
+                    (Some(time), value) => {
+                        self.rows.push(RawRow { key: KeyHash { hi: 0, lo: 0 }, time, value, at: place, part: 0 });
                     }
-                    None => misdated = Some("a sample's timestamp is out of range; the other samples are taken".to_owned()),
+                    (None, _) => misdated += 1,
+                },
+                Some((3, _)) => self.report.skipped_exemplars += 1,
+                Some((4, _)) => self.report.refused_histograms += 1,
+                Some(_) => {}
+            }
+        }
+        if misdated > 0 {
+            let text = format!("the timestamp of {misdated} of its samples is out of range; the other samples are taken");
+            return Err(SeriesFault { text, costs_all: false });
+        }
+        Ok(())
+    }
+
+    fn metadata(&mut self, entry: Reader<'a>) {
+        if self.metadata.len() < METADATA_MAX {
+            match read_metadata(entry) {
+                Ok(metadata) => self.metadata.push(metadata),
+                Err(error) => self.report.ended = Some(Ended::Malformed(error)),
+            }
+        }
+    }
+
+    #[cold]
+    fn refuse(&mut self, series: Reader<'a>, reason: String) {
+        self.report.failed += 1;
+        if self.report.errors.len() < ERRORS_KEPT {
+            let metric = excerpt(labels::metric(series), 0);
+            self.report.errors.push(SeriesError { series: self.number(series.offset()), metric, reason });
+        }
+    }
+
+    /// The number of the series that lies at `at`, from 1. Counted only where somebody is told.
+    fn number(&self, at: usize) -> usize {
+        let mut fields = Reader::new(self.plain);
+        let mut number = 0;
+        while let Ok(Some(field)) = fields.field() {
+            if let (1, Field::Bytes(series)) = field {
+                number += 1;
+                if series.offset() >= at {
+                    break;
                 }
             }
-            misdated
         }
-    };
-    if let Some(reason) = refused {
-        report.failed += 1;
-        if report.errors.len() < ERRORS_KEPT {
-            report.errors.push(SeriesError { series: number, metric: excerpt(metric.as_bytes(), 0), reason });
-        }
+        number
     }
-    Ok(())
-}
 
-/// What the specification demands of labels: sorted, different, with names.
-fn check_label(before: &[(&str, &str)], (name, _): (&str, &str)) -> Result<(), String> {
-    let shown = || excerpt(name.as_bytes(), 0);
-    if name.is_empty() {
-        return Err(format!("label {} has no name", before.len()));
-    }
-    if before.len() >= LABELS_MAX {
-        return Err(format!("more than {LABELS_MAX} labels"));
-    }
-    match before.last() {
-        Some((last, _)) if *last == name => Err(format!("label `{}` stands twice", shown())),
-        Some((last, _)) if *last > name => {
-            Err(format!("labels are not sorted: `{}` comes after `{}`", shown(), excerpt(last.as_bytes(), 0)))
-        }
-        _ => Ok(()),
+    fn series_of(&self, row: usize) -> Reader<'a> {
+        let RawRow { at, part, .. } = self.rows[row];
+        Reader::part(self.plain, at as usize, part as usize)
     }
 }
 
-type Label<'a> = Result<(&'a str, &'a str), String>;
-
-fn read_label<'a>(mut label: Reader<'a>) -> Result<Label<'a>, ProtobufError> {
-    let (mut name, mut value): (&[u8], &[u8]) = (b"", b"");
-    while let Some(field) = label.field()? {
-        match field {
-            (1, Field::Bytes(text)) => name = text.rest(),
-            (2, Field::Bytes(text)) => value = text.rest(),
-            _ => {}
-        }
+impl Rows for Request<'_> {
+    fn rows(&self) -> &[RawRow] {
+        &self.rows
     }
-    let Ok(name) = str::from_utf8(name) else {
-        return Ok(Err(format!("the label name `{}` is not UTF-8", excerpt(name, 0))));
-    };
-    let Ok(value) = str::from_utf8(value) else {
-        return Ok(Err(format!("the value of label `{}` is not UTF-8", excerpt(name.as_bytes(), 0))));
-    };
-    Ok(Ok((name, value)))
+
+    fn labels(&self, row: usize) -> Result<Labels, LabelsFault> {
+        let series = self.series_of(row);
+        labels::read(series).map_err(|reason| {
+            let metric = excerpt(labels::metric(series), 0);
+            LabelsFault(SeriesError { series: self.number(series.offset()), metric, reason }.to_string())
+        })
+    }
+
+    fn place(&self, row: usize) -> String {
+        format!("series {}", self.number(self.rows[row].at as usize))
+    }
 }
 
-/// `None` for a time that no [`Time`] can hold.
-fn read_sample(mut sample: Reader<'_>) -> Result<Option<Sample>, ProtobufError> {
+/// Why something of a series was refused.
+struct SeriesFault {
+    text: String,
+    /// All of it, not some samples only.
+    costs_all: bool,
+}
+
+impl From<ProtobufError> for SeriesFault {
+    fn from(error: ProtobufError) -> SeriesFault {
+        SeriesFault { text: error.to_string(), costs_all: true }
+    }
+}
+
+/// Where the labels end that a series begins with, if each is shorter than 16 KiB.
+#[inline]
+fn labels_end(series: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(&[tag, len]) = series.get(at..at + 2) {
+        if tag != 1 << 3 | 2 {
+            break;
+        }
+        at += if len < 0x80 {
+            2 + usize::from(len)
+        } else {
+            let high = *series.get(at + 2).filter(|high| **high < 0x80)?;
+            3 + usize::from(len & 0x7f) + (usize::from(high) << 7)
+        };
+    }
+    (at <= series.len()).then_some(at)
+}
+
+/// A sample of a value and a positive time: milliseconds, value, and where it ends.
+#[inline(always)]
+fn usual_sample(series: &[u8], at: usize) -> Option<(i64, f64, usize)> {
+    let head: &[u8; 12] = series.get(at..at + 12)?.try_into().ok()?;
+    let (len, end) = (usize::from(head[1]), at + 2 + usize::from(head[1]));
+    let value = f64::from_le_bytes(head[3..11].try_into().ok()?);
+    if head[0] != 2 << 3 | 2 || head[2] != 1 << 3 | 1 || head[11] != 2 << 3 || !(11..=20).contains(&len) {
+        return None;
+    }
+    let (mut millis, mut shift) = (0, 0);
+    let (last, rest) = series.get(at + 12..end)?.split_last()?;
+    for byte in rest {
+        if *byte < 0x80 {
+            return None;
+        }
+        millis |= u64::from(byte & 0x7f) << shift;
+        shift += 7;
+    }
+    if *last >= 0x80 || (shift == 63 && *last > 1) {
+        return None;
+    }
+    Some(((millis | u64::from(*last) << shift) as i64, value, end))
+}
+
+/// A sample's time, `None` for one that no [`Time`] can hold, and its value.
+fn read_sample(mut sample: Reader<'_>) -> Result<(Option<Time>, f64), ProtobufError> {
     let (mut value, mut millis) = (0.0, 0i64);
     while let Some(field) = sample.field()? {
         match field {
@@ -248,7 +340,7 @@ fn read_sample(mut sample: Reader<'_>) -> Result<Option<Sample>, ProtobufError> 
             _ => {}
         }
     }
-    Ok(millis.checked_mul(1_000).map(|micros| Sample { time: Time(micros), value }))
+    Ok((millis.checked_mul(1_000).map(Time), value))
 }
 
 fn read_metadata(mut entry: Reader<'_>) -> Result<Metadata, ProtobufError> {
@@ -271,205 +363,5 @@ fn read_metadata(mut entry: Reader<'_>) -> Result<Metadata, ProtobufError> {
     Ok(known)
 }
 
-/// Writes a request as a snappy block: series with their samples, and metadata.
-pub fn encode<'a>(series: impl IntoIterator<Item = (&'a Labels, &'a [Sample])>, meta: &[Metadata]) -> Vec<u8> {
-    compress(&encode_plain(series, meta))
-}
-
-fn compress(plain: &[u8]) -> Vec<u8> {
-    snap::raw::Encoder::new().compress_vec(plain).expect("a request is far below the 4 GiB of a snappy block")
-}
-
-fn encode_plain<'a>(series: impl IntoIterator<Item = (&'a Labels, &'a [Sample])>, meta: &[Metadata]) -> Vec<u8> {
-    let (mut request, mut message, mut part) = (Vec::new(), Vec::new(), Vec::new());
-    for (labels, samples) in series {
-        message.clear();
-        for (name, value) in labels.iter() {
-            part.clear();
-            put_bytes(&mut part, 1, name.as_bytes());
-            put_bytes(&mut part, 2, value.as_bytes());
-            put_bytes(&mut message, 1, &part);
-        }
-        for sample in samples {
-            part.clear();
-            part.push(1 << 3 | 1);
-            part.extend_from_slice(&sample.value.to_bits().to_le_bytes());
-            part.push(2 << 3);
-            put_varint(&mut part, sample.time.millis() as u64);
-            put_bytes(&mut message, 2, &part);
-        }
-        put_bytes(&mut request, 1, &message);
-    }
-    for entry in meta {
-        message.clear();
-        message.push(1 << 3);
-        put_varint(&mut message, entry.kind.number());
-        put_bytes(&mut message, 2, entry.family.as_bytes());
-        put_bytes(&mut message, 4, entry.help.as_bytes());
-        put_bytes(&mut message, 5, entry.unit.as_bytes());
-        put_bytes(&mut request, 3, &message);
-    }
-    request
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    type Decoded = (Result<WriteReport, RemoteWriteError>, SampleBatch, Vec<Metadata>);
-
-    fn decoded(body: &[u8]) -> Decoded {
-        let (mut batch, mut meta) = (SampleBatch::new(), Vec::new());
-        (decode(body, &Limits::default(), &mut batch, &mut meta), batch, meta)
-    }
-
-    fn sample(millis: i64, value: f64) -> Sample {
-        Sample { time: Time::from_millis(millis), value }
-    }
-
-    /// A series of raw labels and one sample, as a sender that breaks the rules would write it.
-    fn raw(labels: &[(&[u8], &[u8])]) -> Vec<u8> {
-        let mut series = Vec::new();
-        for (name, value) in labels {
-            let mut label = Vec::new();
-            put_bytes(&mut label, 1, name);
-            put_bytes(&mut label, 2, value);
-            put_bytes(&mut series, 1, &label);
-        }
-        put_bytes(&mut series, 2, &[1 << 3 | 1, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 2 << 3, 5]);
-        series
-    }
-
-    #[test]
-    fn there_and_back() {
-        let up = Labels::new([("__name__", "up"), ("job", "shop"), ("ä", "ö")]).unwrap();
-        let down = Labels::new([("__name__", "down")]).unwrap();
-        let help = Metadata { family: "up".into(), kind: MetricKind::Gauge, help: "1 or 0".into(), unit: "u".into() };
-        let samples = [sample(1, 0.5), sample(-2, model::STALE_NAN)];
-        let (report, batch, meta) = decoded(&encode([(&up, &samples[..]), (&down, &samples[..1])], std::slice::from_ref(&help)));
-        assert_eq!(report.unwrap(), WriteReport { accepted: 3, ..WriteReport::default() });
-        assert_eq!(meta, [help]);
-        let rows: Vec<_> = batch.iter().map(|(key, sample)| (key, sample.time.0, sample.value.to_bits())).collect();
-        let wanted = [
-            (up.key(), 1_000, 0.5f64.to_bits()),
-            (up.key(), -2_000, model::STALE_NAN.to_bits()),
-            (down.key(), 1_000, 0.5f64.to_bits()),
-        ];
-        assert_eq!(rows, wanted);
-    }
-
-    #[test]
-    fn a_bad_series_does_not_lose_the_good_ones() {
-        let mut request = Vec::new();
-        let all: [&[(&[u8], &[u8])]; 8] = [
-            &[(b"__name__", b"good")],
-            &[(b"__name__", b"m"), (b"b", b"1"), (b"a", b"1")],
-            &[(b"__name__", b"m"), (b"a", b"1"), (b"a", b"2")],
-            &[(b"a", b"1")],
-            &[(b"", b"1"), (b"__name__", b"m")],
-            &[(b"__name__", b"m"), (b"a", b"\xff")],
-            &[],
-            &[(b"__name__", b"good"), (b"empty", b"")],
-        ];
-        for labels in all {
-            put_bytes(&mut request, 1, &raw(labels));
-        }
-        let (report, batch, _) = decoded(&compress(&request));
-        let report = report.unwrap();
-        assert_eq!((report.accepted, batch.len(), report.failed), (2, 2, 6));
-        let said: Vec<String> = report.errors.iter().map(SeriesError::to_string).collect();
-        let wanted = [
-            "series 1 (m): labels are not sorted: `a` comes after `b`",
-            "series 2 (m): label `a` stands twice",
-            "series 3 (): label `__name__` is missing",
-            "series 4 (): label 0 has no name",
-            "series 5 (m): the value of label `a` is not UTF-8",
-            "series 6 (): label `__name__` is missing",
-        ];
-        assert_eq!(said, wanted);
-    }
-
-    #[test]
-    fn histograms_are_counted_and_exemplars_skipped() {
-        let mut series = raw(&[(b"__name__", b"m")]);
-        put_bytes(&mut series, 3, b"");
-        put_bytes(&mut series, 4, b"");
-        // Labels behind the sample are labels too.
-        put_bytes(&mut series, 1, &[1 << 3 | 2, 1, b'z', 2 << 3 | 2, 1, b'1']);
-        let mut request = Vec::new();
-        put_bytes(&mut request, 1, &series);
-        let (report, batch, _) = decoded(&compress(&request));
-        let report = report.unwrap();
-        assert_eq!((report.accepted, report.refused_histograms, report.skipped_exemplars), (1, 1, 1));
-        assert_eq!(Labels::from_key(batch.iter().next().unwrap().0).unwrap().to_string(), r#"m{z="1"}"#);
-    }
-
-    #[test]
-    fn a_time_that_cant_be_does_not_lose_the_others() {
-        let mut series = raw(&[(b"__name__", b"m")]);
-        let mut sample = vec![2 << 3];
-        put_varint(&mut sample, i64::MAX as u64);
-        put_bytes(&mut series, 2, &sample);
-        let mut request = Vec::new();
-        put_bytes(&mut request, 1, &series);
-        let (report, batch, _) = decoded(&compress(&request));
-        let report = report.unwrap();
-        assert_eq!((report.accepted, report.failed, batch.len()), (1, 1, 1));
-        assert!(report.errors[0].reason.starts_with("a sample's timestamp is out of range"));
-    }
-
-    #[test]
-    fn limits_and_damage() {
-        let cases = [
-            (vec![0xff, 0xff, 0xff, 0xff, 0x07], "the snappy body is larger than 33554432 bytes when decompressed", true),
-            (vec![0xff, 0xff, 0xff, 0x0f], "decompress the snappy body: claims 33554431 bytes, which 4 bytes can't hold", false),
-            (compress(&[0x0a, 5, 1]), "read the write request: a length reaches over the end at byte 2", false),
-            (compress(&[0x0f]), "read the write request: an unknown wire type at byte 1", false),
-            (compress(&[0x08; 12]), "", false),
-        ];
-        for (body, said, too_large) in cases {
-            match decoded(&body).0 {
-                Ok(_) => assert!(said.is_empty()),
-                Err(error) => assert_eq!((error.to_string().as_str(), error.is_too_large()), (said, too_large)),
-            }
-        }
-        let up = Labels::new([("__name__", "up")]).unwrap();
-        let body = encode([(&up, &[sample(1, 1.0); 3][..])], &[]);
-        let limits = Limits { samples_max: 2, ..Limits::default() };
-        let error = decode(&body, &limits, &mut SampleBatch::new(), &mut Vec::new()).unwrap_err();
-        assert!(error.is_too_large() && error.to_string() == "more than 2 samples in one write request");
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = decoded(&bytes);
-            let (report, batch, _) = decoded(&compress(&bytes));
-            if let Ok(report) = report {
-                prop_assert_eq!(report.accepted, batch.len());
-            }
-        }
-
-        #[test]
-        fn what_goes_in_comes_out_and_a_cut_never_panics(
-            all in proptest::collection::vec((proptest::collection::btree_map("[a-zä]{1,3}", ".{1,5}", 0..4),
-                proptest::collection::vec((any::<i32>(), any::<u64>()), 0..4)), 0..4)) {
-            let all: Vec<(Labels, Vec<Sample>)> = all.into_iter().map(|(pairs, samples)| {
-                let labels = Labels::new(pairs).unwrap().with(METRIC_NAME, "m");
-                (labels, samples.into_iter().map(|(time, bits)| sample(time.into(), f64::from_bits(bits))).collect())
-            }).collect();
-            let plain = encode_plain(all.iter().map(|(labels, samples)| (labels, samples.as_slice())), &[]);
-            let (report, batch, _) = decoded(&compress(&plain));
-            prop_assert_eq!(report.unwrap().failed, 0);
-            let seen: Vec<_> = batch.iter().map(|(key, sample)| (key.to_owned(), sample.time, sample.value.to_bits())).collect();
-            let sent: Vec<_> = all.iter().flat_map(|(labels, samples)| {
-                samples.iter().map(|sample| (labels.key().to_owned(), sample.time, sample.value.to_bits()))
-            }).collect();
-            prop_assert_eq!(seen, sent);
-            for cut in 0..plain.len() {
-                let _ = decoded(&compress(&plain[..cut]));
-            }
-        }
-    }
-}
+mod tests;

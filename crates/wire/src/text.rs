@@ -23,11 +23,6 @@ impl Piece {
         &(if self.in_scratch { scratch } else { line })[self.start..self.end]
     }
 
-    /// Its column, as good as it is known: a text in the scratch has none.
-    pub(crate) fn start_in_line(self) -> usize {
-        if self.in_scratch { 0 } else { self.start }
-    }
-
     pub(crate) fn len(self) -> usize {
         self.end - self.start
     }

@@ -5,9 +5,11 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use model::intake::{KEY_SECRET_LEN, KeySecret, Rows};
 use model::{Labels, SampleBatch, Time};
+use wire::compression::snappy_limited;
 use wire::exposition::{self, ContentType, Writer};
-use wire::remote_write::{self, Limits};
+use wire::remote_write::{Options as WriteOptions, PLAIN_LEN_MAX, Request};
 use wire::{Metadata, MetricKind, Report};
 
 use crate::peer::{Peer, free_port, get};
@@ -62,13 +64,22 @@ fn prometheus_is_scraped_and_writes() {
     assert_eq!(value(&batch, "prometheus_config_last_reload_successful"), Some(1.0));
 
     // Until its own `up` and the metadata have come.
-    let (mut is_up, mut meta, mut decoder) = (false, Vec::new(), remote_write::Decoder::default());
+    let (mut is_up, mut meta, mut plain) = (false, Vec::new(), Vec::new());
+    let secret = KeySecret::new([3; KEY_SECRET_LEN]);
     while !is_up || meta.is_empty() {
-        let body = take_request(&receiver);
-        let mut batch = SampleBatch::new();
-        let report = decoder.decode(&body, &Limits::default(), &mut batch, &mut meta).unwrap();
-        assert_eq!((report.failed, report.accepted), (0, batch.len()));
-        is_up |= value(&batch, &format!("up{{instance=\"127.0.0.1:{port}\", job=\"self\"}}")) == Some(1.0);
+        let packed = take_request(&receiver);
+        let plain = snappy_limited(&packed, PLAIN_LEN_MAX, &mut plain).unwrap();
+        let mut request = Request::new(plain, &secret, WriteOptions::default(), Vec::new());
+        while request.advance() {
+            for (row, sample) in request.rows().iter().enumerate() {
+                let labels = request.labels(row).unwrap();
+                let own = labels.metric() == "up" && labels.get("instance") == Some(&format!("127.0.0.1:{port}"));
+                is_up |= own && sample.value == 1.0;
+            }
+        }
+        let (_, more, report) = request.finish();
+        assert_eq!((report.failed, report.ended), (0, None));
+        meta.extend(more);
     }
     assert!(
         meta.iter().any(|known| known.family == "go_goroutines" && known.kind == MetricKind::Gauge && !known.help.is_empty())
