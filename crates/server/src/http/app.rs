@@ -14,6 +14,7 @@ use super::audit;
 use super::doors::{ArtifactStore, Enrolment, Samples};
 use super::error::HttpError;
 use super::guard::Guard;
+use super::intake::Memories;
 use super::limits::Limits;
 use super::metrics::Metrics;
 use crate::clock::SharedClock;
@@ -68,6 +69,8 @@ pub struct Shared {
     pub limits: Limits,
     /// Counters of this door.
     pub metrics: Metrics,
+    /// Memory of bodies that were taken.
+    pub(super) memories: Memories,
     /// One reload at a time.
     pub(super) reloading: Mutex<()>,
     /// Verbs that wait for a confirmation.
@@ -109,6 +112,7 @@ impl App {
             guard,
             limits: Limits::new(),
             metrics: Metrics::default(),
+            memories: Memories::default(),
             reloading: Mutex::new(()),
             pending: crate::verbs::Pending::default(),
             overview: super::live::OverviewFeed::default(),

@@ -26,6 +26,30 @@ pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes
     }
 }
 
+/// Memory for a body is taken in advance up to this, whatever length it claims.
+const RESERVED_MAX: usize = 1 << 20;
+
+/// Replaces `memory` by a body of at most `limit` bytes.
+pub async fn read_into(headers: &HeaderMap, mut body: Body, limit: usize, memory: &mut Vec<u8>) -> Result<(), HttpError> {
+    let too_large = || HttpError::too_large(format!("the body is larger than {limit} bytes")).at("body");
+    memory.clear();
+    if let Some(len) = content_length(headers) {
+        if len > limit as u64 {
+            return Err(too_large());
+        }
+        memory.reserve(RESERVED_MAX.min(len as usize));
+    }
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| HttpError::bad_request(format!("failed to read the body: {error}")).at("body"))?;
+        let Some(bytes) = frame.data_ref() else { continue };
+        if bytes.len() > limit - memory.len() {
+            return Err(too_large());
+        }
+        memory.extend_from_slice(bytes);
+    }
+    Ok(())
+}
+
 /// What a request says of its body's length.
 pub fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()

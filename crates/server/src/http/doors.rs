@@ -9,8 +9,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::body::Bytes;
 use futures::stream::BoxStream;
+use model::intake::{KeySecret, Rows};
 use model::{ArtifactDigest, HostName, SampleBatch};
 use query::source::Source;
+use store::StoreError;
+use tokio::sync::oneshot;
 use wire::Metadata;
 
 /// Takes samples and answers queries.
@@ -18,6 +21,16 @@ use wire::Metadata;
 pub trait Samples: Send + Sync + 'static {
     /// Takes a batch; answers when what was accepted is on the disk.
     async fn ingest(&self, batch: SampleBatch, metadata: Vec<Metadata>) -> Result<Ingested, IngestError>;
+
+    /// What decoders hash the keys of rows with.
+    fn key_secret(&self) -> &KeySecret;
+
+    /// Puts decoded rows into memory, where queries and rules see them at once, and in line for the disk. Waits for no
+    /// disk: they may be acknowledged when [`Placed::commit`] says so.
+    fn place(&self, rows: &dyn Rows) -> Result<Placed, IngestError>;
+
+    /// Keeps what a sender said about its metrics. Not worth failing a batch for.
+    fn describe(&self, metadata: &[Metadata]);
 
     /// What queries read.
     fn source(&self) -> Arc<dyn Source + Send + Sync>;
@@ -39,6 +52,38 @@ pub struct Ingested {
     pub accepted: u64,
     /// Samples that were not taken, with the reasons of the first.
     pub refused: store::Refused,
+}
+
+/// What became of rows: what was taken is in memory, and not yet on the disk.
+#[must_use = "rows may be acknowledged only after their commit"]
+pub struct Placed {
+    /// Samples in memory.
+    pub accepted: u64,
+    /// Samples that were not taken, with the reasons of the first.
+    pub refused: store::Refused,
+    /// Says when the others are on the disk.
+    pub commit: store::Commit,
+}
+
+impl Placed {
+    /// Waits until what was taken is on the disk.
+    pub async fn settle(self) -> Result<Ingested, IngestError> {
+        let (synced, on_disk) = oneshot::channel();
+        self.commit.on_synced(move |outcome| {
+            let _ = synced.send(outcome);
+        });
+        on_disk.await.map_err(|_| IngestError::NotNow("the store has stopped".into()))??;
+        Ok(Ingested { accepted: self.accepted, refused: self.refused })
+    }
+}
+
+impl From<StoreError> for IngestError {
+    fn from(error: StoreError) -> IngestError {
+        match error {
+            StoreError::Full | StoreError::ReadOnly { .. } => IngestError::Full,
+            error => IngestError::NotNow(error.to_string()),
+        }
+    }
 }
 
 /// Why nothing of a batch was taken.

@@ -16,10 +16,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::config::Config;
+use model::intake::{KeySecret, Rows};
 use model::{Event, SampleBatch, Time};
 use query::source::Source;
-use store::{Store, StoreError};
-use tokio::sync::{broadcast, oneshot, watch};
+use store::{Appended, Store};
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use wire::Metadata;
 
@@ -28,7 +29,7 @@ pub use evaluator::Evaluator;
 pub use own::OwnFigures;
 
 use crate::clock::SharedClock;
-use crate::http::doors::{IngestError, Ingested, Samples};
+use crate::http::doors::{IngestError, Ingested, Placed, Samples};
 use crate::perform::outgoing::Outgoing;
 use crate::pump::PumpHandle;
 
@@ -54,16 +55,16 @@ impl Telemetry {
     /// Takes a batch; answers when what was accepted is on the disk. Rules are evaluated without waiting for that.
     pub async fn take(&self, batch: &SampleBatch) -> Result<Ingested, IngestError> {
         let now = self.clock.now();
-        let appended = self.store.append(batch, now).map_err(refused)?;
-        let is_late = batch.iter().map(|(_, sample)| sample.time).max().is_none_or(|newest| newest + LATE < now);
+        self.tell(self.store.append(batch, now)?, now).settle().await
+    }
+
+    /// Tells the rules what was touched.
+    fn tell(&self, appended: Appended, now: Time) -> Placed {
+        let newest = appended.touched.iter().map(|touched| touched.time).max();
+        let is_late = newest.is_none_or(|newest| newest + LATE < now);
         let touched = if is_late { Vec::new() } else { appended.touched.iter().map(|touched| touched.series).collect() };
         self.evaluator.touched(touched, appended.new_series);
-        let (synced, on_disk) = oneshot::channel();
-        appended.commit.on_synced(move |outcome| {
-            let _ = synced.send(outcome);
-        });
-        on_disk.await.map_err(|_| IngestError::NotNow("the store has stopped".into()))?.map_err(refused)?;
-        Ok(Ingested { accepted: appended.accepted as u64, refused: appended.refused })
+        Placed { accepted: appended.accepted as u64, refused: appended.refused, commit: appended.commit }
     }
 
     /// The store itself.
@@ -139,19 +140,34 @@ async fn next_config(commits: &mut broadcast::Receiver<Arc<crate::journal::Commi
     }
 }
 
-fn refused(error: StoreError) -> IngestError {
-    match error {
-        StoreError::Full | StoreError::ReadOnly { .. } => IngestError::Full,
-        error => IngestError::NotNow(error.to_string()),
-    }
-}
-
 #[async_trait]
 impl Samples for Telemetry {
     async fn ingest(&self, batch: SampleBatch, metadata: Vec<Metadata>) -> Result<Ingested, IngestError> {
         let taken = self.take(&batch).await?;
         self.describe(&metadata);
         Ok(taken)
+    }
+
+    fn key_secret(&self) -> &KeySecret {
+        self.store.key_secret()
+    }
+
+    fn place(&self, rows: &dyn Rows) -> Result<Placed, IngestError> {
+        let now = self.clock.now();
+        Ok(self.tell(self.store.append_rows(rows, now)?, now))
+    }
+
+    fn describe(&self, metadata: &[Metadata]) {
+        for metadata in metadata {
+            let known = store::Metadata {
+                kind: metadata.kind.word().to_owned(),
+                help: metadata.help.clone(),
+                unit: metadata.unit.clone(),
+            };
+            if let Err(error) = self.store.set_metadata(&metadata.family, known) {
+                tracing::debug!(%error, "metadata is left out");
+            }
+        }
     }
 
     fn source(&self) -> Arc<dyn Source + Send + Sync> {
@@ -168,22 +184,6 @@ impl Samples for Telemetry {
 
     fn store(&self) -> &Arc<Store> {
         &self.store
-    }
-}
-
-impl Telemetry {
-    /// Keeps what a sender said about its metrics. Not worth failing a batch for.
-    fn describe(&self, metadata: &[Metadata]) {
-        for metadata in metadata {
-            let known = store::Metadata {
-                kind: metadata.kind.word().to_owned(),
-                help: metadata.help.clone(),
-                unit: metadata.unit.clone(),
-            };
-            if let Err(error) = self.store.set_metadata(&metadata.family, known) {
-                tracing::debug!(%error, "metadata is left out");
-            }
-        }
     }
 }
 

@@ -11,13 +11,12 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodFilter;
 use axum::{Extension, Json};
-use model::SampleBatch;
 use model::config::InfluxStrings;
 use model::rights::Right;
-use wire::compression::CompressionError;
-use wire::influx::{self, Options, Precision};
+use wire::Report;
+use wire::influx::{Lines, Options, Precision};
 
-use super::samples;
+use super::samples::{self, Memory, Taken, Taking};
 use crate::http::app::App;
 use crate::http::body;
 use crate::http::error::HttpError;
@@ -88,31 +87,56 @@ async fn write(
     };
     app.limits.sender(&caller.name)?;
     let encoding = body::encoding(&headers)?;
-    let _turn = app.limits.ingest_turn().await;
-    let packed = body::read(&headers, sent, INGEST_SENT_MAX).await?;
-    let strings = app.config().flyball.influx_strings;
-    let now = app.clock.now();
-    let (batch, report) = body::take_apart(packed.len(), move || {
-        let plain = encoding.open(&packed, INGEST_PLAIN_MAX)?;
-        let mut batch = SampleBatch::new();
-        let report = influx::decode(&plain, precision, now, &Options::default(), &mut batch);
-        Ok((batch, report))
+    let turn = app.limits.ingest_turn().await;
+    let mut memory = app.memories.take();
+    body::read_into(&headers, sent, INGEST_SENT_MAX, &mut memory.sent).await?;
+    let options = Options::new(precision, app.clock.now());
+    let mut taking = Taking::new(&app);
+    let telemetry = app.telemetry.clone();
+    let (taking, report, memory) = body::take_apart(memory.sent.len(), move || {
+        let plain = encoding.open_into(&memory.sent, INGEST_PLAIN_MAX, &mut memory.plain);
+        let plain = plain.map_err(|error| body::of_compression(&error))?;
+        let mut lines = Lines::new(plain, telemetry.key_secret(), options, std::mem::take(&mut memory.rows));
+        while lines.advance() {
+            taking.rows(&lines).map_err(samples::not_taken)?;
+        }
+        let (rows, report) = lines.finish();
+        Ok::<_, HttpError>((taking, report, Memory { rows, ..memory }))
     })
-    .await?
-    .map_err(|error: CompressionError| body::of_compression(&error))?;
-    let taken = if batch.is_empty() { samples::Taken::default() } else { samples::take(&app, batch, Vec::new()).await? };
+    .await??;
+    app.memories.keep(memory);
+    drop(turn);
+    let taken = taking.settle().await?;
     app.metrics.refused.fetch_add(report.failed as u64, Ordering::Relaxed);
     app.metrics.refused_strings.fetch_add(report.refused_strings as u64, Ordering::Relaxed);
-    let complaints: Vec<String> = report.complaint().into_iter().chain(taken.complaint).collect();
-    if complaints.is_empty() {
-        let mut response = StatusCode::NO_CONTENT.into_response();
-        // Telegraf sends texts with every batch: an error would make it complain for ever, silence would hide the loss.
-        if strings == InfluxStrings::Refuse && report.refused_strings > 0 {
-            response.headers_mut().insert(REFUSED_STRINGS, report.refused_strings.into());
+    match complaint(&report, &taken) {
+        Some(complaint) => Err(HttpError::bad_request(format!("partial write: {complaint}")).into()),
+        None => {
+            let mut response = StatusCode::NO_CONTENT.into_response();
+            // Telegraf sends texts with every batch: an error would make it complain for ever, silence would hide the loss.
+            if report.refused_strings > 0 && app.config().flyball.influx_strings == InfluxStrings::Refuse {
+                response.headers_mut().insert(REFUSED_STRINGS, report.refused_strings.into());
+            }
+            Ok(response)
         }
-        return Ok(response);
     }
-    Err(HttpError::bad_request(format!("partial write: {}", complaints.join("; "))).into())
+}
+
+/// What was not taken of a body, none if it was taken whole; texts alone are no reason to complain.
+fn complaint(report: &Report, taken: &Taken) -> Option<String> {
+    let counted = |count: u64, one: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {one} refused")),
+        many => Some(format!("{many} {one}s refused")),
+    };
+    let counts = [counted(report.failed as u64, "line"), counted(taken.refused, "sample")];
+    let counts: Vec<String> = counts.into_iter().flatten().collect();
+    if counts.is_empty() {
+        return None;
+    }
+    let first = report.errors.first().map(ToString::to_string);
+    let reasons: Vec<String> = first.into_iter().chain(Some(taken.reasons.clone()).filter(|said| !said.is_empty())).collect();
+    Some(format!("{}, {} samples accepted; {}", counts.join(", "), taken.accepted, reasons.join("; ")))
 }
 
 async fn query(State(_): State<App>, uri: Uri, headers: HeaderMap, sent: Body) -> Result<Response, InfluxError> {

@@ -8,6 +8,8 @@ mod pings;
 mod remote_write;
 mod samples;
 
+pub use samples::Memories;
+
 use super::app::App;
 use super::routes::Routes;
 

@@ -7,11 +7,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use model::SampleBatch;
 use model::rights::Right;
-use wire::remote_write::{self, Limits, RemoteWriteError};
+use wire::compression::snappy_limited;
+use wire::remote_write::{Ended, Options, PLAIN_LEN_MAX, Request, WriteReport};
 
-use super::samples;
+use super::samples::{self, Memory, Taken, Taking};
 use crate::http::app::App;
 use crate::http::body::{self, header_text};
 use crate::http::error::HttpError;
@@ -60,32 +60,52 @@ async fn write(
 ) -> Result<StatusCode, PlainError> {
     check_type(&headers)?;
     app.limits.sender(&caller.name)?;
-    let _turn = app.limits.ingest_turn().await;
-    let packed = body::read(&headers, sent, INGEST_SENT_MAX).await?;
-    let (batch, metadata, report) = body::take_apart(packed.len(), move || {
-        let (mut batch, mut metadata) = (SampleBatch::new(), Vec::new());
-        let report = remote_write::decode(&packed, &Limits::default(), &mut batch, &mut metadata)?;
-        Ok((batch, metadata, report))
+    let turn = app.limits.ingest_turn().await;
+    let mut memory = app.memories.take();
+    body::read_into(&headers, sent, INGEST_SENT_MAX, &mut memory.sent).await?;
+    let mut taking = Taking::new(&app);
+    let telemetry = app.telemetry.clone();
+    let (taking, report, memory) = body::take_apart(memory.sent.len(), move || {
+        let plain = snappy_limited(&memory.sent, PLAIN_LEN_MAX, &mut memory.plain);
+        let plain = plain.map_err(|error| body::of_compression(&error))?;
+        let mut request = Request::new(plain, telemetry.key_secret(), Options::default(), std::mem::take(&mut memory.rows));
+        while request.advance() {
+            taking.rows(&request).map_err(samples::not_taken)?;
+        }
+        let (rows, metadata, report) = request.finish();
+        telemetry.describe(&metadata);
+        Ok::<_, HttpError>((taking, report, Memory { rows, ..memory }))
     })
-    .await?
-    .map_err(|error: RemoteWriteError| match error.is_too_large() {
-        true => HttpError::too_large(error.to_string()),
-        false => HttpError::bad_request(error.to_string()),
-    })?;
-    let taken = samples::take(&app, batch, metadata).await?;
+    .await??;
+    app.memories.keep(memory);
+    drop(turn);
+    let taken = taking.settle().await?;
     app.metrics.refused.fetch_add(report.failed as u64, Ordering::Relaxed);
+    let complaints = complaints(&report, &taken);
+    if complaints.is_empty() {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let sentence = format!("partial write, {} samples kept: {}", taken.accepted, complaints.join("; "));
+    Err(match report.ended {
+        Some(Ended::TooMany(_)) => HttpError::too_large(sentence).into(),
+        _ => HttpError::bad_request(sentence).into(),
+    })
+}
+
+/// What was not taken of a request.
+fn complaints(report: &WriteReport, taken: &Taken) -> Vec<String> {
     let mut complaints = Vec::new();
+    complaints.extend(report.ended.as_ref().map(ToString::to_string));
     if let Some(first) = report.errors.first() {
         complaints.push(format!("{} series refused; {first}", report.failed));
     }
     if report.refused_histograms > 0 {
         complaints.push(format!("{} native histograms refused: they are not stored yet", report.refused_histograms));
     }
-    complaints.extend(taken.complaint);
-    if complaints.is_empty() {
-        return Ok(StatusCode::NO_CONTENT);
+    if taken.refused > 0 {
+        complaints.push(format!("{} samples refused; {}", taken.refused, taken.reasons));
     }
-    Err(HttpError::bad_request(format!("partial write, {} samples kept: {}", taken.accepted, complaints.join("; "))).into())
+    complaints
 }
 
 /// 415 for what is not remote write 1.0, so that a sender of 2.0 falls back to it.

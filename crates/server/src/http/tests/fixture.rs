@@ -10,11 +10,12 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use model::config::Config;
+use model::intake::{KeySecret, Rows};
 use model::rights::{Grant, Role};
 use model::{Event, HostName, SampleBatch, Time, TokenName};
 use query::source::Source;
 use store::files::{Files, OnDisk};
-use store::{Store, StoreError};
+use store::{Appended, Store};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
@@ -24,7 +25,7 @@ use crate::artifacts::Artifacts;
 use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::http::app::{App, Parts};
-use crate::http::doors::{Enrolment, EnrolmentError, IngestError, Ingested, Samples};
+use crate::http::doors::{Enrolment, EnrolmentError, IngestError, Ingested, Placed, Samples};
 use crate::http::routes::RouteDoc;
 use crate::http::table::router;
 use crate::journal::{Database, SqliteJournal, SqliteProjections};
@@ -195,18 +196,25 @@ struct StoreAlone {
 #[async_trait]
 impl Samples for StoreAlone {
     async fn ingest(&self, batch: SampleBatch, metadata: Vec<Metadata>) -> Result<Ingested, IngestError> {
-        let failed = |error: StoreError| match error {
-            StoreError::Full => IngestError::Full,
-            other => IngestError::NotNow(other.to_string()),
-        };
-        let appended = self.store.append(&batch, self.clock.now()).map_err(failed)?;
-        for known in metadata {
+        let placed = placed(self.store.append(&batch, self.clock.now())?);
+        self.describe(&metadata);
+        placed.settle().await
+    }
+
+    fn key_secret(&self) -> &KeySecret {
+        self.store.key_secret()
+    }
+
+    fn place(&self, rows: &dyn Rows) -> Result<Placed, IngestError> {
+        Ok(placed(self.store.append_rows(rows, self.clock.now())?))
+    }
+
+    fn describe(&self, metadata: &[Metadata]) {
+        for known in metadata.iter().cloned() {
             let Metadata { family, kind, help, unit } = known;
             let known = store::Metadata { kind: kind.word().into(), help, unit };
-            self.store.set_metadata(&family, known).map_err(failed)?;
+            let _ = self.store.set_metadata(&family, known).unwrap();
         }
-        tokio::task::spawn_blocking(move || appended.commit.wait()).await.unwrap().map_err(failed)?;
-        Ok(Ingested { accepted: appended.accepted as u64, refused: appended.refused })
     }
 
     fn source(&self) -> Arc<dyn Source + Send + Sync> {
@@ -224,6 +232,10 @@ impl Samples for StoreAlone {
     fn store(&self) -> &Arc<Store> {
         &self.store
     }
+}
+
+fn placed(appended: Appended) -> Placed {
+    Placed { accepted: appended.accepted as u64, refused: appended.refused, commit: appended.commit }
 }
 
 struct Tokens;
