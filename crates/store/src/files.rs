@@ -21,6 +21,8 @@ pub trait Files: Send + Sync + 'static {
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>>;
     /// Opens an existing file for writing.
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>>;
+    /// Opens an existing file for reading; it stays readable when its name is gone.
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn ReadAt>>;
     /// At most `len_max` bytes from `offset` on; fewer at the file's end.
     fn read(&self, path: &Path, offset: u64, len_max: u64) -> io::Result<Vec<u8>>;
     /// Names of the files in a folder, sorted.
@@ -29,6 +31,8 @@ pub trait Files: Send + Sync + 'static {
     fn len(&self, path: &Path) -> io::Result<u64>;
     /// Renames a file, replacing what stands there.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a second name on the same disk; what stood there must not exist.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a folder durable.
@@ -49,6 +53,18 @@ pub trait File: Send + Sync {
     fn truncate(&self, len: u64) -> io::Result<()>;
     /// Returns when all data written so far is on the disk.
     fn sync_data(&self) -> io::Result<()>;
+}
+
+/// A file open for reading.
+pub trait ReadAt: Send + Sync {
+    /// Reads from a place; may read less than asked, 0 at the end.
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// The length in bytes.
+    fn len(&self) -> io::Result<u64>;
+    /// Whether nothing is in it.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
 }
 
 /// Held as long as it lives.
@@ -73,6 +89,19 @@ pub fn write_all_at(file: &dyn File, mut data: &[u8], mut offset: u64) -> io::Re
         }
         data = data.get(wrote..).unwrap_or_default();
         offset += wrote as u64;
+    }
+    Ok(())
+}
+
+/// Fills `into`; `UnexpectedEof` where the file ends before.
+pub fn read_exact_at(file: &dyn ReadAt, mut into: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !into.is_empty() {
+        let read = retry(|| file.read_at(into, offset))?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        into = into.get_mut(read..).unwrap_or_default();
+        offset += read as u64;
     }
     Ok(())
 }
@@ -176,7 +205,16 @@ mod tests {
             assert_eq!(files.list(dir).unwrap(), ["b"]);
             assert_eq!(files.open(&dir.join("a")).err().unwrap().kind(), io::ErrorKind::NotFound);
             assert!(files.free(dir).unwrap() > 0);
+            files.link(&dir.join("b"), &dir.join("c")).unwrap();
+            assert_eq!(files.link(&dir.join("b"), &dir.join("c")).err().unwrap().kind(), io::ErrorKind::AlreadyExists);
+            let open = files.open_read(&dir.join("b")).unwrap();
             files.remove(&dir.join("b")).unwrap();
+            let mut read = [0; 2];
+            read_exact_at(&*open, &mut read, 1).unwrap();
+            assert_eq!((&read, open.len().unwrap()), (b"\0x", 4));
+            assert_eq!(read_exact_at(&*open, &mut read, 3).err().unwrap().kind(), io::ErrorKind::UnexpectedEof);
+            assert_eq!(files.read(&dir.join("c"), 0, 9).unwrap(), b"\0\0xy");
+            files.remove(&dir.join("c")).unwrap();
             assert!(files.list(dir).unwrap().is_empty());
         });
     }

@@ -34,6 +34,7 @@ mod head;
 mod intake;
 mod log;
 mod open;
+pub mod part;
 mod read;
 mod record;
 mod segment;

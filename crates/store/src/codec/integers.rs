@@ -58,7 +58,7 @@ enum Layout {
 
 /// Appends a run of at least one integer. `head` are the caller's bits of the first byte, `between` what the caller writes
 /// after that byte. `small` says that all are below [`SMALL_MAX`] either side of 0.
-pub(super) fn encode(numbers: &[i64], small: bool, head: u8, between: impl FnOnce(&mut Vec<u8>), out: &mut Vec<u8>) {
+pub(crate) fn encode(numbers: &[i64], small: bool, head: u8, between: impl FnOnce(&mut Vec<u8>), out: &mut Vec<u8>) {
     debug_assert!(!numbers.is_empty());
     let ends = Ends::of(numbers);
     if ends.differences == 0 {
@@ -323,7 +323,7 @@ fn patched(residuals: &[i64]) -> (usize, Layout) {
 }
 
 /// Reads `count` integers (one at least) whose first byte was `head`, and appends what `map` makes of each.
-pub(super) fn decode<T>(from: &mut Reader<'_>, head: u8, count: usize, out: &mut Vec<T>, map: impl Fn(i64) -> T) -> Option<()> {
+pub(crate) fn decode<T>(from: &mut Reader<'_>, head: u8, count: usize, out: &mut Vec<T>, map: impl Fn(i64) -> T) -> Option<()> {
     let first = from.signed()?;
     let order = head & ORDER_MASK;
     if order == SAME {

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::{File, Files, Lock};
+use super::{File, Files, Lock, ReadAt};
 
 /// The file system of this machine. Files are made with mode 0600: samples can tell secrets.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +23,10 @@ impl Files for OnDisk {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
         Ok(Box::new(Open(fs::OpenOptions::new().write(true).open(path)?)))
+    }
+
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn ReadAt>> {
+        Ok(Box::new(Open(fs::File::open(path)?)))
     }
 
     fn read(&self, path: &Path, offset: u64, len_max: u64) -> io::Result<Vec<u8>> {
@@ -54,6 +58,10 @@ impl Files for OnDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -100,6 +108,16 @@ impl File for Open {
 
     fn sync_data(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+}
+
+impl ReadAt for Open {
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(into, offset)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
     }
 }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{File, Files, Lock};
+use super::{File, Files, Lock, ReadAt};
 
 const SECTOR: u64 = 512;
 
@@ -325,6 +325,12 @@ impl Files for Simulated {
         Ok(self.handle(&state, inode))
     }
 
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn ReadAt>> {
+        let state = self.whole(false)?;
+        let inode = state.find(path)?;
+        Ok(Box::new(Handle { files: self.clone(), inode, epoch: state.epoch }))
+    }
+
     fn read(&self, path: &Path, offset: u64, len_max: u64) -> io::Result<Vec<u8>> {
         let state = self.whole(false)?;
         let seen = &state.inodes[state.find(path)?].seen;
@@ -349,6 +355,16 @@ impl Files for Simulated {
         let inode = state.find(from)?;
         state.change(to, Some(inode));
         state.change(from, None);
+        Ok(())
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.whole(true)?;
+        let inode = state.find(from)?;
+        if state.names.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.change(to, Some(inode));
         Ok(())
     }
 
@@ -442,6 +458,23 @@ impl File for Handle {
             inode.settle(&mut state.random, 50);
         }
         answer
+    }
+}
+
+impl ReadAt for Handle {
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let state = self.files.whole(false)?;
+        self.alive(&state)?;
+        let seen = state.inodes[self.inode].seen.get(offset as usize..).unwrap_or_default();
+        let len = seen.len().min(into.len());
+        into[..len].copy_from_slice(&seen[..len]);
+        Ok(len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        let state = self.files.whole(false)?;
+        self.alive(&state)?;
+        Ok(state.inodes[self.inode].seen.len() as u64)
     }
 }
 

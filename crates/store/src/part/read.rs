@@ -1,0 +1,101 @@
+//! Reads the samples and the labels of series out of a part.
+
+use std::sync::Arc;
+
+use model::Labels;
+
+use super::Part;
+use super::block::BlockRef;
+use super::layout::Section;
+use super::tables::PairsPage;
+
+impl Part {
+    /// Appends the samples of a series from `from` to `to`, both included, in time order. Blocks that are damaged are left out and
+    /// counted.
+    pub fn read(&self, series: u32, from: i64, to: i64, times: &mut Vec<i64>, values: &mut Vec<f64>) {
+        self.blocks_of(series, |block| {
+            if block.times.0 > to || block.times.1 < from {
+                return;
+            }
+            let Some(block) = self.block(block, true) else { return };
+            let entries = block.of(series);
+            for (place, entry) in entries.iter().enumerate() {
+                // The next chunk of the series begins after this one ends.
+                let ends_before = entries.get(place + 1).is_some_and(|next| next.first <= from);
+                if entry.first > to || ends_before {
+                    continue;
+                }
+                let begin = times.len();
+                if block.read(entry, times, values).is_none() {
+                    self.losses.blocks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    continue;
+                }
+                cut(begin, from, to, times, values);
+            }
+        });
+    }
+
+    /// Gives the blocks that hold samples of a series, in time order.
+    fn blocks_of(&self, series: u32, mut give: impl FnMut(&BlockRef)) {
+        let pages = self.foot.pages(Section::Blocks);
+        let begin = pages.partition_point(|page| page.key < u64::from(series)).saturating_sub(1);
+        for place in begin..pages.partition_point(|page| page.key <= u64::from(series)) {
+            let Some(page) = self.blocks_page(place) else { continue };
+            let begin = page.0.partition_point(|block| block.series.1 < series);
+            page.0[begin..].iter().take_while(|block| block.series.0 <= series).for_each(&mut give);
+        }
+    }
+}
+
+/// Leaves only what lies from `from` to `to` of what was appended at `begin`.
+pub(super) fn cut(begin: usize, from: i64, to: i64, times: &mut Vec<i64>, values: &mut Vec<f64>) {
+    let end = begin + times[begin..].partition_point(|time| *time <= to);
+    times.truncate(end);
+    values.truncate(end);
+    let skip = times[begin..].partition_point(|time| *time < from);
+    if skip > 0 {
+        times.drain(begin..begin + skip);
+        values.drain(begin..begin + skip);
+    }
+}
+
+/// Makes labels out of pairs; remembers those of the series before, since neighbours have most in common.
+pub(super) struct LabelReader<'a> {
+    part: &'a Part,
+    before: Vec<(u32, Option<Text>)>,
+}
+
+#[derive(Clone)]
+struct Text {
+    page: Arc<PairsPage>,
+    place: usize,
+}
+
+impl<'a> LabelReader<'a> {
+    pub fn new(part: &'a Part) -> LabelReader<'a> {
+        LabelReader { part, before: Vec::new() }
+    }
+
+    pub fn labels(&mut self, pairs: &[u32]) -> Option<Labels> {
+        self.before.resize(pairs.len(), (u32::MAX, None));
+        for (pair, (before, text)) in pairs.iter().zip(&mut self.before) {
+            if text.is_none() || before != pair {
+                (*before, *text) = (*pair, find(self.part, *pair));
+            }
+        }
+        let names = &self.part.foot.names;
+        let pairs = self.before.iter().map(|(_, text)| {
+            let text = text.as_ref()?;
+            let pair = text.page.pairs.get(text.place)?;
+            Some((&*names.get(pair.name as usize)?.text, text.page.value(pair)))
+        });
+        Labels::new(pairs.collect::<Option<Vec<_>>>()?).ok()
+    }
+}
+
+fn find(part: &Part, pair: u32) -> Option<Text> {
+    let pages = part.foot.pages(Section::Pairs);
+    let place = pages.partition_point(|page| page.key <= u64::from(pair)).checked_sub(1)?;
+    let within = (u64::from(pair) - pages[place].key) as usize;
+    Some(Text { page: part.pairs_page(place)?, place: within })
+}

@@ -1,0 +1,141 @@
+//! Goes through a part from its beginning to its end, chunk by chunk, as merging does: nothing of it goes into the cache, and
+//! no more than a block is in memory.
+
+use std::sync::Arc;
+
+use model::Labels;
+
+use super::Part;
+use super::block::{Block, BlockRef};
+use super::layout::Section;
+use super::read::LabelReader;
+use super::tables::SeriesPage;
+
+/// Where a scan stands: at a series, before one of its chunks.
+pub struct Scan<'a> {
+    part: &'a Part,
+    names: LabelReader<'a>,
+    series: u32,
+    page: Option<(usize, Arc<SeriesPage>)>,
+    current: Option<(u64, Labels)>,
+    /// Blocks that were not begun, newest page.
+    blocks: std::vec::IntoIter<BlockRef>,
+    next_blocks_page: usize,
+    block: Option<Block>,
+    next_entry: usize,
+}
+
+impl<'a> Scan<'a> {
+    /// Stands at the first series.
+    pub fn new(part: &'a Part) -> Scan<'a> {
+        let mut scan = Scan {
+            part,
+            names: LabelReader::new(part),
+            series: 0,
+            page: None,
+            current: None,
+            blocks: Vec::new().into_iter(),
+            next_blocks_page: 0,
+            block: None,
+            next_entry: 0,
+        };
+        scan.load_series();
+        scan
+    }
+
+    /// Id and labels of the series; `None` at the end.
+    pub fn series(&self) -> Option<(u64, &Labels)> {
+        self.current.as_ref().map(|(id, labels)| (*id, labels))
+    }
+
+    /// Its number in the part.
+    pub fn local(&self) -> u32 {
+        self.series
+    }
+
+    /// Goes to the next series; chunks of this one that were not read are passed over.
+    pub fn advance(&mut self) {
+        self.series += 1;
+        self.load_series();
+    }
+
+    fn load_series(&mut self) {
+        self.current = None;
+        let count = self.part.foot.summary.series;
+        while self.series < count && self.current.is_none() {
+            self.current = self.read_series();
+            if self.current.is_none() {
+                self.series += 1;
+            }
+        }
+    }
+
+    fn read_series(&mut self) -> Option<(u64, Labels)> {
+        let pages = self.part.foot.pages(Section::Series);
+        let place = pages.partition_point(|page| page.key <= u64::from(self.series)).checked_sub(1)?;
+        if self.page.as_ref().is_none_or(|(have, _)| *have != place) {
+            self.page = Some((place, self.part.series_page(place)?));
+        }
+        let (_, page) = self.page.as_ref()?;
+        let within = (u64::from(self.series) - pages[place].key) as usize;
+        let id = *page.ids.get(within)?;
+        Some((id, self.names.labels(page.pairs(within))?))
+    }
+
+    /// Puts the next chunk of the series into `times` and `values`, which are emptied before. False where there is none any more.
+    pub fn next_chunk(&mut self, times: &mut Vec<i64>, values: &mut Vec<f64>) -> bool {
+        times.clear();
+        values.clear();
+        loop {
+            if self.block.is_none() && !self.next_block() {
+                return false;
+            }
+            let Some(block) = &self.block else { return false };
+            let Some(entry) = block.entries.get(self.next_entry) else {
+                self.block = None;
+                continue;
+            };
+            if entry.series > self.series {
+                return false;
+            }
+            self.next_entry += 1;
+            if entry.series < self.series {
+                continue;
+            }
+            if block.read(entry, times, values).is_some() {
+                return true;
+            }
+            self.part.losses.blocks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    /// Loads the next block that may have something of this series or a later one. False where there is none, or where the
+    /// next one is for later series only.
+    fn next_block(&mut self) -> bool {
+        loop {
+            let Some(block) = self.blocks.as_slice().first().copied() else {
+                if self.next_blocks_page >= self.part.foot.pages(Section::Blocks).len() {
+                    return false;
+                }
+                let page = self.part.blocks_page(self.next_blocks_page);
+                self.next_blocks_page += 1;
+                if let Some(page) = page {
+                    self.blocks = page.0.clone().into_iter();
+                }
+                continue;
+            };
+            if block.series.0 > self.series {
+                return false;
+            }
+            self.blocks.next();
+            if block.series.1 < self.series {
+                continue;
+            }
+            self.next_entry = 0;
+            self.block = self.part.block(&block, false).and_then(|block| Arc::try_unwrap(block).ok());
+            if self.block.is_some() {
+                return true;
+            }
+        }
+    }
+}
