@@ -31,6 +31,7 @@ const FAULTS: &[Fault] = &[
     fault("F-37", "bad releases halt, good ones do not", "engine", "f37_", 1000),
     fault("F-40", "many orders on the same hosts", "engine", "f40_", 100),
     fault("F-52", "store against a model", "store", "f52_", 100),
+    fault("promql-differential", "10,000 random queries, ours against Prometheus 2.42", "query", "promql_differential", 20),
 ];
 
 const fn fault(name: &'static str, what: &'static str, package: &'static str, filter: &'static str, seeds: u32) -> Fault {
@@ -42,7 +43,7 @@ pub fn run(args: &[&str]) -> Done {
     let [name] = args else {
         say("cargo xtask faults NAME\n");
         for fault in FAULTS {
-            say(&format!("  {:<13} {} ({} seeds)", fault.name, fault.what, fault.seeds));
+            say(&format!("  {:<20} {} ({} seeds)", fault.name, fault.what, fault.seeds));
         }
         return if args.is_empty() { Ok(()) } else { Err(Failure::Usage("one name at a time".into())) };
     };
@@ -50,6 +51,9 @@ pub fn run(args: &[&str]) -> Done {
         let names: Vec<&str> = FAULTS.iter().map(|fault| fault.name).collect();
         return Err(Failure::Usage(format!("`{name}` is no fault; there are {}", names.join(", "))));
     };
+    if fault.name == "promql-differential" {
+        crate::packages::install(&[crate::packages::PROMETHEUS])?;
+    }
     let mut command = if have("cargo-nextest") {
         program("cargo", &["nextest", "run", "--release", "--no-capture", "--profile", "full", "-p", fault.package, fault.filter])
     } else {

@@ -14,7 +14,7 @@ pub struct Package {
 pub const HAPROXY: Package = Package { program: "haproxy", package: "haproxy" };
 /// What the store is measured beside.
 pub const VICTORIA_METRICS: Package = Package { program: "victoria-metrics", package: "victoria-metrics" };
-/// The same, and a real peer of the tests.
+/// The same, a real peer of the tests, and what our PromQL is compared with.
 pub const PROMETHEUS: Package = Package { program: "prometheus", package: "prometheus" };
 /// Real peers and the browser of the tests.
 pub const FOR_TESTS: &[Package] = &[

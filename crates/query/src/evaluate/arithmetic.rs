@@ -125,13 +125,19 @@ pub(super) fn linear_regression(times: &[model::Time], values: &[f64], zero: i64
     (slope, y_sum / n - slope * x_sum / n)
 }
 
-/// The larger; NaN wins, unlike in `f64::max`.
+/// The larger, as Go has it: infinity wins, then NaN.
 pub(super) fn larger(a: f64, b: f64) -> f64 {
+    if a == f64::INFINITY || b == f64::INFINITY {
+        return f64::INFINITY;
+    }
     if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
 }
 
-/// The smaller; NaN wins, unlike in `f64::min`.
+/// The smaller, as Go has it: minus infinity wins, then NaN.
 pub(super) fn smaller(a: f64, b: f64) -> f64 {
+    if a == f64::NEG_INFINITY || b == f64::NEG_INFINITY {
+        return f64::NEG_INFINITY;
+    }
     if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
 }
 

@@ -180,7 +180,7 @@ impl Sides<'_> {
         let steps = live.len();
         // Steps at which a result exists already: for the pair's labels in many-to-one, for the meeting in one-to-one.
         let mut taken: AHashMap<Labels, Vec<bool>> = AHashMap::new();
-        let mut matched = vec![false; steps];
+        let (mut matched, mut kept) = (vec![false; steps], vec![false; steps]);
         for &row in &meeting.left {
             let (values, present) = self.many.row(row);
             let mut step = 0;
@@ -194,21 +194,23 @@ impl Sides<'_> {
                     continue;
                 }
                 let stand_in = signature.clone();
-                let other = partner.map_or(&stand_in, |row| &self.one.rows[row].labels);
-                let labels = self.result_labels(&self.many.rows[row].labels, other);
-                let meets =
-                    |step: &usize| present[*step] && partner.map_or(self.fill_one, |row| self.one.cell(row, *step)).is_some();
-                for step in cells.clone().filter(meets) {
-                    if one_to_one && matched[step] {
+                let partner_labels = partner.map_or(&stand_in, |row| &self.one.rows[row].labels);
+                let labels = self.result_labels(&self.many.rows[row].labels, partner_labels);
+                let other = |step: usize| partner.map_or(self.fill_one, |row| self.one.cell(row, step));
+                let meets = |step: &usize| present[*step] && other(*step).is_some();
+                // What a comparison filters out is in nobody's way.
+                let stays = |step: &usize| meets(step) && other(*step).is_some_and(|other| self.value(values[*step], other).1);
+                cells.clone().filter(meets).for_each(|step| matched[step] = true);
+                for step in cells.clone().filter(stays) {
+                    if one_to_one && std::mem::replace(&mut kept[step], true) {
                         return self.failed(
                             "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
                         );
                     }
-                    matched[step] = true;
                 }
                 if !one_to_one && meeting.left.len() > 1 {
                     let taken = taken.entry(labels.clone()).or_insert_with(|| vec![false; steps]);
-                    for step in cells.clone().filter(meets) {
+                    for step in cells.clone().filter(stays) {
                         if std::mem::replace(&mut taken[step], true) {
                             return self.failed("multiple matches for labels: grouping labels must ensure unique matches");
                         }
@@ -216,8 +218,7 @@ impl Sides<'_> {
                 }
                 let (result, here) = out.push(labels, self.binary.return_bool && self.delayed);
                 for step in cells.filter(|step| present[*step]) {
-                    let other = partner.map_or(self.fill_one, |row| self.one.cell(row, step));
-                    if let Some(other) = other {
+                    if let Some(other) = other(step) {
                         (result[step], here[step]) = self.value(values[step], other);
                     }
                 }

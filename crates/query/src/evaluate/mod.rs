@@ -290,7 +290,7 @@ impl Evaluator<'_> {
             }
             Data::Vector(mut table) => {
                 table.values.iter_mut().for_each(|value| *value = -*value);
-                Data::Vector(self.renamed(table, span)?)
+                Data::Vector(self.renamed_strictly(table, span)?)
             }
             text => text,
         })

@@ -113,7 +113,8 @@ impl Evaluator<'_> {
         Ok(Data::Vector(self.renamed_strictly(table, span)?))
     }
 
-    fn renamed_strictly(&self, mut table: Table, span: Span) -> Result<Table, EvalError> {
+    /// As [`Self::renamed`], but two series may not have the same labels even where they never meet.
+    pub fn renamed_strictly(&self, mut table: Table, span: Span) -> Result<Table, EvalError> {
         let delayed = self.params.delayed_name_removal;
         let one_name = table.rows.windows(2).all(|pair| pair[0].labels.metric() == pair[1].labels.metric());
         table.drop_names(delayed);
