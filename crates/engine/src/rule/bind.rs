@@ -1,5 +1,7 @@
 //! Which series a rule reads: resolved once per series, so that an evaluation only reads columns.
 
+use std::collections::HashMap;
+
 use model::{Labels, Time, labels::METRIC_NAME};
 use query::source::{Columns, MatchOp, Matcher, SeriesRef, Source, SourceError, TimeRange};
 
@@ -10,6 +12,70 @@ const SERIES_MAX: usize = 1_000_000;
 
 /// So many series of a selector are kept in the order of their labels.
 const ORDERED_MAX: usize = 4_096;
+
+/// No place.
+const NONE: u32 = u32::MAX;
+/// Numbers of series beyond this are kept in a map: the store counts from 0, so there are none.
+const DENSE_MAX: u64 = 1 << 28;
+
+/// The series that rules read, each with a place of its own: found by its number without hashing.
+#[derive(Debug, Default)]
+pub(super) struct Readers {
+    dense: Vec<u32>,
+    beyond: HashMap<u64, u32>,
+    by_labels: HashMap<Labels, u32>,
+    list: Vec<Reader>,
+}
+
+/// A series that rules read.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) series: SeriesRef,
+    /// The selectors that it fits, as rule and place.
+    pub(super) by: Vec<(u32, u32)>,
+}
+
+impl Readers {
+    #[inline]
+    pub(super) fn place(&self, series: SeriesRef) -> Option<u32> {
+        let place = match self.dense.get(series.0 as usize) {
+            Some(place) => *place,
+            None if series.0 < DENSE_MAX => NONE,
+            None => self.beyond.get(&series.0).copied().unwrap_or(NONE),
+        };
+        (place != NONE).then_some(place)
+    }
+
+    pub(super) fn get(&self, place: u32) -> &Reader {
+        &self.list[place as usize]
+    }
+
+    fn set(&mut self, series: SeriesRef, place: u32) {
+        if series.0 >= DENSE_MAX {
+            self.beyond.insert(series.0, place);
+            return;
+        }
+        let index = series.0 as usize;
+        if index >= self.dense.len() {
+            if place == NONE {
+                return;
+            }
+            self.dense.resize((index + 1).next_power_of_two().max(1_024), NONE);
+        }
+        self.dense[index] = place;
+    }
+}
+
+/// What a series is to the rules once it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// No rule reads it, or it is known already.
+    Nothing,
+    /// Rules read it: its place.
+    New(u32),
+    /// It has the labels of one that was dropped by the store, and takes its place.
+    Again(u32),
+}
 
 /// The series of one selector.
 #[derive(Debug, Default)]
@@ -45,6 +111,14 @@ impl Rules {
 
     /// Binds the series that a source has already: after a start, and after the rules were read anew.
     pub fn bind(&mut self, source: &dyn Source, at: Time) -> Result<(), SourceError> {
+        for (series, labels) in self.found(source, at)? {
+            self.on_new_series(series, &labels);
+        }
+        Ok(())
+    }
+
+    /// The series of a source that rules may read.
+    pub(super) fn found(&self, source: &dyn Source, at: Time) -> Result<Vec<(SeriesRef, Labels)>, SourceError> {
         let range = TimeRange { from: Time(at.0.saturating_sub(3_600_000_000)), to: at };
         let mut found = Vec::new();
         for selector in self.rules.iter().flat_map(|rule| &rule.selectors) {
@@ -53,57 +127,82 @@ impl Rules {
         if let Ok(up) = Matcher::new(METRIC_NAME, MatchOp::Equal, "up") {
             found.extend(source.series(&[up], range, SERIES_MAX)?);
         }
-        for (series, labels) in found {
-            self.on_new_series(series, &labels);
-        }
-        Ok(())
+        Ok(found)
     }
 
     /// A series was made: binds it to the rules that read it. The same series again changes nothing.
     pub fn on_new_series(&mut self, series: SeriesRef, labels: &Labels) {
+        self.tell(series, labels);
+    }
+
+    pub(super) fn tell(&mut self, series: SeriesRef, labels: &Labels) -> Told {
         if labels.metric() == "up" {
             let label = |name: &str| labels.get(name).unwrap_or("").to_owned();
             self.ups.insert((label("job"), label("instance")), series);
         }
-        if self.bound.contains_key(&series) {
-            return;
+        if self.readers.place(series).is_some() {
+            return Told::Nothing;
+        }
+        if let Some(&place) = self.readers.by_labels.get(labels) {
+            self.replace(place, series);
+            return Told::Again(place);
         }
         let named = self.by_metric.get(labels.metric()).into_iter().flatten();
-        let mut rules = Vec::new();
-        for &(rule, place) in named.chain(&self.unnamed) {
-            let compiled = &mut self.rules[rule as usize];
-            if compiled.selectors[place as usize].matchers.iter().all(|matcher| matcher.matches_labels(labels)) {
-                compiled.bound[place as usize].add(series, labels);
-                rules.push(RuleId(rule));
-            }
+        let fits = |(rule, place): &&(u32, u32)| {
+            let matchers = &self.rules[*rule as usize].selectors[*place as usize].matchers;
+            matchers.iter().all(|matcher| matcher.matches_labels(labels))
+        };
+        let mut by: Vec<(u32, u32)> = named.chain(&self.unnamed).filter(fits).copied().collect();
+        if by.is_empty() {
+            return Told::Nothing;
         }
-        if !rules.is_empty() {
-            rules.sort_unstable();
-            rules.dedup();
-            self.bound.insert(series, rules);
+        by.sort_unstable();
+        for &(rule, place) in &by {
+            self.rules[rule as usize].bound[place as usize].add(series, labels);
         }
+        let place = self.readers.list.len() as u32;
+        self.readers.list.push(Reader { series, by });
+        self.readers.by_labels.insert(labels.clone(), place);
+        self.readers.set(series, place);
+        Told::New(place)
+    }
+
+    /// The store dropped a series with these labels long ago, and made them anew.
+    fn replace(&mut self, place: u32, series: SeriesRef) {
+        let reader = &mut self.readers.list[place as usize];
+        let old = std::mem::replace(&mut reader.series, series);
+        for &(rule, selector) in &reader.by {
+            let bound = &mut self.rules[rule as usize].bound[selector as usize].series;
+            bound.iter_mut().filter(|(have, _)| *have == old).for_each(|(have, _)| *have = series);
+        }
+        self.readers.set(old, NONE);
+        self.readers.set(series, place);
     }
 
     /// A series has left the store for good.
     pub fn on_series_gone(&mut self, series: SeriesRef) {
-        for rule in self.bound.remove(&series).unwrap_or_default() {
-            for bound in &mut self.rules[rule.0 as usize].bound {
-                bound.series.retain(|(have, _)| *have != series);
-            }
+        let Some(place) = self.readers.place(series) else { return };
+        for (rule, selector) in std::mem::take(&mut self.readers.list[place as usize].by) {
+            self.rules[rule as usize].bound[selector as usize].series.retain(|(have, _)| *have != series);
         }
+        self.readers.by_labels.retain(|_, have| *have != place);
+        self.readers.set(series, NONE);
         self.ups.retain(|_, have| *have != series);
     }
 
-    /// The rules that read a series.
-    pub fn of(&self, series: SeriesRef) -> &[RuleId] {
-        self.bound.get(&series).map(Vec::as_slice).unwrap_or_default()
+    /// The rules that read a series, in the order of the files.
+    pub fn of(&self, series: SeriesRef) -> Vec<RuleId> {
+        let by = self.readers.place(series).map(|place| &self.readers.get(place).by);
+        let mut rules: Vec<RuleId> = by.into_iter().flatten().map(|(rule, _)| RuleId(*rule)).collect();
+        rules.dedup();
+        rules
     }
 
     /// The alerting rules that read any of these series, each once. Recording rules run at their interval only.
     pub fn touched(&self, series: impl IntoIterator<Item = SeriesRef>) -> Vec<RuleId> {
         let mut rules: Vec<RuleId> = Vec::new();
         for series in series {
-            rules.extend(self.of(series).iter().filter(|rule| self.rules[rule.0 as usize].kind == Kind::Alert));
+            rules.extend(self.of(series).into_iter().filter(|rule| self.rules[rule.0 as usize].kind == Kind::Alert));
         }
         rules.sort_unstable();
         rules.dedup();
@@ -120,6 +219,7 @@ pub(super) struct Known<'a> {
 impl Source for Known<'_> {
     fn series(&self, matchers: &[Matcher], range: TimeRange, limit: usize) -> Result<Vec<(SeriesRef, Labels)>, SourceError> {
         match self.rule.selectors.iter().position(|selector| selector.matchers == matchers) {
+            Some(place) if self.rule.reaches_history(place) => self.source.series(matchers, range, limit),
             Some(place) => {
                 let series = &self.rule.bound[place].series;
                 if series.len() > limit {

@@ -23,19 +23,19 @@ pub const ALERTS_MAX: usize = 1_000;
 /// but for how long a condition was pending.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RuleState {
-    rules: BTreeMap<String, Memory>,
+    pub(super) rules: BTreeMap<String, Memory>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Memory {
+pub(super) struct Memory {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    alerts: BTreeMap<AlertKey, Held>,
+    pub(super) alerts: BTreeMap<AlertKey, Held>,
     /// Whether it was told that there are too many.
     #[serde(default)]
     too_many: bool,
     /// Whether the last evaluation failed: no time of its own is worth another.
     #[serde(default)]
-    failed: bool,
+    pub(super) failed: bool,
     /// The series that a recording rule wrote last.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     recorded: BTreeSet<Labels>,
@@ -43,16 +43,16 @@ struct Memory {
 
 /// An alert whose condition holds, or held when it was last seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Held {
+pub(super) struct Held {
     /// Its labels.
-    labels: Labels,
+    pub(super) labels: Labels,
     /// The labels of the expression's result.
-    read: Labels,
+    pub(super) read: Labels,
     /// Since when its condition holds.
-    since: Time,
+    pub(super) since: Time,
     /// What was said of it: ok while it is pending.
-    said: AlertState,
-    value: Option<f64>,
+    pub(super) said: AlertState,
+    pub(super) value: Option<f64>,
     /// Until when it stays bad though the condition is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     keep_until: Option<Time>,
@@ -130,7 +130,10 @@ pub fn evaluate(rules: &Rules, state: &mut RuleState, which: &[RuleId], at: Time
         }
         let memory = state.rules.entry(rule.key.clone()).or_default();
         let done = rows.and_then(|rows| match rule.kind {
-            Kind::Alert => alerts(rules, rule, memory, rows, at, looked_at, source, &mut found.transitions),
+            Kind::Alert => {
+                let now = keyed(rule, rows)?;
+                alerts(rules, rule, memory, now, at, looked_at, source, &mut found.transitions)
+            }
             Kind::Record => record(rule, memory, rows, looked_at, &mut found.recorded),
         });
         memory.failed = done.is_err();
@@ -150,18 +153,11 @@ fn rows(value: Value) -> Result<Vec<(Labels, f64)>, String> {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one evaluation's inputs, read at one place")]
-fn alerts(
-    rules: &Rules,
-    rule: &Compiled,
-    memory: &mut Memory,
-    rows: Vec<(Labels, f64)>,
-    at: Time,
-    looked_at: Time,
-    source: &dyn Source,
-    transitions: &mut Vec<Transition>,
-) -> Result<(), String> {
-    let mut now: BTreeMap<AlertKey, (Labels, Labels, f64)> = BTreeMap::new();
+/// A result that is an alert: its labels, those of the expression's result, its value.
+pub(super) type Now = BTreeMap<AlertKey, (Labels, Labels, f64)>;
+
+fn keyed(rule: &Compiled, rows: Vec<(Labels, f64)>) -> Result<Now, String> {
+    let mut now = Now::new();
     for (read, value) in rows {
         let read = read.without(METRIC_NAME);
         let labels = labels_of(rule, &read, value)?;
@@ -169,6 +165,21 @@ fn alerts(
             return Err("two results have the same labels once the rule's own are on them".into());
         }
     }
+    Ok(now)
+}
+
+/// Compares what holds now with what was held, and says what changed.
+#[expect(clippy::too_many_arguments, reason = "one evaluation's inputs, read at one place")]
+pub(super) fn alerts(
+    rules: &Rules,
+    rule: &Compiled,
+    memory: &mut Memory,
+    mut now: Now,
+    at: Time,
+    looked_at: Time,
+    source: &dyn Source,
+    transitions: &mut Vec<Transition>,
+) -> Result<(), String> {
     limit(rule, memory, &mut now, at, transitions);
     let mut over = Vec::new();
     for (key, held) in memory.alerts.iter_mut().filter(|(key, _)| !now.contains_key(*key)) {
@@ -210,7 +221,7 @@ fn alerts(
     Ok(())
 }
 
-fn labels_of(rule: &Compiled, read: &Labels, value: f64) -> Result<Labels, String> {
+pub(super) fn labels_of(rule: &Compiled, read: &Labels, value: f64) -> Result<Labels, String> {
     let mut labels = read.clone();
     let filling = Filling { labels: read, value };
     for (name, template) in &rule.labels {
@@ -289,8 +300,13 @@ fn too_many_alert(
     }
 }
 
+fn recorded_labels(rule: &Compiled, read: &Labels) -> Labels {
+    let named = read.with(METRIC_NAME, rule.name.as_str());
+    rule.labels.iter().fold(named, |labels, (name, template)| labels.with(name, template.as_plain().unwrap_or("")))
+}
+
 /// Records a result, and ends the series that are not in it any more.
-fn record(
+pub(super) fn record(
     rule: &Compiled,
     memory: &mut Memory,
     rows: Vec<(Labels, f64)>,
@@ -303,11 +319,7 @@ fn record(
     }
     let mut now = BTreeMap::new();
     for (read, value) in rows {
-        let mut labels = read.with(METRIC_NAME, rule.name.as_str());
-        for (name, template) in &rule.labels {
-            labels = labels.with(name, template.as_plain().unwrap_or(""));
-        }
-        if now.insert(labels, value).is_some() {
+        if now.insert(recorded_labels(rule, &read), value).is_some() {
             return Err("two results have the same labels once the rule's own are on them".into());
         }
     }

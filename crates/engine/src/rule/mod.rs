@@ -16,6 +16,7 @@
 mod bind;
 mod compile;
 mod evaluate;
+mod live;
 mod number;
 mod printf;
 mod template;
@@ -30,8 +31,9 @@ use query::{Expr, SelectorUse};
 
 pub use compile::RuleError;
 pub use evaluate::{ALERTS_MAX, Evaluated, RuleState, evaluate};
+pub use live::{Arrived, Counts, Kept, Live, Surroundings};
 
-use bind::Bound;
+use bind::{Bound, Readers};
 use template::Template;
 use vanish::Need;
 
@@ -44,8 +46,8 @@ pub struct RuleId(pub u32);
 pub struct Rules {
     rules: Vec<Compiled>,
     groups: Vec<Group>,
-    /// The rules that a series touches.
-    bound: HashMap<SeriesRef, Vec<RuleId>>,
+    /// The series that rules read.
+    readers: Readers,
     /// Selectors by the metric that they name, as rule and place.
     by_metric: HashMap<String, Vec<(u32, u32)>>,
     /// Selectors that name no metric.
@@ -125,6 +127,21 @@ impl Rules {
             Time((after.0.div_euclid(every) + 1).saturating_mul(every))
         };
         self.groups.iter().filter(|group| !group.rules.is_empty()).map(next).min()
+    }
+}
+
+impl Compiled {
+    /// Whether a selector looks further back than series are bound for: then the source is asked which there were.
+    fn reaches_history(&self, place: usize) -> bool {
+        let used = &self.selectors[place];
+        let reach = used.window(std::time::Duration::ZERO) + self.query_offset.duration();
+        used.at.is_some() || reach.as_micros() > live::BOUND_REACH_US as u128
+    }
+
+    /// Whether the value is part of an alert's labels, so that its key follows the value.
+    fn labels_follow_value(&self) -> bool {
+        self.kind == Kind::Alert
+            && self.labels.iter().any(|(_, template)| template.as_plain().is_none() && !template.only_labels())
     }
 }
 

@@ -101,6 +101,18 @@ impl Template {
         }
     }
 
+    /// Whether nothing but labels goes into it: the same labels make the same text.
+    pub(super) fn only_labels(&self) -> bool {
+        let of_labels = |operand: &Operand| !matches!(operand, Operand::Value);
+        self.parts.iter().all(|part| match part {
+            Part::Text(_) => true,
+            Part::Pipe(calls) => calls.iter().all(|call| match call {
+                Call::Value(operand) => of_labels(operand),
+                Call::Function(_, operands) => operands.iter().all(of_labels),
+            }),
+        })
+    }
+
     /// Compiles a text.
     pub(super) fn parse(source: &str) -> Result<Template, TemplateError> {
         let mut parts: Vec<Part> = Vec::new();

@@ -6,6 +6,7 @@ mod faults;
 mod heartbeats;
 mod hosts;
 mod incidents;
+mod live;
 mod releases;
 mod replay;
 mod rules;

@@ -1,22 +1,24 @@
 //! The thread that evaluates rules: when a series that they read was touched, and at their groups' intervals.
 //!
-//! Rules take turns, the one that was evaluated longest ago first, so a sample that touches a quiet rule does not wait for the
-//! rules that every batch touches. The thread alone owns the rules' memory. What it finds goes to the pump; it waits there when the pump is behind, and what
-//! arrives meanwhile is evaluated together afterwards.
+//! Batches are evaluated one by one, in the order in which the store took them, each as of the instant at which it was received;
+//! so a back-test over the log finds what was found live. Rules that take longer, evaluated whole, take turns between batches: the
+//! one that was evaluated longest ago first, so that a sample that touches a quiet rule does not wait for those that every batch
+//! touches. The thread alone owns the rules' memory. What it finds goes to the pump; it waits there when the pump is behind, and
+//! what arrives meanwhile is evaluated afterwards.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use engine::rule::{RuleId, RuleState, Rules, evaluate};
+use engine::rule::{Arrived, Kept, Live, RuleId, RuleState, Rules, Surroundings};
 use model::config::RuleGroup;
-use model::{Event, Labels, Time};
-use query::source::SeriesRef;
-use store::Store;
+use model::{Event, Labels, SampleBatch, Time};
+use query::source::{SeriesRef, Source};
+use store::{Store, Touched};
 
 use crate::clock::SharedClock;
 use crate::pump::PumpHandle;
@@ -27,16 +29,15 @@ const QUEUE_LEN_MAX: usize = 4_096;
 const SAVE_EVERY: Duration = Duration::from_secs(30);
 /// Longest sleep, so that a moved clock is noticed.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
-
-/// While rules wait, what is due by time is looked for so often.
-const DUE_EVERY: Duration = Duration::from_millis(5);
-/// Evaluating goes on so long before the queue is looked at again: what a rare sample waits at most, beside one rule.
+/// Rules that take longer are evaluated so long before the queue is looked at again: what a sample waits at most, beside one rule.
 const WORK_WHILE: Duration = Duration::from_micros(500);
+/// Who is further behind than this leaves out intervals, as Prometheus does.
+const BEHIND_MAX: Duration = Duration::from_secs(5);
 /// Before an evaluation that came to nothing is tried again.
 const STUCK_PAUSE: Duration = Duration::from_millis(50);
 
 enum News {
-    Touched { touched: Vec<SeriesRef>, new_series: Vec<(SeriesRef, Labels)> },
+    Touched { received: Time, touched: Vec<Touched>, new_series: Vec<(SeriesRef, Labels)> },
     Rules(Vec<RuleGroup>),
     Stop,
 }
@@ -54,27 +55,17 @@ impl Evaluator {
     pub fn start(store: Arc<Store>, clock: SharedClock, pump: PumpHandle, memory: PathBuf) -> Evaluator {
         let (news, inbox) = sync_channel(QUEUE_LEN_MAX);
         let missed = Arc::new(AtomicBool::new(false));
-        let (groups, alerts) = pump.read_state(|state| (state.config.groups.clone(), state.alerts.clone()));
-        let state = load(&memory);
-        let mut work = Work {
-            store,
-            pump,
-            rules: Rules::default(),
-            state,
-            missed: missed.clone(),
-            memory,
-            looked: clock.now(),
-            saved: clock.now(),
-            failing: BTreeSet::new(),
-            waiting: BTreeSet::new(),
-            turns: HashMap::new(),
-            turn: 0,
-            due_looked: Instant::now(),
-            clock,
-        };
+        let groups = pump.read_state(|state| state.config.groups.clone());
+        let shared = missed.clone();
         let thread = std::thread::Builder::new().name("rules".into()).spawn(move || {
-            work.configure(&groups);
-            work.state.agree(&work.rules, &alerts);
+            let mut around = Around { store, pump };
+            // Until the first call everything is told.
+            around.watch(&[], true);
+            let state = load(&memory);
+            let live = around.live(Rules::default(), state.clone(), clock.now());
+            let saved = clock.now();
+            let mut work = Work { around, clock, live, missed: shared, memory, saved, failing: BTreeSet::new() };
+            work.configure(&groups, Some(state));
             work.run(&inbox);
         });
         if let Err(error) = &thread {
@@ -84,11 +75,11 @@ impl Evaluator {
     }
 
     /// Series got samples, and some are new.
-    pub fn touched(&self, touched: Vec<SeriesRef>, new_series: Vec<(SeriesRef, Labels)>) {
+    pub fn touched(&self, received: Time, touched: Vec<Touched>, new_series: Vec<(SeriesRef, Labels)>) {
         if touched.is_empty() && new_series.is_empty() {
             return;
         }
-        if let Err(TrySendError::Full(_)) = self.news.try_send(News::Touched { touched, new_series }) {
+        if let Err(TrySendError::Full(_)) = self.news.try_send(News::Touched { received, touched, new_series }) {
             self.missed.store(true, Ordering::Release);
         }
     }
@@ -107,66 +98,87 @@ impl Evaluator {
     }
 }
 
-struct Work {
+/// The store as rules see it.
+struct Around {
     store: Arc<Store>,
-    clock: SharedClock,
     pump: PumpHandle,
-    rules: Rules,
-    state: RuleState,
+}
+
+impl Around {
+    /// Rules bound to the store's series, their memory in agreement with the engine's.
+    fn live(&mut self, rules: Rules, state: RuleState, now: Time) -> Live {
+        let alerts = self.pump.read_state(|state| state.alerts.clone());
+        Live::new(rules, state, &alerts, now, self)
+    }
+}
+
+impl Surroundings for Around {
+    fn source(&self) -> &dyn Source {
+        &*self.store
+    }
+
+    fn watch(&self, series: &[SeriesRef], watched: bool) {
+        self.store.watch(series, watched);
+    }
+
+    fn keep(&mut self, recorded: &SampleBatch, at: Time) -> Kept {
+        match self.store.append(recorded, at) {
+            // Nobody waits for these: they are written with the next sync.
+            Ok(appended) => {
+                Kept { touched: appended.touched.into_iter().map(arrived).collect(), new_series: appended.new_series }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "failed to keep what recording rules said");
+                Kept::default()
+            }
+        }
+    }
+}
+
+fn arrived(touched: Touched) -> Arrived {
+    Arrived { series: touched.series, time: touched.time, value: touched.value, late: touched.late }
+}
+
+struct Work {
+    around: Around,
+    clock: SharedClock,
+    live: Live,
     missed: Arc<AtomicBool>,
     memory: PathBuf,
-    /// Up to when groups were evaluated at their intervals.
-    looked: Time,
     saved: Time,
     /// Rules whose failure was logged.
     failing: BTreeSet<RuleId>,
-    /// Rules that wait, by the turn in which they were evaluated last.
-    waiting: BTreeSet<(u64, RuleId)>,
-    turns: HashMap<RuleId, u64>,
-    turn: u64,
-    due_looked: Instant,
 }
 
 impl Work {
     fn run(&mut self, inbox: &Receiver<News>) {
+        let mut waits = false;
         loop {
-            let mut touched = BTreeSet::new();
-            let mut next = if self.waiting.is_empty() {
-                match inbox.recv_timeout(self.pause()) {
+            let next = match waits {
+                true => match inbox.try_recv() {
+                    Ok(news) => Some(news),
+                    Err(TryRecvError::Empty) => None,
+                    Err(TryRecvError::Disconnected) => break,
+                },
+                false => match inbox.recv_timeout(self.pause()) {
                     Ok(news) => Some(news),
                     Err(RecvTimeoutError::Timeout) => None,
                     Err(RecvTimeoutError::Disconnected) => break,
-                }
-            } else {
-                inbox.try_recv().ok()
+                },
             };
-            // What has gathered meanwhile is evaluated together, a queue's length at most.
-            for _ in 0..QUEUE_LEN_MAX {
-                match next.take() {
-                    Some(News::Touched { touched: series, new_series }) => {
-                        for (series, labels) in &new_series {
-                            self.rules.on_new_series(*series, labels);
-                        }
-                        touched.extend(series);
-                    }
-                    Some(News::Rules(groups)) => {
-                        self.configure(&groups);
-                        let alerts = self.pump.read_state(|state| state.alerts.clone());
-                        self.state.agree(&self.rules, &alerts);
-                    }
-                    Some(News::Stop) => {
-                        self.save();
-                        return;
-                    }
-                    None => {}
-                }
-                match inbox.try_recv() {
-                    Ok(news) => next = Some(news),
-                    Err(_) => break,
+            // What has gathered meanwhile, a queue's length at most.
+            for news in next.into_iter().chain(std::iter::from_fn(|| inbox.try_recv().ok()).take(QUEUE_LEN_MAX)) {
+                match news {
+                    News::Touched { received, touched, new_series } => self.arrive(received, touched, &new_series),
+                    News::Rules(groups) => self.configure(&groups, None),
+                    News::Stop => return self.save(),
                 }
             }
-            self.gather(touched);
-            self.work_a_while();
+            if self.missed.swap(false, Ordering::AcqRel) {
+                self.live.rebind(&mut self.around);
+            }
+            self.tick(self.clock.now());
+            waits = self.work_a_while();
             if self.clock.now().since(self.saved) >= SAVE_EVERY {
                 self.save();
             }
@@ -177,20 +189,17 @@ impl Work {
     fn pause(&self) -> Duration {
         let now = self.clock.now();
         // What was due and is so still, as when its rule fails, must not keep the thread busy.
-        let held = self.state.next_due(&self.rules).map(|(at, _)| if at <= now { now + STUCK_PAUSE } else { at });
-        let due = [self.rules.next_due(self.looked), held].into_iter().flatten().min();
+        let due = self.live.next_due().map(|due| if due <= now { now + STUCK_PAUSE } else { due });
         due.map_or(SLEEP_MAX, |due| due.since(now).clamp(Duration::from_millis(1), SLEEP_MAX))
     }
 
-    fn configure(&mut self, groups: &[RuleGroup]) {
+    fn configure(&mut self, groups: &[RuleGroup], state: Option<RuleState>) {
         match Rules::compile(groups) {
             Ok(rules) => {
-                self.rules = rules;
                 self.failing.clear();
-                // Their places may be other rules' now.
-                self.waiting.clear();
-                self.turns.clear();
-                self.bind();
+                let state = state.unwrap_or_else(|| self.live.state().clone());
+                self.around.watch(&self.live.series(), false);
+                self.live = self.around.live(rules, state, self.clock.now());
             }
             // The loader checked them; an old journal may hold what this program no longer reads.
             Err(errors) => {
@@ -201,92 +210,54 @@ impl Work {
         }
     }
 
-    fn bind(&mut self) {
-        if let Err(error) = self.rules.bind(&*self.store, self.clock.now()) {
-            tracing::error!(%error, "failed to bind the rules to the series");
+    fn arrive(&mut self, received: Time, touched: Vec<Touched>, new_series: &[(SeriesRef, Labels)]) {
+        // What was due before it came is as if it had not come.
+        self.tick(Time(received.0 - 1));
+        self.live.arrive(received, touched.into_iter().map(arrived), new_series, &mut self.around);
+        self.tell();
+    }
+
+    fn tick(&mut self, now: Time) {
+        while let Some(due) = self.live.next_due().filter(|due| *due <= now) {
+            let at = if now.since(due) > BEHIND_MAX { now } else { due };
+            self.live.tick(at, &mut self.around);
+            self.tell();
         }
     }
 
-    /// Rules that were touched or are due wait for their turn, each once.
-    fn gather(&mut self, touched: BTreeSet<SeriesRef>) {
-        let mut which = self.rules.touched(touched);
-        if self.missed.swap(false, Ordering::AcqRel) {
-            self.bind();
-            which.extend(self.rules.all());
-        }
-        // Looking for what is due goes over all rules: not with every batch.
-        if self.waiting.is_empty() || self.due_looked.elapsed() >= DUE_EVERY {
-            self.due_looked = Instant::now();
-            let now = self.clock.now();
-            which.extend(self.rules.due(self.looked, now));
-            self.looked = self.looked.max(now);
-            // An alert that has held long enough, whatever arrived.
-            which.extend(self.state.next_due(&self.rules).filter(|(at, _)| *at <= now).map(|(_, rule)| rule));
-        }
-        for rule in which {
-            let turn = self.turns.get(&rule).copied().unwrap_or(0);
-            self.waiting.insert((turn, rule));
-        }
-    }
-
-    /// Evaluates what waits, longest not evaluated first: a rule that is seldom touched is not held up by those that every
-    /// batch touches, and none of those starves. For a short while only, then the queue is looked at again.
-    fn work_a_while(&mut self) {
+    /// Evaluates rules that take longer, for a short while only. True where some are left.
+    fn work_a_while(&mut self) -> bool {
         let began = Instant::now();
-        while let Some((_, rule)) = self.waiting.pop_first() {
-            self.turn += 1;
-            self.turns.insert(rule, self.turn);
-            self.evaluate(&[rule], self.clock.now());
+        while self.live.work(self.clock.now(), &mut self.around) {
+            self.tell();
             if began.elapsed() >= WORK_WHILE {
-                return;
+                return true;
             }
         }
+        false
     }
 
-    fn evaluate(&mut self, which: &[RuleId], now: Time) {
-        if which.is_empty() {
+    fn tell(&mut self) {
+        if !self.live.has_found() {
             return;
         }
-        let found = evaluate(&self.rules, &mut self.state, which, now, &*self.store);
+        let found = self.live.take();
         for transition in found.transitions {
-            if let Err(error) = self.pump.enqueue_blocking(Event::Alert(transition)) {
+            if let Err(error) = self.around.pump.enqueue_blocking(Event::Alert(transition)) {
                 tracing::warn!(%error, "an alert's change comes with the next start");
             }
         }
         for (rule, why) in found.failed {
             if self.failing.insert(rule) {
-                let name = self.rules.name(rule).map_or("?", |name| name.as_str());
+                let name = self.live.rules().name(rule).map_or("?", |name| name.as_str());
                 tracing::warn!(rule = name, why, "failed to evaluate a rule; its alerts stay as they are");
             }
-        }
-        if !found.recorded.is_empty() {
-            self.record(found.recorded, now);
-        }
-    }
-
-    /// What recording rules say goes into the store, and touches the rules that read it at their next look.
-    fn record(&mut self, batch: model::SampleBatch, now: Time) {
-        match self.store.append(&batch, now) {
-            Ok(appended) => {
-                for (series, labels) in &appended.new_series {
-                    self.rules.on_new_series(*series, labels);
-                }
-                let which = self.rules.touched(appended.touched.iter().map(|touched| touched.series));
-                // One level at once; a rule over a rule over a rule follows at its interval.
-                let found = evaluate(&self.rules, &mut self.state, &which, now, &*self.store);
-                for transition in found.transitions {
-                    let _ = self.pump.enqueue_blocking(Event::Alert(transition));
-                }
-                // Nobody waits for these: they are written with the next sync.
-                drop(appended.commit);
-            }
-            Err(error) => tracing::warn!(%error, "failed to keep what recording rules said"),
         }
     }
 
     fn save(&mut self) {
         self.saved = self.clock.now();
-        if let Err(error) = write(&self.memory, &self.state) {
+        if let Err(error) = write(&self.memory, self.live.state()) {
             tracing::warn!(%error, "failed to keep the rules' memory; `for` would begin anew after a start");
         }
     }

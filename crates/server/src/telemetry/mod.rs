@@ -33,9 +33,6 @@ use crate::http::doors::{IngestError, Ingested, Placed, Samples};
 use crate::perform::outgoing::Outgoing;
 use crate::pump::PumpHandle;
 
-/// Batches whose newest sample is older cause no evaluation on arrival.
-const LATE: Duration = Duration::from_secs(300);
-
 /// The door for samples. Cheap to clone.
 #[derive(Clone)]
 pub struct Telemetry {
@@ -60,10 +57,7 @@ impl Telemetry {
 
     /// Tells the rules what was touched.
     fn tell(&self, appended: Appended, now: Time) -> Placed {
-        let newest = appended.touched.iter().map(|touched| touched.time).max();
-        let is_late = newest.is_none_or(|newest| newest + LATE < now);
-        let touched = if is_late { Vec::new() } else { appended.touched.iter().map(|touched| touched.series).collect() };
-        self.evaluator.touched(touched, appended.new_series);
+        self.evaluator.touched(now, appended.touched, appended.new_series);
         Placed { accepted: appended.accepted as u64, refused: appended.refused, commit: appended.commit }
     }
 

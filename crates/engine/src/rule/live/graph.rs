@@ -1,0 +1,388 @@
+//! The results that rules are made of, each computed once however many rules ask for it.
+//!
+//! A cell is one number that may be absent: the newest value of a series, a window's rate, a quotient of two cells, a sum of
+//! many. Cells are pulled: whoever needs one asks for it at an instant. What rules share, as `node_load1{instance="a"}` under
+//! ten thresholds, is one cell.
+
+use std::collections::HashMap;
+
+use model::Time;
+use model::sample::is_stale;
+use query::ast::{AggregateOp, BinaryOp};
+use query::element;
+use query::source::{Columns, SeriesRef, Source, SourceError, TimeRange};
+
+use super::plan::{Read, WithScalar};
+use super::ring::{AHEAD, LOOKBACK_US, Out, Ring};
+
+/// Most samples that all rings hold together, 64 MiB; past it windows are read from the store.
+const RING_SAMPLES_MAX: usize = 4 << 20;
+/// A cell that folds more is evaluated when there is time, not with every sample that touches it.
+const CHEAP_INPUTS_MAX: usize = 64;
+
+pub(super) type CellId = u32;
+
+/// Everything that one cell is computed from.
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    Read {
+        slot: u32,
+        read: Read,
+    },
+    Map {
+        input: CellId,
+        map: fn(f64) -> f64,
+    },
+    Scalar {
+        input: CellId,
+        with: WithScalar,
+    },
+    Join {
+        many: CellId,
+        one: CellId,
+        op: BinaryOp,
+        return_bool: bool,
+        swapped: bool,
+    },
+    /// Passes while any of the others is there, or while none is.
+    Gate {
+        input: CellId,
+        others: Vec<CellId>,
+        wanted: bool,
+    },
+    Fold {
+        op: AggregateOp,
+        inputs: Vec<CellId>,
+    },
+    /// 1 while none is there.
+    Absent {
+        inputs: Vec<CellId>,
+    },
+}
+
+/// What makes two cells the same. Cells that take further inputs later are nobody else's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Shape {
+    Read(u32, Read),
+    Map(CellId, usize),
+    Scalar(CellId, BinaryOp, bool, bool, u64),
+    Join(CellId, CellId, BinaryOp, bool, bool),
+}
+
+#[derive(Debug)]
+struct Cell {
+    kind: Kind,
+    /// When `out` was computed.
+    epoch: u64,
+    out: Out,
+}
+
+/// A series as rules see it.
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub series: SeriesRef,
+    /// The newest sample; a staleness marker is one too.
+    time: i64,
+    value: f64,
+    ring: Option<u32>,
+    /// Roots to evaluate when it is touched.
+    pub roots: Vec<u32>,
+    /// Rules to evaluate whole when it is touched.
+    pub whole: Vec<u32>,
+}
+
+/// What a sample was to its series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Placed {
+    New,
+    /// Known already: told twice, or read from the store before it was told.
+    Known,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    cells: Vec<Cell>,
+    known: HashMap<Shape, CellId>,
+    pub memories: Vec<Memory>,
+    rings: Vec<Ring>,
+    ring_samples: usize,
+    /// Rises with every event: what was computed in an earlier one is computed again.
+    pub epoch: u64,
+    scratch: Vec<f64>,
+    /// Why the store could not be read in this event.
+    pub failed: Option<String>,
+}
+
+impl Graph {
+    /// A series that came to be bound, with its newest sample.
+    pub fn know(&mut self, slot: u32, series: SeriesRef, source: &dyn Source, at: Time) -> Result<(), SourceError> {
+        debug_assert!(slot as usize <= self.memories.len());
+        if slot as usize == self.memories.len() {
+            let (roots, whole) = (Vec::new(), Vec::new());
+            self.memories.push(Memory { series, time: i64::MIN, value: 0.0, ring: None, roots, whole });
+        }
+        self.memories[slot as usize].series = series;
+        self.reload(slot, source, at)
+    }
+
+    /// Reads again what is remembered of a series.
+    pub fn reload(&mut self, slot: u32, source: &dyn Source, at: Time) -> Result<(), SourceError> {
+        let memory = &mut self.memories[slot as usize];
+        let from = Time(at.0.saturating_sub(LOOKBACK_US));
+        let mut newest = Columns::default();
+        source.last(memory.series, TimeRange { from, to: at + AHEAD }, &mut newest)?;
+        if let (Some(time), Some(value)) = (newest.times.last(), newest.values.last()) {
+            (memory.time, memory.value) = (time.0, *value);
+        }
+        if let Some(ring) = memory.ring {
+            let ring = &mut self.rings[ring as usize];
+            self.ring_samples -= ring.len();
+            let loaded = ring.load(source, memory.series, at);
+            self.ring_samples += ring.len();
+            loaded?;
+        }
+        Ok(())
+    }
+
+    /// Takes a sample. What came late is read from the store, together with what lies around it.
+    #[inline]
+    pub fn place(
+        &mut self,
+        slot: u32,
+        (time, value): (Time, f64),
+        late: bool,
+        source: &dyn Source,
+        at: Time,
+    ) -> Result<Placed, SourceError> {
+        let memory = &mut self.memories[slot as usize];
+        if time.0 > memory.time && !late {
+            (memory.time, memory.value) = (time.0, value);
+            if let Some(ring) = memory.ring {
+                let ring = &mut self.rings[ring as usize];
+                let before = ring.len();
+                ring.push(time, value);
+                ring.trim(at);
+                self.ring_samples = self.ring_samples + ring.len() - before;
+            }
+            return Ok(Placed::New);
+        }
+        if time.0 == memory.time && value.to_bits() == memory.value.to_bits() && !late {
+            return Ok(Placed::Known);
+        }
+        self.reload(slot, source, at)?;
+        Ok(Placed::New)
+    }
+
+    /// The cell of this kind, made where there is none.
+    pub fn cell(&mut self, kind: Kind) -> CellId {
+        let shape = match &kind {
+            Kind::Read { slot, read } => Some(Shape::Read(*slot, *read)),
+            Kind::Map { input, map } => Some(Shape::Map(*input, *map as usize)),
+            Kind::Scalar { input, with } => {
+                Some(Shape::Scalar(*input, with.op, with.return_bool, with.left, with.scalar.to_bits()))
+            }
+            Kind::Join { many, one, op, return_bool, swapped } => Some(Shape::Join(*many, *one, *op, *return_bool, *swapped)),
+            Kind::Gate { .. } | Kind::Fold { .. } | Kind::Absent { .. } => None,
+        };
+        if let Some(known) = shape.and_then(|shape| self.known.get(&shape)) {
+            return *known;
+        }
+        let cell = self.cells.len() as CellId;
+        self.cells.push(Cell { kind, epoch: 0, out: Out::absent(i64::MIN) });
+        if let Some(shape) = shape {
+            self.known.insert(shape, cell);
+        }
+        cell
+    }
+
+    /// A series' cell, with the ring that it needs.
+    pub fn read_cell(&mut self, slot: u32, read: Read, source: &dyn Source, at: Time) -> Result<CellId, SourceError> {
+        let reach = match read {
+            Read::Newest { shift: 0 } => None,
+            Read::Newest { shift } => Some(shift + LOOKBACK_US),
+            Read::Window { range, shift, .. } => Some(range + shift),
+        };
+        let memory = &mut self.memories[slot as usize];
+        if let Some(reach) = reach
+            && (memory.ring.is_some() || self.ring_samples < RING_SAMPLES_MAX)
+        {
+            let place = *memory.ring.get_or_insert_with(|| {
+                self.rings.push(Ring::default());
+                self.rings.len() as u32 - 1
+            });
+            let ring = &mut self.rings[place as usize];
+            if ring.reach_to(reach) {
+                self.ring_samples -= ring.len();
+                let loaded = ring.load(source, memory.series, at);
+                self.ring_samples += ring.len();
+                loaded?;
+            }
+        }
+        Ok(self.cell(Kind::Read { slot, read }))
+    }
+
+    /// Gives a cell that takes many another one, at this place or as the last.
+    pub fn feed(&mut self, cell: CellId, input: CellId, place: Option<usize>) {
+        if let Kind::Gate { others: inputs, .. } | Kind::Fold { inputs, .. } | Kind::Absent { inputs } =
+            &mut self.cells[cell as usize].kind
+        {
+            let place = place.unwrap_or(inputs.len());
+            inputs.insert(place, input);
+        }
+    }
+
+    /// Calls `see` with every cell under this one, itself first; not below those for which it says no.
+    pub fn walk(&self, cell: CellId, see: &mut impl FnMut(CellId, &Kind)) {
+        let kind = &self.cells[cell as usize].kind;
+        see(cell, kind);
+        match kind {
+            Kind::Read { .. } => {}
+            Kind::Map { input, .. } | Kind::Scalar { input, .. } => self.walk(*input, see),
+            Kind::Join { many, one, .. } => {
+                self.walk(*many, see);
+                self.walk(*one, see);
+            }
+            Kind::Gate { input, others, .. } => {
+                self.walk(*input, see);
+                others.iter().for_each(|other| self.walk(*other, see));
+            }
+            Kind::Fold { inputs, .. } | Kind::Absent { inputs } => inputs.iter().for_each(|input| self.walk(*input, see)),
+        }
+    }
+
+    /// Whether it is computed fast enough for every sample that touches it.
+    pub fn is_cheap(&self, cell: CellId) -> bool {
+        fn cost(graph: &Graph, cell: CellId) -> usize {
+            match &graph.cells[cell as usize].kind {
+                Kind::Read { .. } => 1,
+                Kind::Map { input, .. } | Kind::Scalar { input, .. } => cost(graph, *input),
+                Kind::Join { many, one, .. } => cost(graph, *many) + cost(graph, *one),
+                Kind::Gate { others, .. } => 1 + others.len(),
+                Kind::Fold { inputs, .. } | Kind::Absent { inputs } => inputs.len(),
+            }
+        }
+        cost(self, cell) <= CHEAP_INPUTS_MAX
+    }
+
+    /// What a cell is at this instant.
+    pub fn get(&mut self, cell: CellId, at: i64, source: &dyn Source) -> Out {
+        let place = cell as usize;
+        if self.cells[place].epoch == self.epoch {
+            return self.cells[place].out;
+        }
+        let out = match &self.cells[place].kind {
+            Kind::Read { slot, read } => {
+                let (slot, read) = (*slot, *read);
+                match self.read(slot, read, at, source) {
+                    Ok(out) => out,
+                    Err(error) => {
+                        // What can't be read says nothing: it stays as it was, and is tried again at the next turn.
+                        self.failed.get_or_insert_with(|| error.to_string());
+                        Out { until: at, ..self.cells[place].out }
+                    }
+                }
+            }
+            Kind::Map { input, map } => {
+                let (input, map) = (*input, *map);
+                let out = self.get(input, at, source);
+                Out::of(out.get().map(map), out.until)
+            }
+            Kind::Scalar { input, with } => {
+                let (input, with) = (*input, *with);
+                let out = self.get(input, at, source);
+                Out::of(out.get().and_then(|value| with.apply(value)), out.until)
+            }
+            Kind::Join { many, one, op, return_bool, swapped } => {
+                let (many, one, op, return_bool, swapped) = (*many, *one, *op, *return_bool, *swapped);
+                let (many, one) = (self.get(many, at, source), self.get(one, at, source));
+                let (left, right) = if swapped { (one, many) } else { (many, one) };
+                let value = match (left.get(), right.get()) {
+                    (Some(left), Some(right)) => element::operate(op, return_bool, left, right),
+                    _ => None,
+                };
+                Out::of(value, many.until.min(one.until))
+            }
+            Kind::Gate { .. } | Kind::Fold { .. } | Kind::Absent { .. } => self.of_many(place, at, source),
+        };
+        let cell = &mut self.cells[place];
+        (cell.epoch, cell.out) = (self.epoch, out);
+        out
+    }
+
+    fn of_many(&mut self, place: usize, at: i64, source: &dyn Source) -> Out {
+        // Taken out while the others are computed: no cell is under itself.
+        let nothing = Kind::Absent { inputs: Vec::new() };
+        let kind = std::mem::replace(&mut self.cells[place].kind, nothing);
+        let out = match &kind {
+            Kind::Gate { input, others, wanted } => {
+                let own = self.get(*input, at, source);
+                let (mut any, mut until) = (false, own.until);
+                for other in others {
+                    let other = self.get(*other, at, source);
+                    any |= other.present;
+                    until = until.min(other.until);
+                }
+                Out { present: own.present && any == *wanted, until, ..own }
+            }
+            Kind::Fold { op, inputs } => {
+                let mut values = std::mem::take(&mut self.scratch);
+                values.clear();
+                let mut until = Out::NEVER;
+                for input in inputs {
+                    let out = self.get(*input, at, source);
+                    until = until.min(out.until);
+                    values.extend(out.get());
+                }
+                let value = element::fold(*op, &values);
+                self.scratch = values;
+                Out::of(value, until)
+            }
+            Kind::Absent { inputs } => {
+                let outs = inputs.iter().map(|input| self.get(*input, at, source));
+                let (any, until) = outs.fold((false, Out::NEVER), |(any, until), out| (any | out.present, until.min(out.until)));
+                Out::of((!any).then_some(1.0), until)
+            }
+            _ => Out::absent(at),
+        };
+        self.cells[place].kind = kind;
+        out
+    }
+
+    fn read(&mut self, slot: u32, read: Read, at: i64, source: &dyn Source) -> Result<Out, SourceError> {
+        let memory = &self.memories[slot as usize];
+        let ring = memory.ring.map(|ring| &self.rings[ring as usize]);
+        let (shift, range) = match read {
+            Read::Newest { shift } => (shift, LOOKBACK_US),
+            Read::Window { range, shift, .. } => (shift, range),
+        };
+        let end = at.saturating_sub(shift);
+        let out = match (read, ring) {
+            (Read::Newest { .. }, _) if memory.time <= end => {
+                let until = memory.time.saturating_add(LOOKBACK_US);
+                let present = until > end && !is_stale(memory.value);
+                let until = if present { until } else { Out::NEVER };
+                Out { value: memory.value, present, until }
+            }
+            (Read::Newest { .. }, Some(ring)) if ring.reaches(shift + LOOKBACK_US) => ring.newest(end),
+            (Read::Window { over, range, .. }, Some(ring)) => ring.over(over, range, end),
+            _ => {
+                let mut columns = Columns::default();
+                let range = TimeRange { from: Time(end.saturating_sub(range).saturating_add(1)), to: Time(end) };
+                source.read(memory.series, range, &mut columns)?;
+                Self::of_columns(&columns, read, end)
+            }
+        };
+        Ok(Out { until: out.until.saturating_add(shift), ..out })
+    }
+
+    /// Of what was just read; asked again at the next turn.
+    fn of_columns(columns: &Columns, read: Read, end: i64) -> Out {
+        let mut ring = Ring::default();
+        columns.times.iter().zip(&columns.values).for_each(|(time, value)| ring.push(*time, *value));
+        let out = match read {
+            Read::Newest { .. } => ring.newest(end),
+            Read::Window { over, range, .. } => ring.over(over, range, end),
+        };
+        Out { until: end, ..out }
+    }
+}

@@ -1,0 +1,422 @@
+//! Rules kept up to date element by element say exactly what rules evaluated whole say, whatever is fed to them.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::rule::{Arrived, Kept, Live, RuleId, RuleState, Rules, Surroundings, evaluate};
+use model::config::RuleGroup;
+use model::sample::STALE_NAN;
+use model::{Labels, SampleBatch, Time, Transition};
+use proptest::prelude::*;
+use query::source::{Columns, Matcher, SeriesRef, Source, SourceError, TimeRange};
+
+/// Series whose samples may come in any order.
+#[derive(Default)]
+struct Shelf {
+    series: Vec<(Labels, BTreeMap<Time, f64>)>,
+}
+
+impl Shelf {
+    fn put(&mut self, labels: &Labels, time: Time, value: f64) -> (Arrived, bool) {
+        let found = self.series.iter().position(|(have, _)| have == labels);
+        let place = found.unwrap_or_else(|| {
+            self.series.push((labels.clone(), BTreeMap::new()));
+            self.series.len() - 1
+        });
+        let samples = &mut self.series[place].1;
+        let late = samples.last_key_value().is_some_and(|(newest, _)| time <= *newest);
+        samples.insert(time, value);
+        (Arrived { series: SeriesRef(place as u64), time, value, late }, found.is_none())
+    }
+}
+
+impl Source for Shelf {
+    fn series(&self, matchers: &[Matcher], _: TimeRange, _: usize) -> Result<Vec<(SeriesRef, Labels)>, SourceError> {
+        let fits = |labels: &Labels| matchers.iter().all(|matcher| matcher.matches_labels(labels));
+        let found = self.series.iter().enumerate().filter(|(_, (labels, _))| fits(labels));
+        Ok(found.map(|(place, (labels, _))| (SeriesRef(place as u64), labels.clone())).collect())
+    }
+
+    fn read(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
+        if range.from <= range.to {
+            for (time, value) in self.series[series.0 as usize].1.range(range.from..=range.to) {
+                into.times.push(*time);
+                into.values.push(*value);
+            }
+        }
+        Ok(())
+    }
+
+    fn label_names(&self, _: &[Matcher], _: TimeRange) -> Result<Vec<String>, SourceError> {
+        Ok(Vec::new())
+    }
+
+    fn label_values(&self, _: &str, _: &[Matcher], _: TimeRange) -> Result<Vec<String>, SourceError> {
+        Ok(Vec::new())
+    }
+}
+
+/// A store that tells of watched and of new series only.
+#[derive(Default)]
+struct Around {
+    shelf: Shelf,
+    watched: RefCell<BTreeSet<SeriesRef>>,
+    recorded: Vec<String>,
+}
+
+impl Around {
+    fn write(&mut self, rows: &[Row]) -> Kept {
+        let mut kept = Kept::default();
+        for (labels, time, value) in rows {
+            let (arrived, is_new) = self.shelf.put(labels, *time, *value);
+            if is_new {
+                kept.new_series.push((arrived.series, labels.clone()));
+            }
+            if self.watched.borrow().contains(&arrived.series) || kept.new_series.iter().any(|(new, _)| *new == arrived.series) {
+                kept.touched.push(arrived);
+            }
+        }
+        kept
+    }
+}
+
+impl Surroundings for Around {
+    fn source(&self) -> &dyn Source {
+        &self.shelf
+    }
+
+    fn watch(&self, series: &[SeriesRef], watched: bool) {
+        for series in series {
+            match watched {
+                true => self.watched.borrow_mut().insert(*series),
+                false => self.watched.borrow_mut().remove(series),
+            };
+        }
+    }
+
+    fn keep(&mut self, recorded: &SampleBatch, _: Time) -> Kept {
+        let rows = rows_of(recorded);
+        self.recorded.extend(rows.iter().map(shown));
+        self.write(&rows)
+    }
+}
+
+type Row = (Labels, Time, f64);
+
+fn rows_of(batch: &SampleBatch) -> Vec<Row> {
+    batch.iter().map(|(key, sample)| (Labels::from_key(key).unwrap(), sample.time, sample.value)).collect()
+}
+
+fn shown((labels, time, value): &Row) -> String {
+    format!("{labels} {} {:016x}", time.0, value.to_bits())
+}
+
+fn told(at: Time, transition: &Transition) -> String {
+    let Transition { alert, labels, annotations, from, to, value, onset, .. } = transition;
+    let value = value.map(f64::to_bits);
+    format!("{} {alert} {labels} {from:?}->{to:?} {value:?} since {} {annotations:?}", at.0, onset.0)
+}
+
+/// The rules by the evaluator of queries: everything that is touched or due, whole.
+struct Plain {
+    rules: Rules,
+    state: RuleState,
+    around: Around,
+    said: Vec<String>,
+}
+
+impl Plain {
+    fn run(&mut self, at: Time, which: &[RuleId]) -> Vec<Row> {
+        let found = evaluate(&self.rules, &mut self.state, which, at, &self.around.shelf);
+        self.said.extend(found.transitions.iter().map(|transition| told(at, transition)));
+        rows_of(&found.recorded)
+    }
+
+    fn write(&mut self, rows: &[Row]) -> Vec<RuleId> {
+        let mut touched = Vec::new();
+        for (labels, time, value) in rows {
+            let (arrived, is_new) = self.around.shelf.put(labels, *time, *value);
+            if is_new {
+                self.rules.on_new_series(arrived.series, labels);
+            }
+            touched.push(arrived.series);
+        }
+        self.rules.touched(touched)
+    }
+
+    fn arrive(&mut self, at: Time, rows: &[Row]) {
+        let which = self.write(rows);
+        self.run(at, &which);
+    }
+
+    /// Recording rules first, one after the other, then the alerting ones.
+    fn tick(&mut self, before: Time, at: Time) {
+        let due = self.rules.due(before, at);
+        let mut which: BTreeSet<RuleId> = due.iter().copied().collect();
+        for rule in due {
+            let rows = self.run_recording(at, rule);
+            if !rows.is_empty() {
+                self.around.recorded.extend(rows.iter().map(shown));
+                which.extend(self.write(&rows));
+                which.remove(&rule);
+            }
+        }
+        let which: Vec<RuleId> = which.into_iter().filter(|rule| !self.is_recording(*rule)).collect();
+        self.run(at, &which);
+        while let Some((due, rule)) = self.state.next_due(&self.rules).filter(|(due, _)| *due <= at) {
+            self.run(due, &[rule]);
+        }
+    }
+
+    fn is_recording(&self, rule: RuleId) -> bool {
+        self.rules.name(rule).is_some_and(|name| name.as_str().starts_with("r:"))
+    }
+
+    fn run_recording(&mut self, at: Time, rule: RuleId) -> Vec<Row> {
+        if self.is_recording(rule) { self.run(at, &[rule]) } else { Vec::new() }
+    }
+}
+
+/// The same feed to both.
+struct Both {
+    live: Live,
+    around: Around,
+    said: Vec<String>,
+    plain: Plain,
+    /// Up to when intervals have come round.
+    looked: Time,
+    texts: Vec<String>,
+}
+
+impl Both {
+    fn new(groups: &[RuleGroup], at: Time) -> Both {
+        let mut around = Around::default();
+        let rules = Rules::compile(groups).unwrap();
+        let live = Live::new(rules, RuleState::default(), &BTreeMap::new(), at, &mut around);
+        let rules = Rules::compile(groups).unwrap();
+        let plain = Plain { rules, state: RuleState::default(), around: Around::default(), said: Vec::new() };
+        let texts =
+            groups.iter().flat_map(|group| &group.rules).map(|rule| format!("{:?} {:?} {}", rule.alert, rule.hold, rule.expr));
+        Both { live, around, said: Vec::new(), plain, looked: at, texts: texts.collect() }
+    }
+
+    fn note(&mut self, at: Time) {
+        while self.live.work(at, &mut self.around) {}
+        let found = self.live.take();
+        self.said.extend(found.transitions.iter().map(|transition| told(at, transition)));
+    }
+
+    /// Everything that is due before or at an instant.
+    fn until(&mut self, at: Time) {
+        loop {
+            let held = self.plain.state.next_due(&self.plain.rules).map(|(due, _)| due);
+            let due = [self.live.next_due(), held, self.plain.rules.next_due(self.looked)].into_iter().flatten().min();
+            let Some(due) = due.filter(|due| *due <= at) else { return };
+            self.live.tick(due, &mut self.around);
+            self.note(due);
+            self.plain.tick(self.looked, due);
+            self.looked = due;
+        }
+    }
+
+    fn arrive(&mut self, at: Time, rows: &[Row]) {
+        let kept = self.around.write(rows);
+        self.live.arrive(at, kept.touched, &kept.new_series, &mut self.around);
+        self.note(at);
+        self.plain.arrive(at, rows);
+    }
+
+    fn check(&mut self) {
+        for (live, plain) in
+            [(&mut self.said, &mut self.plain.said), (&mut self.around.recorded, &mut self.plain.around.recorded)]
+        {
+            live.sort();
+            plain.sort();
+            let other = live.iter().zip(plain.iter()).position(|(live, plain)| live != plain);
+            if let Some(place) = other.or((live.len() != plain.len()).then_some(live.len().min(plain.len()))) {
+                let around =
+                    |said: &[String]| said[place.saturating_sub(1).min(said.len())..(place + 2).min(said.len())].join("\n  ");
+                panic!("live:\n  {}\nplain:\n  {}\nrules: {:#?}", around(live), around(plain), self.texts);
+            }
+        }
+    }
+}
+
+/// Small numbers from a seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+
+    fn one_of<'a>(&mut self, words: &[&'a str]) -> &'a str {
+        words[self.below(words.len() as u64) as usize]
+    }
+}
+
+const OVER: [&str; 17] = [
+    "rate",
+    "rate",
+    "increase",
+    "delta",
+    "irate",
+    "idelta",
+    "avg_over_time",
+    "sum_over_time",
+    "count_over_time",
+    "min_over_time",
+    "max_over_time",
+    "stddev_over_time",
+    "changes",
+    "resets",
+    "deriv",
+    "last_over_time",
+    "present_over_time",
+];
+
+/// A random expression. `exact`: each selector fits one series.
+fn expression(dice: &mut Dice, depth: u32, exact: bool, metrics: &[&str]) -> String {
+    let inner = |dice: &mut Dice| expression(dice, depth.saturating_sub(1), exact, metrics);
+    let number = |dice: &mut Dice| format!("{}", dice.below(8) as f64 - 1.5);
+    let compare = |dice: &mut Dice| dice.one_of(&[">", "<", ">=", "<=", "==", "!="]).to_owned();
+    match if depth == 0 { dice.below(2) } else { dice.below(14) } {
+        0 | 2 => selector(dice, exact, metrics, ""),
+        1 | 3 => {
+            let range = dice.one_of(&["[5s]", "[10s]", "[1m]", "[12s]"]);
+            format!("{}({})", dice.one_of(&OVER), selector(dice, exact, metrics, range))
+        }
+        4 | 5 => {
+            let (inner, compare, number) = (inner(dice), compare(dice), number(dice));
+            format!("({inner} {compare} {number})")
+        }
+        6 => format!("({} {} {})", inner(dice), dice.one_of(&["+", "-", "*", "/", "> bool"]), number(dice)),
+        7 => format!("({} {} ({}))", number(dice), dice.one_of(&["-", "*", "/", "<"]), inner(dice)),
+        8 | 9 => {
+            let (left, right) = (inner(dice), inner(dice));
+            let by = if exact { "on ()" } else { dice.one_of(&["", "", "on (i)", "ignoring (k)"]) };
+            let ops = ["+", "/", "-", ">", "<", "and", "unless", "or"];
+            format!("({left} {} {by} {right})", dice.one_of(&ops[..ops.len() - usize::from(exact)]))
+        }
+        10 => format!("{}({})", dice.one_of(&["abs", "ceil", "-", "sqrt", "sgn"]), inner(dice)),
+        11 if !exact => {
+            let grouping = dice.one_of(&["", "by (i)", "by (k)", "without (k)"]);
+            format!("{} {grouping} ({})", dice.one_of(&["sum", "avg", "min", "max", "count", "stddev"]), inner(dice))
+        }
+        12 => format!("absent({})", selector(dice, exact, metrics, "")),
+        13 if !exact => format!("({} * on (i) group_left (k) {})", inner(dice), selector(dice, exact, &["b"], "")),
+        _ => inner(dice),
+    }
+}
+
+fn selector(dice: &mut Dice, exact: bool, metrics: &[&str], range: &str) -> String {
+    let metric = dice.one_of(metrics);
+    let labels = match (exact, dice.below(4)) {
+        (true, which) => format!("{{i=\"{}\",k=\"{}\"}}", which % 2, which / 2),
+        (false, 0) => "{i=\"1\"}".to_owned(),
+        (false, 1) => "{k=~\"0|1\"}".to_owned(),
+        (false, _) => String::new(),
+    };
+    let offset = dice.one_of(&["", "", "", "", " offset 7s", " offset 1500ms"]);
+    format!("{metric}{labels}{range}{offset}")
+}
+
+fn groups(dice: &mut Dice, exact: bool) -> Vec<RuleGroup> {
+    let mut text = String::new();
+    for group in 0..2 {
+        let interval = if exact { ["1s", "5s"][group] } else { "1s" };
+        let offset = dice.one_of(&["0s", "0s", "3s"]);
+        text += &format!("- name: g{group}\n  interval: {interval}\n  query_offset: {offset}\n  rules:\n");
+        for rule in 0..4 {
+            let wait = dice.one_of(&["0s", "0s", "2s", "2500ms"]);
+            let keep = dice.one_of(&["0s", "0s", "3s"]);
+            let over_recorded = !exact && dice.below(4) == 0;
+            let metrics: &[&str] = if over_recorded { &["r:one", "r:two"] } else { &["a", "b", "c"] };
+            let expr = expression(dice, 3, exact, metrics);
+            let summary = "'{{ $labels.i }} {{ $value }}'";
+            text += &format!(
+                "    - {{alert: A{group}{rule}, for: {wait}, keep_firing_for: {keep}, expr: '{expr}', annotations: {{s: {summary}}}}}\n"
+            );
+        }
+        if !exact {
+            let record = ["r:one", "r:two"][group];
+            let expr = expression(dice, 2, exact, if group == 0 { &["a", "b"] } else { &["r:one", "a"] });
+            text += &format!("    - {{record: '{record}', expr: '{expr}'}}\n");
+        }
+    }
+    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// Samples with gaps, resets, markers, NaN, lateness and odd times.
+fn batch(dice: &mut Dice, at: Time) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for metric in ["a", "b", "c"] {
+        for (i, k) in [("0", "0"), ("1", "0"), ("0", "1"), ("1", "1")] {
+            if dice.below(3) == 0 || metric == "b" && k == "1" && dice.below(40) != 0 {
+                continue;
+            }
+            let labels = Labels::new([("__name__", metric), ("i", i), ("k", k)]).unwrap();
+            let back = match dice.below(12) {
+                0 => dice.below(20_000_000) as i64,
+                1 => -(dice.below(3_000_000) as i64),
+                _ => dice.below(700_000) as i64,
+            };
+            let value = match dice.below(30) {
+                0 => STALE_NAN,
+                1 => f64::NAN,
+                2 => f64::INFINITY,
+                _ if metric == "c" => (at.0 / 1_000_000 % 37) as f64 * 0.3,
+                _ => dice.below(12) as f64 * 0.7 - 2.0,
+            };
+            rows.push((labels, Time(at.0 - back), value));
+        }
+    }
+    rows
+}
+
+/// More of them: `PROPTEST_CASES=10000 cargo test --release -p engine live`.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24)
+}
+
+const BEGIN: Time = Time(1_780_000_000_000_000);
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
+
+    /// Batches come at the multiples, so that all of a rule is due whenever a part of it is touched.
+    #[test]
+    fn rules_over_many_series_agree_with_whole_evaluation(seed in 1..u64::MAX) {
+        let mut dice = Dice(seed);
+        let mut both = Both::new(&groups(&mut dice, false), BEGIN);
+        let mut at = BEGIN;
+        for _ in 0..40 {
+            at = Time(at.0 + 1_000_000 * (1 + dice.below(4) as i64 / 3 * dice.below(30) as i64));
+            both.until(Time(at.0 - 1));
+            let rows = batch(&mut dice, at);
+            both.arrive(at, &rows);
+            both.until(at);
+        }
+        both.until(Time(at.0 + 400_000_000));
+        both.check();
+    }
+
+    /// Batches come at any time; each rule is one element.
+    #[test]
+    fn rules_over_one_series_each_agree_at_any_instant(seed in 1..u64::MAX) {
+        let mut dice = Dice(seed);
+        let mut both = Both::new(&groups(&mut dice, true), BEGIN);
+        let mut at = BEGIN;
+        for _ in 0..60 {
+            at = Time(at.0 + 1 + dice.below(2_500_000) as i64);
+            both.until(at);
+            let rows = batch(&mut dice, at);
+            both.arrive(at, &rows);
+        }
+        both.until(Time(at.0 + 400_000_000));
+        both.check();
+    }
+}
