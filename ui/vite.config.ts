@@ -22,6 +22,6 @@ export default defineConfig(async ({ command }) => {
       // The server takes changes from its own page only: in development this proxy stands for it.
       proxy: world ? undefined : Object.fromEntries(['/api', '/-'].map((path) => [path, { target: server, changeOrigin: true, headers: { origin: server } }])),
     },
-    test: { include: ['src/lib/**/*.test.ts'], environment: 'node' },
+    test: { include: ['src/**/*.test.ts'], environment: 'node' },
   }
 })

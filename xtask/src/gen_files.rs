@@ -27,6 +27,7 @@ pub fn run(args: &[&str]) -> Done {
         ("docs/configuration.schema.json", ask("schema")?),
         ("docs/cli.md", ask("cli")?),
         ("ui/src/data/texts.json", ask("texts")?),
+        ("ui/src/data/promql.json", ask("promql")?),
         ("ui/src/data/api.ts", types::typescript(&document)?),
     ];
     let mut stale = Vec::new();

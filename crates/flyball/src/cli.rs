@@ -109,7 +109,7 @@ enum Command {
     /// Parts of the demo
     #[command(subcommand)]
     Demo(demo::DemoCommand),
-    /// Print generated references: openapi, api, config, schema, cli, texts
+    /// Print generated references: openapi, api, config, schema, cli, texts, promql
     #[command(hide = true)]
     Reference {
         /// Which

@@ -20,8 +20,10 @@ pub fn print(what: &str) -> Result<u8, Failure> {
         "schema" => pretty(&server::config::schema()),
         "cli" => cli(),
         "texts" => texts(),
+        "promql" => server::http::reference::promql_json(),
         other => {
-            return Err(Failure::Usage(format!("`{other}` is no reference; there are openapi, api, config, schema, cli, texts")));
+            let known = "openapi, api, config, schema, cli, texts, promql";
+            return Err(Failure::Usage(format!("`{other}` is no reference; there are {known}")));
         }
     };
     say(text.trim_end_matches('\n'));

@@ -1,6 +1,6 @@
 // The header: find or command, whether this is live, range, clock with zone, language, theme, person.
 import { Popover } from '@mantine/core'
-import { useState, type ReactNode } from 'react'
+import { useId, useState, type ReactNode } from 'react'
 import { togglePause, useNow, usePaused } from '../data/clock'
 import { post } from '../data/http'
 import { tryNow, useLink } from '../data/live'
@@ -10,6 +10,7 @@ import { defaultRange, freeze, instant, isLive, presets, step } from '../lib/ran
 import { initials } from '../lib/text'
 import { zoneName } from '../lib/time'
 import { usePageRange } from './address'
+import { copyText } from './Copy'
 import { Icon } from './Icon'
 import { useKey } from './keyboard'
 import { useFormat, useWord } from './language'
@@ -107,16 +108,18 @@ function Clock(): ReactNode {
   return <span className="t2 sm nw" title={word('head.zone', { zone: zoneName(zone) })}><span className="b" style={{ color: 'var(--text)' }}>{format.clock(now)}</span> {zoneName(zone)}</span>
 }
 
-export function RangeMenu(): ReactNode {
+/** `keys` false: another one on the page has them. `times`: a fixed range is said by its ends. */
+export function RangeMenu({ keys = true, times = false }: { keys?: boolean; times?: boolean }): ReactNode {
   const word = useWord()
   const format = useFormat()
   const { range, from, to, set } = usePageRange()
   const [opened, setOpened] = useState(false)
   const [typed, setTyped] = useState({ from: '', to: '' })
   const [copied, setCopied] = useState(false)
-  useKey('t', () => setOpened(true))
-  useKey('[', () => set(step(range, -1, Date.now())))
-  useKey(']', () => set(step(range, 1, Date.now())))
+  const id = useId()
+  useKey('t', () => setOpened(true), keys)
+  useKey('[', () => set(step(range, -1, Date.now())), keys)
+  useKey(']', () => set(step(range, 1, Date.now())), keys)
   const preset = isLive(range) ? presets.find((span) => range.from === `now-${span}`) : undefined
   const bad = (typed.from !== '' || typed.to !== '') && !(instant(typed.from, Date.now()) < instant(typed.to, Date.now()))
   const open = (next: boolean): void => {
@@ -129,8 +132,7 @@ export function RangeMenu(): ReactNode {
     const address = new URL(location.href)
     address.searchParams.set('from', fixed.from)
     address.searchParams.set('to', fixed.to)
-    await navigator.clipboard.writeText(address.href)
-    setCopied(true)
+    setCopied(await copyText(address.href))
   }
   const span = (text: string): string => format.duration(instant('now', 0) - instant(`now-${text}`, 0)).replace(/ 00.(min|s|分|秒)$/, '').replace(/ 00 (分|秒)$/, '')
   return (
@@ -138,7 +140,7 @@ export function RangeMenu(): ReactNode {
       <Popover.Target>
         <button type="button" className="sel" aria-haspopup="dialog" aria-expanded={opened} onClick={() => open(!opened)}>
           <span className="sr">{word('head.range')}: </span>
-          {preset ? word('head.range.last', { span: span(preset) }) : isLive(range) ? word('head.range.last', { span: format.duration(to - from) }) : word('head.range.fixed')}
+          {preset ? word('head.range.last', { span: span(preset) }) : isLive(range) ? word('head.range.last', { span: format.duration(to - from) }) : times ? word('head.range.times', { from: format.when(from), to: to - from < 86_400_000 ? format.clock(to) : format.when(to) }) : word('head.range.fixed')}
           <Icon name="down" />
         </button>
       </Popover.Target>
@@ -149,10 +151,10 @@ export function RangeMenu(): ReactNode {
           ))}
         </div>
         <form onSubmit={(event) => { event.preventDefault(); if (!bad) { set(typed); setOpened(false) } }}>
-          <label className="lab" htmlFor="range-from">{word('head.range.from')}</label>
-          <input id="range-from" className="inp mono" value={typed.from} aria-invalid={bad} onChange={(event) => setTyped({ ...typed, from: event.target.value })} />
-          <label className="lab" htmlFor="range-to">{word('head.range.to')}</label>
-          <input id="range-to" className="inp mono" value={typed.to} aria-invalid={bad} onChange={(event) => setTyped({ ...typed, to: event.target.value })} />
+          <label className="lab" htmlFor={`${id}from`}>{word('head.range.from')}</label>
+          <input id={`${id}from`} className="inp mono range-from" value={typed.from} aria-invalid={bad} onChange={(event) => setTyped({ ...typed, from: event.target.value })} />
+          <label className="lab" htmlFor={`${id}to`}>{word('head.range.to')}</label>
+          <input id={`${id}to`} className="inp mono" value={typed.to} aria-invalid={bad} onChange={(event) => setTyped({ ...typed, to: event.target.value })} />
           {bad && <p className="bad xs" role="alert">{word('head.range.bad')}</p>}
           <div className="row wrap" style={{ marginTop: 10 }}>
             <button type="submit" className="btn small pri" disabled={bad}>{word('head.range.apply')}</button>

@@ -1,6 +1,7 @@
 // Help for every page: keys and states.
 import type { ReactNode } from 'react'
 import { navigation } from '../pages/registry'
+import { keysOfPage } from './keyboard'
 import { useWord } from './language'
 import { Sheet } from './Sheet'
 import { State } from './State'
@@ -9,7 +10,8 @@ const states = ['ok', 'bad', 'halted', 'late', 'down', 'no_data', 'running', 'ro
 
 export function Help({ opened, onClose }: { opened: boolean; onClose: () => void }): ReactNode {
   const word = useWord()
-  const keys: [string, string][] = [
+  const keys: (readonly [string, string])[] = [
+    ...(opened ? keysOfPage() : []),
     ['Ctrl K', word('help.palette')],
     ...navigation.map((nav): [string, string] => [`G ${nav.key.toUpperCase()}`, word('help.go', { page: word(nav.word) })]),
     ['[ ]', word('help.range')],

@@ -21,6 +21,17 @@ export function useKey(stroke: string, handler: Handler, enabled = true): void {
   }, [stroke, enabled])
 }
 
+let pageKeys: readonly (readonly [string, string])[] = []
+
+/** What the keys of this page do: the help lists them. */
+export function usePageKeys(keys: readonly (readonly [string, string])[]): void {
+  useEffect(() => {
+    pageKeys = keys
+    return () => { pageKeys = [] }
+  })
+}
+export const keysOfPage = (): readonly (readonly [string, string])[] => pageKeys
+
 export const typesText = (target: EventTarget | null): boolean =>
   target instanceof HTMLElement && (target.isContentEditable || target.matches('textarea, select, input:not([type=checkbox]):not([type=radio]):not([type=button])'))
 

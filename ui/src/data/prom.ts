@@ -1,21 +1,24 @@
 // Prometheus' own API as the server speaks it: queries, ranges, names. Results come as columns on one time axis.
-import { useQuery, type UseQueryResult } from '@tanstack/react-query'
+import { useQueries, useQuery, type UseQueryResult } from '@tanstack/react-query'
 import { get } from './http'
 
 export type Labels = Readonly<Record<string, string>>
 export interface Series { labels: Labels; values: (number | null)[] }
 /** A range result on one axis: seconds since 1970, one column per series, null where nothing was. */
-export interface Frame { times: number[]; series: Series[]; tookMillis: number; warnings: string[] }
+export interface Frame { times: number[]; series: Series[]; tookMillis: number; warnings: string[]; /** The answer was cut off at the limit. */ cut: boolean }
 
-interface Body<T> { status: string; data: T; warnings?: string[] }
+interface Body<T> { status: string; data: T; warnings?: string[]; infos?: string[] }
 interface Matrix { resultType: string; result: { metric: Labels; values: [number, string][] }[] }
-interface Vector { resultType: string; result: { metric: Labels; value: [number, string] }[] | [number, string] }
 
-export async function queryRange(query: string, from: number, to: number, step: number, signal?: AbortSignal): Promise<Frame> {
+const cutOff = 'results truncated due to limit'
+/** What the server notes beside an answer, without what the page says in its own words. */
+const notes = (body: Body<unknown>): string[] => [...(body.warnings ?? []), ...(body.infos ?? [])].filter((note) => note !== cutOff)
+
+export async function queryRange(query: string, from: number, to: number, step: number, signal?: AbortSignal, limit?: number): Promise<Frame> {
   const began = performance.now()
   const start = Math.floor(from / 1000 / step) * step
   const end = Math.floor(to / 1000 / step) * step
-  const body = await get<Body<Matrix>>('/api/v1/query_range', { query, start, end, step }, signal)
+  const body = await get<Body<Matrix>>('/api/v1/query_range', { query, start, end, step, limit }, signal)
   const times: number[] = []
   for (let at = start; at <= end + 1e-9; at += step) times.push(at)
   const series = body.data.result.map(({ metric, values }) => {
@@ -27,7 +30,7 @@ export async function queryRange(query: string, from: number, to: number, step: 
     }
     return { labels: metric, values: column }
   })
-  return { times, series, tookMillis: performance.now() - began, warnings: body.warnings ?? [] }
+  return { times, series, tookMillis: performance.now() - began, warnings: notes(body), cut: body.warnings?.includes(cutOff) === true }
 }
 
 /** A range that ends now moves with the clock: asked again every `every` milliseconds while `live`. */
@@ -48,18 +51,88 @@ export function useRange(query: string, range: { from: number; to: number }, ste
   })
 }
 
-export async function queryNow(query: string, signal?: AbortSignal): Promise<{ labels: Labels; value: number }[]> {
-  const body = await get<Body<Vector>>('/api/v1/query', { query }, signal)
-  const result = body.data.result
-  if (body.data.resultType === 'scalar') return [{ labels: {}, value: Number((result as [number, string])[1]) }]
-  return (result as { metric: Labels; value: [number, string] }[]).map(({ metric, value }) => ({ labels: metric, value: Number(value[1]) }))
+/** What Explore reads: one range for several queries, the same moved back by `before`, at most `limit` series of each. */
+export interface Explored { from: number; to: number; step: number; /** The end is now: read again every so many milliseconds. */ every: number | undefined; before: number | undefined; limit: number; /** Counts presses of Run. */ round: number }
+
+/** Each query over the range; with `back` the same that long before. An empty query is not asked. */
+export function useRanges(queries: readonly string[], what: Explored, back = 0): UseQueryResult<Frame>[] {
+  const span = what.to - what.from
+  const live = what.every !== undefined
+  return useQueries({
+    queries: queries.map((query, index) => ({
+      queryKey: ['explored', query, index, span, what.step, back, what.limit, what.round, live ? 'live' : what.to] as const,
+      queryFn: ({ signal }: { signal: AbortSignal }) => {
+        const to = (live ? Date.now() : what.to) - back
+        return queryRange(query, to - span, to, what.step, signal, what.limit)
+      },
+      enabled: query.trim() !== '',
+      refetchInterval: what.every === undefined ? (false as const) : Math.max(what.every, what.step * 1000, 1000),
+      // The picture of the same query stays until the new one is there; that of another query would be a lie.
+      placeholderData: (before: Frame | undefined, asked: { queryKey: readonly unknown[] } | undefined) => (asked?.queryKey[1] === query && asked.queryKey[5] === back ? before : undefined),
+      staleTime: live ? 0 : 60_000,
+      retry: false,
+    })),
+  })
 }
 
-const names = (path: string, match?: string) => async ({ signal }: { signal: AbortSignal }): Promise<string[]> =>
-  (await get<Body<string[]>>(path, match ? { 'match[]': match } : undefined, signal)).data
+/** Rows of an instant answer: its labels, and its value as the server wrote it; of a range selector the newest samples. */
+export interface Instant { kind: 'vector' | 'scalar' | 'string' | 'matrix'; rows: { labels: Labels; value: string; at: number; more?: [number, string][] }[]; tookMillis: number; warnings: string[]; cut: boolean }
 
-export const useMetricNames = (): UseQueryResult<string[]> => useQuery({ queryKey: ['metric-names'], queryFn: names('/api/v1/label/__name__/values'), staleTime: 30_000, retry: false })
-export const useLabelNames = (metric: string | undefined, enabled: boolean): UseQueryResult<string[]> =>
-  useQuery({ queryKey: ['label-names', metric], queryFn: names('/api/v1/labels', metric), enabled, staleTime: 30_000, retry: false })
-export const useLabelValues = (label: string | undefined, metric: string | undefined): UseQueryResult<string[]> =>
-  useQuery({ queryKey: ['label-values', label, metric], queryFn: names(`/api/v1/label/${label}/values`, metric), enabled: label !== undefined, staleTime: 30_000, retry: false })
+export async function queryInstant(query: string, at: number | undefined, signal?: AbortSignal, limit?: number): Promise<Instant> {
+  const began = performance.now()
+  type Result = { metric: Labels; value?: [number, string]; values?: [number, string][] }[] | [number, string]
+  const body = await get<Body<{ resultType: Instant['kind']; result: Result }>>('/api/v1/query', { query, time: at === undefined ? undefined : at / 1000, limit }, signal)
+  const { resultType, result } = body.data
+  const rows = resultType === 'scalar' || resultType === 'string'
+    ? [{ labels: {}, value: (result as [number, string])[1], at: (result as [number, string])[0] }]
+    : (result as Exclude<Result, [number, string]>).flatMap(({ metric, value, values }) => {
+        const last = value ?? values?.at(-1)
+        return last ? [{ labels: metric, value: last[1], at: last[0], ...(values ? { more: values } : {}) }] : []
+      })
+  return { kind: resultType, rows, tookMillis: performance.now() - began, warnings: notes(body), cut: body.warnings?.includes(cutOff) === true }
+}
+
+/** Each query at the end of the range. */
+export function useInstants(queries: readonly string[], what: Explored, enabled: boolean): UseQueryResult<Instant>[] {
+  const live = what.every !== undefined
+  return useQueries({
+    queries: queries.map((query, index) => ({
+      queryKey: ['explored-now', query, index, what.limit, what.round, live ? 'live' : what.to] as const,
+      queryFn: ({ signal }: { signal: AbortSignal }) => queryInstant(query, live ? undefined : what.to, signal, what.limit),
+      enabled: enabled && query.trim() !== '',
+      refetchInterval: what.every === undefined ? (false as const) : Math.max(what.every, 1000),
+      placeholderData: (before: Instant | undefined, asked: { queryKey: readonly unknown[] } | undefined) => (asked?.queryKey[1] === query ? before : undefined),
+      staleTime: live ? 0 : 60_000,
+      retry: false,
+    })),
+  })
+}
+
+/** How many series a query really has, asked only where its answer was cut off. */
+export const useSeriesCount = (query: string, at: number | undefined, enabled: boolean): number | undefined =>
+  useQuery({
+    queryKey: ['series-count', query, at], enabled, staleTime: 30_000, retry: false,
+    queryFn: async ({ signal }) => Number((await queryInstant(`count(${query})`, at, signal)).rows[0]?.value ?? 0),
+  }).data
+
+/** The query in its canonical form; refused with the place of the mistake. */
+export const formatted = async (query: string, signal?: AbortSignal): Promise<string> => (await get<Body<string>>('/api/v1/format_query', { query }, signal)).data
+/** Reads a draft without running it: its error is the mistake that stands in it. */
+export const useSyntax = (draft: string, enabled: boolean): UseQueryResult<string> =>
+  useQuery({ queryKey: ['syntax', draft], queryFn: ({ signal }) => formatted(draft, signal), enabled: enabled && draft.trim() !== '', staleTime: Infinity, gcTime: 60_000, retry: false })
+
+export interface Metadata { type: string; help: string; unit: string }
+export const useMetadata = (enabled: boolean): UseQueryResult<Record<string, Metadata[]>> =>
+  useQuery({ queryKey: ['metadata'], queryFn: async ({ signal }) => (await get<Body<Record<string, Metadata[]>>>('/api/v1/metadata', { limit: namesMost }, signal)).data, enabled, staleTime: 60_000, retry: false })
+
+/** Most names that completion reads at once. */
+const namesMost = 10_000
+const names = (path: string, match?: string) => async ({ signal }: { signal: AbortSignal }): Promise<string[]> =>
+  (await get<Body<string[]>>(path, { limit: namesMost, ...(match ? { 'match[]': match } : {}) }, signal)).data
+
+export const useMetricNames = (enabled = true): UseQueryResult<string[]> => useQuery({ queryKey: ['metric-names'], queryFn: names('/api/v1/label/__name__/values'), enabled, staleTime: 30_000, retry: false })
+/** Labels of the series that fit a selector. */
+export const useLabelNames = (selector: string | undefined, enabled: boolean): UseQueryResult<string[]> =>
+  useQuery({ queryKey: ['label-names', selector], queryFn: names('/api/v1/labels', selector), enabled, staleTime: 30_000, retry: false })
+export const useLabelValues = (label: string | undefined, selector: string | undefined): UseQueryResult<string[]> =>
+  useQuery({ queryKey: ['label-values', label, selector], queryFn: names(`/api/v1/label/${encodeURIComponent(label ?? '')}/values`, selector), enabled: label !== undefined, staleTime: 30_000, retry: false })

@@ -6,9 +6,9 @@ import { Chords, name as keyName } from './keys'
 import { lanes } from './lanes'
 import { measure, number, tick, unitNamed, unitOf } from './number'
 import { errorSaid, errorSpan } from './place'
-import { tokens, typing } from './promql'
+import { around, selectorOf, tokenAt, tokens, typing } from './promql'
 import { freeze, parseSpan, queryStep, resolve, step } from './range'
-import { isolated, ladder, scale, stats, ticks, timeTicks } from './scale'
+import { isolated, ladder, logScale, logTicks, scale, stats, ticks, timeTicks } from './scale'
 import { backoff, EventParser } from './sse'
 import { fill, initials, orderTail, pieces } from './text'
 import { clock, duration, offset, parseTime, when, withOffset, zoneName } from './time'
@@ -68,7 +68,7 @@ describe('number', () => {
     expect(measure(value, unit, 'en')).toBe(en)
     expect(measure(value, unit, 'zh')).toBe(zh)
   })
-  test.each([[14_000, 'none', '14k'], [0.3, 'ratio', `30${N}%`], [0, 'none', '0'], [2_000_000_000, 'bytes', `2${N}GB`], [0.005, 'seconds', `5${N}ms`], [8_000, 'none', '8000']] as const)('tick %d', (value, unit, expected) => expect(tick(value, unit, 'en')).toBe(expected))
+  test.each([[14_000, 'none', '14k'], [0.3, 'ratio', `30${N}%`], [0, 'none', '0'], [2_000_000_000, 'bytes', `2${N}GB`], [0.005, 'seconds', `5${N}ms`], [1_500_000, 'bytes', `1.5${N}MB`], [500_000, 'bytes', `500${N}kB`], [8_000, 'none', '8000']] as const)('tick %d', (value, unit, expected) => expect(tick(value, unit, 'en')).toBe(expected))
   it('writes all ticks of an axis alike', () => expect(tick(8_000, 'none', 'en', 14_000)).toBe('8k'))
   test.each([['/min', 'per_minute'], ['%', 'percent'], ['ms', 'millis'], ['carts', 'none']])('unit %s', (text, unit) => expect(unitNamed(text)).toBe(unit))
   test.each([
@@ -108,6 +108,13 @@ describe('scale', () => {
     expect(ticks(cut)).toEqual([6_000, 8_000, 10_000, 12_000, 14_000])
     expect(scale(Infinity, -Infinity, 4, true)).toEqual({ min: 0, max: 1, step: expect.any(Number) })
     expect(scale(0, 0, 4, true).max).toBe(1)
+  })
+  it('holds what is above zero between powers of ten', () => {
+    expect(logScale(0.02, 340)).toEqual({ min: 0.01, max: 1000, step: 10 })
+    expect(logTicks(logScale(0.02, 340), 3)).toEqual([0.01, 1, 100])
+    expect(logScale(Infinity, -Infinity)).toEqual({ min: 0.001, max: 1, step: 10 })
+    expect(logScale(5, 5)).toEqual({ min: 1, max: 10, step: 10 })
+    expect(logScale(1e-30, 1).min).toBeCloseTo(1e-12)
   })
   it('puts time ticks on whole times of the zone', () => {
     const labels = timeTicks(Date.UTC(2026, 10, 22, 10, 15, 5), Date.UTC(2026, 10, 22, 10, 16, 20), 640, 'UTC').map((one) => one.label)
@@ -213,12 +220,28 @@ describe('promql', () => {
   })
   test.each([
     ['rate(http_re', { kind: 'name', prefix: 'http_re' }],
-    ['up{jo', { kind: 'label', prefix: 'jo', metric: 'up' }],
-    ['up{job="no', { kind: 'value', prefix: 'no', label: 'job', metric: 'up' }],
+    ['up{jo', { kind: 'label', prefix: 'jo', selector: 'up' }],
+    ['up{job="no', { kind: 'value', prefix: 'no', label: 'job', selector: 'up' }],
     ['sum by (ho', { kind: 'label', prefix: 'ho' }],
-    ['up{job="a", ', { kind: 'label', prefix: '' }],
+    ['sum(up{a="{"}) by (ho', { kind: 'label', prefix: 'ho', selector: 'up' }],
+    ['up{job="a", ', { kind: 'label', prefix: '', selector: 'up{job="a"}' }],
+    ['up{job="a", host="sh', { kind: 'value', prefix: 'sh', label: 'host', selector: 'up{job="a"}' }],
+    ['{"my.name", "a.b"="x', { kind: 'value', prefix: 'x', label: 'a.b', selector: '{"my.name"}' }],
+    ['rate(x[5', { kind: 'span', prefix: '5' }],
+    ['rate(x[1h:', { kind: 'span', prefix: '' }],
+    ['x offset 1', { kind: 'span', prefix: '1' }],
   ])('%s can be completed', (source, expected) => expect(typing(source, source.length)).toMatchObject(expected))
-  it('leaves ranges alone', () => expect(typing('rate(x[5', 8)).toBeUndefined())
+  test.each(['rate(x[5m])', 'up{job="a"', 'up + 5'])('%s has nothing to complete', (source) => expect(typing(source, source.length)).toBeUndefined())
+  test.each([
+    ['sum by (host) (rate(x[5m]))', 3, 'sum'], ['sum by (host) (rate(x[5m]))', 17, 'rate'], ['sum by (host) (rate(x[5m]) / 2)', 29, 'sum'],
+    ['sum by (host) (x)', 5, 'by'], ['histogram_quantile(0.9, ', 24, 'histogram_quantile'], ['1 + 2', 3, undefined], ['rate(x{a="b"}', 11, 'rate'],
+  ])('%s at %d is about %s', (source, caret, expected) => expect(around(source, caret)).toBe(expected))
+  it('finds the token under the pointer', () => {
+    expect(tokenAt('sum(up)', 4)).toMatchObject({ text: 'up', kind: 'metric', from: 4 })
+    expect(tokenAt('sum(up)', 9)).toBeUndefined()
+  })
+  test.each([['up', [], 'up'], ['my.name', [], '{"my.name"}'], ['up', [['a', 'x"y']], 'up{a="x\\"y"}'], ['my.name', [['b.c', '1']], '{"my.name", "b.c"="1"}']] as const)('%s %j is selected by %s', (name, matchers, expected) =>
+    expect(selectorOf(name, matchers as unknown as [string, string][])).toBe(expected))
 })
 
 describe('place', () => {

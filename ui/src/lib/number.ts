@@ -3,6 +3,7 @@ import { duration, type Language } from './time'
 
 /** `ratio` is 0..1 and shown in percent; `percent` is 0..100 already. */
 export type Unit = 'none' | 'ratio' | 'percent' | 'seconds' | 'millis' | 'bytes' | 'bytes_per_second' | 'per_second' | 'per_minute' | 'count'
+export const unitNames: readonly Unit[] = ['none', 'count', 'ratio', 'percent', 'seconds', 'millis', 'bytes', 'bytes_per_second', 'per_second', 'per_minute']
 
 const narrow = '\u202f'
 
@@ -87,7 +88,7 @@ export function tick(value: number, unit: Unit, language: Language, largest = va
   }
   if (unit === 'bytes' || unit === 'bytes_per_second') {
     const parts = scaled(value, unit === 'bytes' ? ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] : ['B/s', 'kB/s', 'MB/s', 'GB/s', 'TB/s'])
-    return `${parts.value.replace(/\.?0+$/, (zeros) => (zeros.startsWith('.') ? '' : zeros))}${narrow}${parts.unit}`
+    return `${parts.value.includes('.') ? parts.value.replace(/\.?0+$/, '') : parts.value}${narrow}${parts.unit}`
   }
   const size = Math.max(Math.abs(value), Math.abs(largest))
   if (size >= 1e9) return `${short(value / 1e9)}G`

@@ -3,7 +3,7 @@
 export type TokenKind = 'function' | 'keyword' | 'label' | 'string' | 'number' | 'metric' | 'other'
 export interface Token { kind: TokenKind; text: string }
 
-const keywords = new Set(['by', 'without', 'on', 'ignoring', 'group_left', 'group_right', 'offset', 'bool', 'and', 'or', 'unless', 'start', 'end'])
+const keywords = new Set(['by', 'without', 'on', 'ignoring', 'group_left', 'group_right', 'offset', 'bool', 'and', 'or', 'unless', 'atan2'])
 
 export function tokens(source: string): Token[] {
   const found: Token[] = []
@@ -21,7 +21,7 @@ export function tokens(source: string): Token[] {
   found.forEach((token, index) => {
     if (token.kind !== 'metric') return
     const next = found.slice(index + 1).find((other) => other.text.trim() !== '')
-    if (next?.text === '(' || /^(sum|avg|min|max|count|topk|bottomk|quantile|stddev|stdvar|group|count_values)$/.test(token.text)) token.kind = 'function'
+    if (next?.text === '(' || /^(sum|avg|min|max|count|topk|bottomk|quantile|stddev|stdvar|group|count_values|limitk|limit_ratio)$/.test(token.text)) token.kind = 'function'
   })
   return found
 
@@ -36,32 +36,111 @@ export function tokens(source: string): Token[] {
   }
 }
 
-export interface Typing { kind: 'name' | 'label' | 'value'; from: number; prefix: string; /** The metric before the brace. */ metric?: string; /** The label whose value is typed. */ label?: string }
+export interface Typing {
+  kind: 'name' | 'label' | 'value' | 'span'
+  /** Where the word begins that a completion replaces. */
+  from: number
+  prefix: string
+  /** What the series must fit, from what stands before: `requests_total{service="shop"}`. */
+  selector?: string
+  /** The label whose value is typed. */
+  label?: string
+}
+
+const plain = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/
 
 /** What stands left of the caret and could be completed. */
 export function typing(source: string, caret: number): Typing | undefined {
   const left = source.slice(0, caret)
-  const open = left.lastIndexOf('{')
-  const inside = open > left.lastIndexOf('}')
-  if (inside) {
-    const metric = /([a-zA-Z_:][\w:]*)\s*$/.exec(left.slice(0, open))?.[1]
-    const matcher = left.slice(open + 1)
-    const value = /([a-zA-Z_]\w*)\s*(?:=~|!~|!=|=)\s*"([^"]*)$/.exec(matcher)
-    if (value) return { kind: 'value', from: caret - value[2]!.length, prefix: value[2]!, label: value[1]!, ...(metric ? { metric } : {}) }
-    const label = /(?:^|,)\s*([a-zA-Z_]?\w*)$/.exec(matcher)
-    return label ? { kind: 'label', from: caret - label[1]!.length, prefix: label[1]!, ...(metric ? { metric } : {}) } : undefined
-  }
-  if ((left.match(/"/g)?.length ?? 0) % 2 === 1 || left.lastIndexOf('[') > left.lastIndexOf(']')) return undefined
-  const list = /\b(?:by|without|on|ignoring)\s*\(([^)]*)$/i.exec(left)
+  const open = openBrace(left)
+  if (open >= 0) return inBraces(left, open)
+  const span = /(?:\[[^\]"'{}]*?|\boffset\s+-?|:\s*)(\d*[a-z]*)$/i.exec(left)
+  if (span && (left.lastIndexOf('[') > left.lastIndexOf(']') || /\boffset\s+-?\w*$/i.test(left))) return { kind: 'span', from: caret - span[1]!.length, prefix: span[1]! }
+  if (quoteOpen(left) || left.lastIndexOf('[') > left.lastIndexOf(']')) return undefined
+  const list = /\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)$/i.test(left)
   const word = /([a-zA-Z_:][\w:]*)$/.exec(left)
-  if (!word) return list ? { kind: 'label', from: caret, prefix: '' } : undefined
-  return { kind: list ? 'label' : 'name', from: caret - word[1]!.length, prefix: word[1]! }
+  if (list) {
+    const metric = tokens(source).find((token) => token.kind === 'metric')?.text
+    return { kind: 'label', from: caret - (word?.[1]!.length ?? 0), prefix: word?.[1] ?? '', ...(metric ? { selector: metric } : {}) }
+  }
+  return word ? { kind: 'name', from: caret - word[1]!.length, prefix: word[1]! } : undefined
 }
 
-/** Functions and aggregations that are offered beside the names that the data holds. */
-export const functions = [
-  'abs', 'absent', 'avg', 'avg_over_time', 'bottomk', 'ceil', 'changes', 'clamp', 'clamp_max', 'clamp_min', 'count', 'count_over_time', 'day_of_week', 'delta',
-  'deriv', 'floor', 'group', 'histogram_quantile', 'hour', 'idelta', 'increase', 'irate', 'label_join', 'label_replace', 'last_over_time', 'ln', 'log10', 'log2',
-  'max', 'max_over_time', 'min', 'min_over_time', 'minute', 'month', 'predict_linear', 'quantile', 'quantile_over_time', 'rate', 'resets', 'round', 'scalar',
-  'sort', 'sort_desc', 'sqrt', 'stddev', 'sum', 'sum_over_time', 'time', 'timestamp', 'topk', 'vector', 'year',
-] as const
+/** Inside `{..}`: the name of a label, or a value of one, with what the matchers before say already. */
+function inBraces(left: string, open: number): Typing | undefined {
+  const metric = /([a-zA-Z_:][\w:]*)\s*$/.exec(left.slice(0, open))?.[1] ?? ''
+  const matcher = left.slice(open + 1)
+  const value = /(?:^|,)\s*("(?:[^"\\]|\\.)*"|[a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*"([^"]*)$/.exec(matcher)
+  const label = value ? undefined : /(?:^|,)\s*"?([a-zA-Z_]?[\w.]*)$/.exec(matcher)
+  const found = value ?? label
+  if (!found) return undefined
+  const before = matcher.slice(0, found.index).trim()
+  const selector = before ? `${metric}{${before}}` : metric
+  const shared = selector ? { selector } : {}
+  if (value) return { kind: 'value', from: left.length - value[3]!.length, prefix: value[3]!, label: value[1]!.replace(/^"|"$/g, ''), ...shared }
+  return { kind: 'label', from: left.length - label![1]!.length, prefix: label![1]!, ...shared }
+}
+
+/** Where the brace stands that is still open, -1 when none is. Braces in strings and comments are none. */
+function openBrace(left: string): number {
+  let open = -1
+  let at = 0
+  for (const token of tokens(left)) {
+    if (token.text === '{') open = at
+    else if (token.text === '}') open = -1
+    at += token.text.length
+  }
+  return open
+}
+
+/** True behind a quote that has no end yet. */
+function quoteOpen(left: string): boolean {
+  const last = tokens(left).at(-1)
+  return last?.kind === 'string' && (last.text.length === 1 || last.text.at(-1) !== last.text[0])
+}
+
+/** The token at `place`, with where it begins. */
+export function tokenAt(source: string, place: number): (Token & { from: number }) | undefined {
+  let at = 0
+  for (const token of tokens(source)) {
+    if (place >= at && place < at + token.text.length) return { ...token, from: at }
+    at += token.text.length
+  }
+  return undefined
+}
+
+/** The function or aggregation in whose brackets the caret stands, else the word that it stands on. */
+export function around(source: string, caret: number): string | undefined {
+  const found = tokens(source)
+  const open: string[] = []
+  let at = 0
+  let word: string | undefined
+  for (const [index, token] of found.entries()) {
+    const end = at + token.text.length
+    if (/^[a-zA-Z_:]/.test(token.text) && at <= caret && caret <= end && token.kind !== 'label') word = token.text
+    if (end > caret) break
+    if (token.text === '(') open.push(called(found, index))
+    if (token.text === ')') open.pop()
+    at = end
+  }
+  return word ?? open.findLast(Boolean)
+}
+
+/** The name before the bracket at `index`; for `sum by (host) (` the aggregation before its labels; nothing for a list of labels. */
+function called(all: readonly Token[], index: number): string {
+  const before = all.slice(0, index).filter((token) => token.text.trim() !== '')
+  const last = before.at(-1)
+  if (last?.kind === 'function') return last.text
+  if (last?.text !== ')') return ''
+  const opened = before.findLastIndex((token) => token.text === '(')
+  return before[opened - 1]?.kind === 'keyword' && before[opened - 2]?.kind === 'function' ? before[opened - 2]!.text : ''
+}
+
+/** A name as a query writes it: `up`, and `{"my.name"}` for one that is no plain word. */
+export const metricText = (name: string): string => (plain.test(name) ? name : `{${JSON.stringify(name)}}`)
+/** A label as a matcher writes it. */
+export const labelText = (name: string): string => (/^[a-zA-Z_]\w*$/.test(name) ? name : JSON.stringify(name))
+/** All series of a metric: `{__name__="up"}`, whatever the name holds. */
+export const selectorOf = (metric: string, matchers: readonly [string, string][] = []): string =>
+  plain.test(metric) && matchers.length === 0 ? metric
+    : `${plain.test(metric) ? metric : ''}{${[...(plain.test(metric) ? [] : [JSON.stringify(metric)]), ...matchers.map(([name, value]) => `${labelText(name)}=${JSON.stringify(value)}`)].join(', ')}}`

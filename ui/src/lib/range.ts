@@ -5,7 +5,7 @@ export interface Range { from: string; to: string }
 
 const spans: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
 
-export const presets = ['1m', '5m', '15m', '1h', '6h', '24h', '7d'] as const
+export const presets = ['1m', '5m', '15m', '1h', '6h', '24h', '7d', '30d'] as const
 export const defaultRange: Range = { from: 'now-5m', to: 'now' }
 
 /** `5m`, `1h30m` to milliseconds; NaN when it is none. */

@@ -33,6 +33,23 @@ export function ticks(of: Scale): number[] {
   return Array.from({ length: count + 1 }, (_, index) => Number((of.min + index * of.step).toPrecision(12)))
 }
 
+/** The powers of ten around what is above zero in least..most; a scale by powers has no place for the rest. */
+export function logScale(least: number, most: number): Scale {
+  const high = Number.isFinite(most) && most > 0 ? Math.ceil(Math.log10(most) - 1e-9) : 0
+  const low = Number.isFinite(least) && least > 0 ? Math.floor(Math.log10(least) + 1e-9) : high - 3
+  // Twelve powers are all that an eye tells apart.
+  return { min: 10 ** Math.max(low, high - 12), max: 10 ** Math.max(high, low + 1), step: 10 }
+}
+
+/** Every power of ten, or every second or third where they would be closer than `room` allows. */
+export function logTicks(of: Scale, count: number): number[] {
+  const [low, high] = [Math.round(Math.log10(of.min)), Math.round(Math.log10(of.max))]
+  const every = Math.max(1, Math.ceil((high - low) / Math.max(1, count)))
+  const found: number[] = []
+  for (let power = low; power <= high; power += every) found.push(10 ** power)
+  return found
+}
+
 const second = 1000
 const steps = [
   0.1 * second, 0.2 * second, 0.5 * second, second, 2 * second, 5 * second, 10 * second, 15 * second, 30 * second,

@@ -29,7 +29,7 @@ export default async function checks({ browser, report }) {
       await page.keyboard.press('Escape')
       await page.waitForSelector('.menu-item', { state: 'detached' })
       await page.click('header .sel')
-      await page.waitForSelector('#range-from')
+      await page.waitForSelector('.range-from')
       found.push(...(await axe(page, 'header')))
       await close()
       return [...found, ...errors]

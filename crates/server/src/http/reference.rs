@@ -36,6 +36,11 @@ pub fn api_markdown() -> String {
     openapi::reference(&router_docs().0)
 }
 
+/// Every word of PromQL with its signature and a line of help as JSON: what the page's editor completes and explains.
+pub fn promql_json() -> String {
+    serde_json::to_string_pretty(&query::completion_words()).expect("words are JSON")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

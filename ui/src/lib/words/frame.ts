@@ -32,6 +32,7 @@ export const frame = {
   'head.resume': ['resume', '继续'],
   'head.range': ['Range', '时间范围'],
   'head.range.last': ['Last {span}', '最近 {span}'],
+  'head.range.times': ['{from} to {to}', '{from} 至 {to}'],
   'head.range.fixed': ['Fixed range', '固定范围'],
   'head.range.from': ['From', '从'],
   'head.range.to': ['To', '到'],

@@ -1,77 +1,91 @@
-// One query: coloured as it is typed, completed from what the data holds, an error underlined where it is.
-import { useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
-import type { PageRange } from '../../components/address'
-import { Icon } from '../../components/Icon'
+// One query: coloured as it is typed, completed from what the data holds, explained under the pointer, a mistake underlined where it is.
+import { useEffect, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactNode } from 'react'
 import { useFormat, useWord } from '../../components/language'
 import { ApiError } from '../../data/http'
-import { useLabelNames, useLabelValues, useMetricNames } from '../../data/prom'
+import { useSyntax } from '../../data/prom'
+import { bracket, completed, type Offer } from '../../lib/complete'
 import { errorSaid, errorSpan } from '../../lib/place'
-import { functions, tokens, typing, type Typing } from '../../lib/promql'
-import { useExplored } from './Result'
+import { around, tokens, typing, type Typing } from '../../lib/promql'
+import { Explained, useExplain, useOffers } from './help'
+import type { Answer } from './answers'
+import { placeOf, put, tokenUnder } from './text'
 
 interface Props {
   letter: string
   value: string
-  /** What was asked last: its error and cost belong to it, not to what is typed since. */
+  /** What was asked last, and its answer: error and cost belong to it, not to what is typed since. */
   asked: string | undefined
-  round: number
-  range: PageRange
+  answer: Answer | undefined
+  menu: ReactNode
+  focused: boolean
+  onFocus: () => void
   onChange: (text: string) => void
   onRun: () => void
-  onRemove?: (() => void) | undefined
+  /** What the line below says: the word at the caret, or the mistake in what is typed. */
+  onHint: (hint: Hint | undefined) => void
 }
 
-export function Editor({ letter, value, asked, round, range, onChange, onRun, onRemove }: Props): ReactNode {
+export interface Hint { word?: string; mistake?: string }
+
+export function Editor({ letter, value, asked, answer, menu, focused, onFocus, onChange, onRun, onHint }: Props): ReactNode {
   const word = useWord()
   const format = useFormat()
   const area = useRef<HTMLTextAreaElement>(null)
+  const shown = useRef<HTMLPreElement>(null)
   const [at, setAt] = useState<Typing>()
   const [chosen, setChosen] = useState(0)
-  const result = useExplored(asked ?? '', range, round)
-  const current = asked !== undefined && asked === value.trim()
-  const error = current && result.error instanceof ApiError ? result.error : undefined
-  const span = error && error.status > 0 && error.status < 500 ? errorSpan(value, error) : undefined
+  const [hover, setHover] = useState<{ name: string; left: number; top: number }>()
+  const [caret, setCaret] = useState(0)
+  const [active, setActive] = useState(false)
+  const [warm, setWarm] = useState(false)
+  const draft = useSettled(value, 500)
 
-  const names = useMetricNames().data
-  const labels = useLabelNames(at?.metric, at?.kind === 'label').data
-  const values = useLabelValues(at?.kind === 'value' ? at.label : undefined, at?.metric).data
-  const offered = useMemo(() => {
-    if (!at) return []
-    const prefix = at.prefix.toLowerCase()
-    const pool = at.kind === 'name' ? [...(names ?? []), ...functions] : at.kind === 'label' ? (labels ?? []) : (values ?? [])
-    const starts = pool.filter((name) => name.toLowerCase().startsWith(prefix) && name !== at.prefix)
-    const holds = prefix.length > 1 ? pool.filter((name) => !name.toLowerCase().startsWith(prefix) && name.toLowerCase().includes(prefix)) : []
-    return [...starts, ...holds].slice(0, 9)
-  }, [at, names, labels, values])
+  const current = asked !== undefined && asked === value.trim()
+  const failure = current ? refusal(answer?.error) : undefined
+  // What was not run yet is read by the server, but not evaluated.
+  const syntax = useSyntax(draft, focused && !current && draft === value && at === undefined)
+  const draftMistake = !current && draft === value ? refusal(syntax.error) : undefined
+  const mistake = failure ?? draftMistake
+  const span = mistake ? errorSpan(value, mistake) : undefined
+
+  const offered = useOffers(at)
   const open = at !== undefined && offered.length > 0
   const listId = `complete-${letter}`
+  const explain = useExplain(active || warm)
+  const about = active ? around(value, caret) : undefined
+  useEffect(() => {
+    if (focused) onHint(draftMistake ? { mistake: said(draftMistake, word) } : about ? { word: about } : undefined)
+  }, [focused, about, draftMistake?.message])
+  useEffect(() => {
+    if (open) document.getElementById(`${listId}-${chosen}`)?.scrollIntoView({ block: 'nearest' })
+  }, [open, chosen, listId])
 
   const look = (forced: boolean): void => {
     const element = area.current
     if (!element) return
+    setCaret(element.selectionStart)
     const found = typing(element.value, element.selectionStart) ?? (forced ? { kind: 'name' as const, from: element.selectionStart, prefix: '' } : undefined)
     setChosen(0)
-    setAt(found && (forced || found.prefix.length > 0) ? found : undefined)
+    // A label's value is offered as soon as its quote is there; a name when its first letter is.
+    setAt(found && (forced || found.prefix.length > 0 || found.kind === 'value') ? found : undefined)
   }
-  const take = (name: string): void => {
+  const take = (offer: Offer): void => {
     const element = area.current
     if (!element || !at) return
-    const end = at.from + at.prefix.length
-    const tail = at.kind === 'name' && (functions as readonly string[]).includes(name) && value[end] !== '(' ? '(' : ''
-    onChange(value.slice(0, at.from) + name + tail + value.slice(end))
+    const { from, to, text, caret: next } = completed(value, at, offer)
     setAt(undefined)
-    const caret = at.from + name.length + tail.length
-    requestAnimationFrame(() => {
-      element.focus()
-      element.setSelectionRange(caret, caret)
-    })
+    put(element, from, to, text, next)
+    setCaret(next)
+    // A label that was just written wants its value.
+    if (offer.kind === 'label' || ((offer.kind === 'function' || offer.kind === 'keyword') && text.endsWith(')'))) requestAnimationFrame(() => look(false))
   }
   const keys = (event: KeyboardEvent<HTMLTextAreaElement>): void => {
     if (event.nativeEvent.isComposing) return
-    if (event.ctrlKey && event.key === ' ') {
+    const command = event.ctrlKey || event.metaKey
+    if (command && event.key === ' ') {
       event.preventDefault()
       look(true)
-    } else if ((event.ctrlKey || event.metaKey || !open) && event.key === 'Enter' && !event.shiftKey) {
+    } else if ((command || !open) && event.key === 'Enter' && !event.shiftKey) {
       event.preventDefault()
       event.stopPropagation()
       setAt(undefined)
@@ -81,43 +95,80 @@ export function Editor({ letter, value, asked, round, range, onChange, onRun, on
       setChosen((chosen + (event.key === 'ArrowDown' ? 1 : offered.length - 1)) % offered.length)
     } else if (open && (event.key === 'Enter' || event.key === 'Tab')) {
       event.preventDefault()
-      take(offered[chosen]!)
+      take(offered[chosen] ?? offered[0]!)
     } else if (open && event.key === 'Escape') {
       event.preventDefault()
       event.stopPropagation()
       setAt(undefined)
+    } else if (!command && !event.altKey && event.key.length === 1) {
+      const { selectionStart: from, selectionEnd: to } = event.currentTarget
+      const done = bracket(value, from, to, event.key)
+      if (!done) return
+      event.preventDefault()
+      if ('step' in done) event.currentTarget.setSelectionRange(to + 1, to + 1)
+      else put(event.currentTarget, from, to, done.text, done.caret)
+      requestAnimationFrame(() => look(false))
     }
   }
-  const count = result.data?.series.length
-  const took = result.data ? format.duration(result.data.tookMillis) : ''
+  const point = (event: PointerEvent<HTMLTextAreaElement>): void => {
+    if (event.pointerType !== 'mouse' || open || !shown.current) return
+    const found = tokenUnder(shown.current, value, event.clientX, event.clientY)
+    const known = found && (found.kind === 'function' || found.kind === 'keyword' || found.kind === 'metric') && explain(found.text)
+    if (!found || !known) setHover(undefined)
+    else if (hover?.name !== found.text) setHover({ name: found.text, left: found.left, top: found.bottom })
+  }
+  const list = open && at && shown.current ? placeOf(shown.current, at.from) : undefined
+  const known = hover ? explain(hover.name) : undefined
+  const chosenHelp = open ? explain(offered[chosen]?.name ?? '', offered[chosen]?.kind) : undefined
   return (
     <div className="q">
       <span className="qn" aria-hidden="true">{letter}</span>
       <div className="code-box">
-        <pre className="code-shown" aria-hidden="true">
-          {tokens(value).map((token, index) => <span key={index} className={`c-${token.kind}`}>{token.text}</span>)}
-          {'\n'}
-        </pre>
-        {span && <pre className="code-error" aria-hidden="true">{value.slice(0, span.from)}<u>{value.slice(span.from, span.to) || ' '}</u></pre>}
-        <textarea ref={area} className="code-typed" rows={value.split('\n').length} spellCheck={false} autoCapitalize="none" autoComplete="off" value={value} maxLength={16_384}
-          placeholder={word('explore.placeholder')} aria-label={word('explore.query', { letter })} aria-invalid={error !== undefined} aria-describedby={error ? `error-${letter}` : undefined}
-          aria-controls={listId} aria-autocomplete="list" aria-activedescendant={open ? `${listId}-${chosen}` : undefined}
-          onChange={(event) => { onChange(event.target.value); requestAnimationFrame(() => look(false)) }} onKeyDown={keys} onBlur={() => setAt(undefined)} />
-        <ul id={listId} className="complete" role="listbox" aria-label={word('explore.complete')} hidden={!open}>
-          {offered.map((name, index) => (
-            <li key={name} id={`${listId}-${index}`} role="option" aria-selected={index === chosen} onPointerDown={(event) => { event.preventDefault(); take(name) }}>
-              <span className="mono">{name}</span>{at?.kind === 'name' && (functions as readonly string[]).includes(name) && <span className="t3 xs">()</span>}
-            </li>
-          ))}
-        </ul>
-        {error && (
-          <p id={`error-${letter}`} className="bad sm" role="alert">
-            {error.message === 'network' ? word('error.network') : errorSaid(error.message)}{error.place && <span className="t3"> {error.place}</span>}{error.hint && <span className="t2"> {error.hint}</span>}
-          </p>
-        )}
+        <div className="code-lines">
+          <pre ref={shown} className="code-shown" aria-hidden="true">
+            {tokens(value).map((token, index) => <span key={index} className={`c-${token.kind}`}>{token.text}</span>)}
+            {'\n'}
+          </pre>
+          {span && <pre className="code-error" aria-hidden="true">{value.slice(0, span.from)}<u>{value.slice(span.from, span.to) || ' '}</u></pre>}
+          <textarea ref={area} className="code-typed" rows={value.split('\n').length} spellCheck={false} autoCapitalize="none" autoCorrect="off" autoComplete="off" value={value} maxLength={16_384}
+            placeholder={word('explore.placeholder')} aria-label={word('explore.query', { letter })} aria-invalid={mistake !== undefined} aria-describedby={failure ? `error-${letter}` : 'explore-hint'}
+            aria-controls={listId} aria-autocomplete="list" aria-activedescendant={open ? `${listId}-${chosen}` : undefined}
+            onChange={(event) => { onChange(event.target.value); setHover(undefined); requestAnimationFrame(() => look(false)) }} onKeyDown={keys} onFocus={() => { setActive(true); onFocus() }} onBlur={() => { setActive(false); setAt(undefined) }}
+            onSelect={(event) => setCaret(event.currentTarget.selectionStart)} onPointerEnter={() => setWarm(true)} onPointerMove={point} onPointerLeave={() => setHover(undefined)} />
+        </div>
+        <div className="complete" hidden={!open} style={list ? { top: list.bottom + 6, left: `min(${list.left}px, max(0px, 100% - 400px))` } : undefined}>
+          <ul id={listId} role="listbox" aria-label={word('explore.complete')} tabIndex={open ? 0 : -1}>
+            {(open ? offered : []).map((offer, index) => (
+              <li key={`${offer.kind}-${offer.name}`} id={`${listId}-${index}`} role="option" aria-selected={index === chosen} onPointerDown={(event) => { event.preventDefault(); take(offer) }}>
+                <span className="mono grow cut">{offer.name}</span><span className="t3 xs">{explain(offer.name, offer.kind)?.type ?? word(`explore.kind.${offer.kind}`)}</span>
+              </li>
+            ))}
+          </ul>
+          {chosenHelp && <div className="complete-help"><Explained known={chosenHelp} /></div>}
+        </div>
+        {hover && known && !open && <div role="tooltip" className="hovercard" style={{ left: `min(${hover.left}px, max(0px, 100% - 360px))`, top: hover.top + 6 }}><Explained known={known} /></div>}
+        {failure && <p id={`error-${letter}`} className="bad sm" role="alert">{said(failure, word)}{failure.place && <span className="t3"> {failure.place}</span>}{failure.hint && <span className="t2"> {failure.hint}</span>}</p>}
+        {current && !failure && answer?.warnings.map((note) => <p key={note} className="warn sm code-note">{note}</p>)}
       </div>
-      {current && result.data && !error && <span className="t3 sm nw">{count === 1 ? word('explore.one', { took }) : word('explore.cost', { count, took })}</span>}
-      {onRemove && <button type="button" className="btn quiet small" aria-label={word('explore.remove', { letter })} onClick={onRemove}><Icon name="close" /></button>}
+      <span className="t3 sm nw cost" aria-live="off">{current && answer?.count !== undefined && !failure && word(answer.count === 1 ? 'explore.one' : 'explore.cost', { count: answer.count, more: answer.cut ? '+' : '', took: format.duration(answer.took) })}</span>
+      {menu}
     </div>
   )
+}
+
+/** Only a refusal of the query stands under it; that the server is silent or failed is said where its answer would be. */
+function refusal(error: unknown): ApiError | undefined {
+  return error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 401 ? error : undefined
+}
+
+const said = (error: ApiError, word: ReturnType<typeof useWord>): string => (error.message === 'network' ? word('error.network') : errorSaid(error.message))
+
+/** The value when it has not changed for so many milliseconds. */
+function useSettled(value: string, after: number): string {
+  const [settled, setSettled] = useState(value)
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), after)
+    return () => clearTimeout(timer)
+  }, [value, after])
+  return settled
 }

@@ -1,38 +1,44 @@
 // What did these series do, and what changed at that moment? Queries, one graph each with tied cursors, series, changes.
-import { useMemo, useState, type ReactNode } from 'react'
+import { useMemo, useRef, useState, type ReactNode } from 'react'
 import './explore.css'
 import { usePageRange, useSearch, useSetSearch } from '../../components/address'
+import { CopyButton } from '../../components/Copy'
 import type { GraphFlag } from '../../components/Graph'
-import { Icon } from '../../components/Icon'
-import { useKey } from '../../components/keyboard'
+import { RangeMenu } from '../../components/Header'
+import { useKey, usePageKeys } from '../../components/keyboard'
 import { millis, useFormat, useWord } from '../../components/language'
 import { Panel } from '../../components/Panel'
-import { Glyph } from '../../components/State'
-import { Say, Time } from '../../components/Text'
 import { rowShape, rowTarget } from '../../components/tones'
 import { Empty, Loaded } from '../../components/Waiting'
-import type { TimelineRow } from '../../data/api'
 import { useTimeline } from '../../data/queries'
-import { Editor } from './Editor'
-import { Result } from './Result'
+import { keepAsked } from '../../lib/asked'
+import { pressed, queriesMost, readState, writeState, type ExploreState } from '../../lib/explore'
+import { freeze, isLive, queryStep, spanText, type Range } from '../../lib/range'
+import { lineKey } from '../../lib/story'
+import { letterOf, readMost, useAnswers } from './answers'
+import { Changes } from './Changes'
+import { Cursor } from './cursor'
+import { Head } from './Head'
+import { History } from './History'
+import { beforeChoices, useBeforeName } from './Options'
+import { Pictures, unitFor } from './Pictures'
+import { Queries } from './Queries'
+import { SeriesTable } from './SeriesTable'
+import { useShown, useZoom } from './window'
 
-export const letter = (index: number): string => String.fromCharCode(65 + index)
-const most = 8
 const starts = [
   'avg by (mode) (rate(node_cpu_seconds_total{mode!="idle"}[5s]))',
   'node_memory_MemTotal_bytes - node_memory_MemAvailable_bytes',
   'sum by (device) (rate(node_network_receive_bytes_total[5s]))',
 ]
 
-export type View = 'graph' | 'table' | 'json'
-
 export default function Explore(): ReactNode {
   const word = useWord()
-  const format = useFormat()
   const search = useSearch()
   const set = useSetSearch()
-  const range = usePageRange()
-  const asked = useMemo(() => list(search['q']), [search['q']])
+  const state = useMemo(() => readState(search), [search])
+  const change = (part: Partial<ExploreState>): void => set(writeState(part))
+  const asked = state.queries
   const [drafts, setDrafts] = useState<readonly string[]>(asked.length > 0 ? asked : [''])
   const [seen, setSeen] = useState(asked)
   if (seen !== asked && seen.join('\n') !== asked.join('\n')) {
@@ -41,75 +47,123 @@ export default function Explore(): ReactNode {
     setDrafts(asked.length > 0 ? asked : [''])
   }
   const [round, setRound] = useState(0)
-  const view: View = search['view'] === 'table' || search['view'] === 'json' ? search['view'] : 'graph'
-  const withChanges = search['changes'] !== 'off'
-  const run = (queries: readonly string[] = drafts): void => {
-    const kept = queries.map((query) => query.trim()).filter(Boolean).slice(0, most)
-    setRound((before) => before + 1)
-    if (kept.join('\n') !== asked.join('\n')) set({ q: kept.length === 0 ? undefined : kept })
-  }
-  useKey('Ctrl+Enter', () => run())
-  const fixedTo = range.live ? undefined : new Date(range.to).toISOString()
-  // A live start is rounded down to ten seconds, so that the list is not asked anew each second.
-  const fixedFrom = new Date(range.live ? Math.floor(range.from / 10_000) * 10_000 : range.from).toISOString()
-  const timeline = useTimeline(withChanges ? { from: fixedFrom, ...(fixedTo ? { to: fixedTo } : {}) } : undefined)
-  const changes = useMemo(() => (timeline.data ?? []).filter((row) => row.flag), [timeline.data])
-  const flags = useMemo<GraphFlag[]>(
-    () => (withChanges ? changes.map((row) => ({ at: millis(row.at), shape: rowShape(row), name: row.flag!, title: format.text(row.text), ...(row.by ? { note: row.by } : {}), to: rowTarget(row), id: row.seq })) : []),
-    [changes, withChanges, format],
-  )
+  const [focused, setFocused] = useState(0)
+  const [history, setHistory] = useState(false)
   const [lit, setLit] = useState<number>()
+  const cursor = useRef<Cursor>(undefined)
+  cursor.current ??= new Cursor()
+
+  const page = usePageRange()
+  const zoom = useZoom(page)
+  const shown = useShown(page, state.refresh, round)
+  const auto = queryStep(shown.from, shown.to)
+  const step = state.step ?? auto
+  const answers = useAnswers({ ...shown, step, before: state.before, limit: readMost, round }, state)
+  const beforeName = useBeforeName(state.before)
+
+  const run = (queries: readonly string[] = drafts): void => {
+    const kept = queries.map((query) => query.trim()).filter(Boolean).slice(0, queriesMost)
+    setRound((before) => before + 1)
+    keepAsked(kept, Date.now())
+    if (kept.join('\n') !== asked.join('\n')) change({ queries: kept, hidden: [], alone: undefined })
+  }
+  const put = (index: number, query: string): void => {
+    const all = drafts.map((other, at) => (at === index ? query : other))
+    setDrafts(all)
+    run(all)
+  }
+  useExploreKeys(state, change, run, zoom.back, () => setHistory(true))
+  const { rows, flags, timeline } = useFlags(state.changes && asked.length > 0, page)
+  const rangeName = useRangeName()
+  const back = zoom.to ? word('explore.zoom.back', { range: rangeName(zoom.to) }) : isLive(page.range) ? undefined : word('explore.zoom.now')
   return (
     <>
-      <div className="row wrap">
-        <h1>{word('nav.explore')}</h1>
+      <Head>
+        <RangeMenu keys={false} times />
         <span className="end" />
+        <History opened={history} onOpen={setHistory} letter={letterOf(Math.min(focused, drafts.length - 1))} onTake={(query) => setDrafts(drafts.map((other, at) => (at === Math.min(focused, drafts.length - 1) ? query : other)))} />
+        <CopyButton className="btn quiet" text={() => frozen(page.range)}>{word('explore.share')}</CopyButton>
         <button type="button" className="btn pri" onClick={() => run()} aria-keyshortcuts="Control+Enter">{word('explore.run')}<kbd>Ctrl Enter</kbd></button>
-      </div>
-      <Panel name={word('explore.query', { letter: drafts.map((_, index) => letter(index)).join(', ') })}>
-        {drafts.map((draft, index) => (
-          <Editor key={index} letter={letter(index)} value={draft} asked={asked[index]} round={round} range={range}
-            onChange={(text) => setDrafts(drafts.map((other, at) => (at === index ? text : other)))} onRun={() => run()}
-            onRemove={drafts.length > 1 ? () => { const rest = drafts.filter((_, at) => at !== index); setDrafts(rest); run(rest) } : undefined} />
-        ))}
-        <div className="q add">
-          <button type="button" className="btn quiet small" disabled={drafts.length >= most} onClick={() => setDrafts([...drafts, ''])}><Icon name="plus" />{word('explore.add')}</button>
-          <span className="t3 sm grow">{word('explore.hint')}</span>
-          {asked.length > 1 && <span className="t3 sm">{word('explore.tied')}</span>}
-        </div>
-      </Panel>
+      </Head>
+      <Queries drafts={drafts} answers={answers} asked={asked} focused={focused} range={{ from: shown.from, to: shown.to, step }} onFocus={setFocused} onDrafts={setDrafts} onRun={run} />
       {asked.length === 0 ? (
         <Panel name={word('nav.explore')}>
           <Empty title={word('explore.empty')} actions={starts.map((start) => <button key={start} type="button" className="btn small mono start" onClick={() => { setDrafts([start]); run([start]) }}>{start}</button>)} />
         </Panel>
       ) : (
-        asked.map((query, index) => (
-          <Result key={`${index}-${query}`} query={query} letter={letter(index)} range={range} view={view} flags={flags} first={index === 0} withChanges={withChanges} round={round} lit={lit} onLit={setLit} onQuery={(next) => { const all = asked.map((other, at) => (at === index ? next : other)); setDrafts(all); run(all) }} />
-        ))
-      )}
-      {withChanges && asked.length > 0 && (
-        <Panel title={word('explore.changes.title')} note={word('explore.changes.note')}>
-          <Loaded query={timeline} rows={3}>{() => <ChangeList rows={changes} lit={lit} onLit={setLit} />}</Loaded>
-        </Panel>
+        <>
+          <Pictures answers={answers} state={state} shown={shown} step={state.step ?? auto} live={isLive(page.range)} flags={flags} zoom={zoom} back={back} cursor={cursor.current} lit={lit} onLit={setLit} onChange={change} onQuery={put} />
+          <div className={state.changes ? 'below' : 'stack'}>
+            <div className="stack">
+              {state.view === 'graph' && answers.filter((answer) => answer.series.length > 0).map((answer) => (
+                <SeriesTable key={answer.letter} answer={answer} state={state} unit={unitFor(answer.query, state)} step={step} beforeName={beforeName} cursor={cursor.current!}
+                  onPress={(mark, one) => change(pressed(state, mark, one))} onAll={() => change({ hidden: [], alone: undefined })} onSort={(sort) => change({ sort })} />
+              ))}
+            </div>
+            {state.changes && (
+              <Panel title={word('explore.changes.title')} note={word('explore.changes.note')} className="changes-panel">
+                <Loaded query={timeline} rows={3}>{() => <Changes rows={rows} lit={lit} onLit={setLit} />}</Loaded>
+              </Panel>
+            )}
+          </div>
+        </>
       )}
     </>
   )
 }
 
-function ChangeList({ rows, lit, onLit }: { rows: readonly TimelineRow[]; lit: number | undefined; onLit: (seq: number | undefined) => void }): ReactNode {
-  const word = useWord()
-  if (rows.length === 0) return <Empty title={word('explore.changes.none')} />
-  return (
-    <ol className="evs changes">
-      {[...rows].reverse().slice(0, 50).map((row) => (
-        <li key={row.seq} className={lit === row.seq ? 'lit' : ''} onPointerEnter={() => onLit(row.seq)} onPointerLeave={() => onLit(undefined)}>
-          <Glyph shape={rowShape(row)} /><Time at={row.at} digits={1} /><span className="prose"><Say text={row.text} />{row.by && <span className="t3"> {row.by}</span>}</span><span />
-        </li>
-      ))}
-    </ol>
-  )
+/** The address as it is now, with times in place of `now`, so that it shows the same tomorrow. */
+function frozen(range: Range): string {
+  const fixed = freeze(range, Date.now())
+  const address = new URL(location.href)
+  address.searchParams.set('from', fixed.from)
+  address.searchParams.set('to', fixed.to)
+  return address.href
 }
 
-function list(value: string | readonly string[] | undefined): readonly string[] {
-  return value === undefined ? [] : typeof value === 'string' ? [value] : value
+/** Changes in the range, as flags for the graphs and as rows for the list. */
+function useFlags(enabled: boolean, page: ReturnType<typeof usePageRange>): { rows: NonNullable<ReturnType<typeof useTimeline>['data']>; flags: GraphFlag[]; timeline: ReturnType<typeof useTimeline> } {
+  const format = useFormat()
+  // A live start is rounded down to ten seconds, so that the list is not asked anew each second.
+  const from = new Date(page.live ? Math.floor(page.from / 10_000) * 10_000 : page.from).toISOString()
+  const timeline = useTimeline(enabled ? { from, ...(page.live ? {} : { to: new Date(page.to).toISOString() }) } : undefined)
+  const rows = useMemo(() => {
+    const seen = new Set<string>()
+    // What says the same of the same instant is one flag.
+    return (enabled ? (timeline.data ?? []) : []).filter((row) => row.flag && !seen.has(lineKey(row)) && seen.add(lineKey(row)))
+  }, [timeline.data, enabled])
+  const flags = useMemo<GraphFlag[]>(
+    () => rows.map((row) => ({ at: millis(row.at), shape: rowShape(row), name: row.flag!, title: format.text(row.text), ...(row.by ? { note: row.by } : {}), to: rowTarget(row), id: row.seq })),
+    [rows, format],
+  )
+  return { rows, flags, timeline }
+}
+
+/** `last 5 min`, or both ends. */
+function useRangeName(): (range: Range) => string {
+  const word = useWord()
+  const format = useFormat()
+  return (range) => {
+    if (!isLive(range)) return `${format.when(range.from)} - ${format.when(range.to)}`
+    const span = /^now-(\w+)$/.exec(range.from)?.[1]
+    return word('explore.zoom.last', { span: span ?? spanText(300_000) })
+  }
+}
+
+function useExploreKeys(state: ExploreState, change: (part: Partial<ExploreState>) => void, run: () => void, back: () => void, history: () => void): void {
+  const word = useWord()
+  const next = <T,>(list: readonly T[], at: T): T => list[(list.indexOf(at) + 1) % list.length]!
+  useKey('Ctrl+Enter', run)
+  useKey('/', (event) => { event.preventDefault(); document.querySelector<HTMLTextAreaElement>('.code-typed')?.focus() })
+  useKey('v', () => change({ view: next(['graph', 'table', 'json'] as const, state.view) }))
+  useKey('c', () => change({ changes: !state.changes }))
+  useKey('b', () => change({ before: next([undefined, ...beforeChoices.slice(0, 2).map(([span]) => span)], state.before) }))
+  useKey('y', () => change({ log: !state.log, ...(state.log ? {} : { stacked: false }) }))
+  useKey('s', () => change({ stacked: !state.stacked, ...(state.stacked ? {} : { log: false }) }))
+  useKey('z', back)
+  useKey('h', history)
+  usePageKeys([
+    ['Ctrl Enter', word('explore.key.run')], ['Ctrl Space', word('explore.key.complete')], ['/', word('explore.key.edit')], ['V', word('explore.key.view')], ['C', word('explore.key.changes')],
+    ['B', word('explore.key.before')], ['S', word('explore.key.stacked')], ['Y', word('explore.key.log')], ['Z', word('explore.key.zoom')], ['H', word('explore.key.history')],
+  ])
 }

@@ -1,0 +1,114 @@
+// Explore without its page: the address, completion, brackets, stacks, the day before, tables as CSV, and what was asked.
+import { describe, expect, it, test } from 'vitest'
+import promql from '../data/promql.json'
+import { parseAsked, withAsked } from './asked'
+import { bracket, completed, fit, offers, type Known } from './complete'
+import { csv } from './csv'
+import { isShown, pressed, readState, seriesMark, stepsFor, writeState } from './explore'
+import { typing } from './promql'
+import { moved, stacked } from './stack'
+import { promqlHelp } from './words/promql'
+
+describe('the address', () => {
+  const all = {
+    q: ['up', 'sum(x)'], view: 'table', rows: 'steps', step: '30s', changes: 'off', before: '1d', draw: 'stacked', scale: 'log', unit: 'bytes', refresh: '10s', hide: ['A.x', 'B.y'], only: 'A.z', sort: '-max',
+  }
+  it('holds all of the state, and gives it back', () => {
+    const state = readState(all)
+    expect(state).toMatchObject({ queries: ['up', 'sum(x)'], view: 'table', steps: true, step: 30, changes: false, before: 86_400_000, stacked: true, log: true, unit: 'bytes', refresh: 10_000, alone: 'A.z', sort: { by: 'max', descending: true } })
+    expect(writeState(state)).toEqual(all)
+  })
+  it('leaves the usual out, and takes nonsense for the usual', () => {
+    const usual = readState({})
+    expect(Object.values(writeState(usual)).every((value) => value === undefined)).toBe(true)
+    expect(readState({ view: 'pie', step: '-1', before: 'yesterday', scale: 'up', unit: 'parsec', refresh: 'now' })).toEqual(usual)
+    expect(readState({ q: Array.from({ length: 20 }, (_, n) => `q${n}`) }).queries).toHaveLength(8)
+  })
+  it('says off, and steps below a second', () => {
+    expect(readState({ refresh: 'off', step: '100ms' })).toMatchObject({ refresh: 0, step: 0.1 })
+    expect(writeState({ refresh: 0, step: 0.1 })).toEqual({ refresh: 'off', step: '100ms' })
+  })
+  it('names a series by its labels, in whatever order they come', () => {
+    expect(seriesMark('A', { a: '1', b: '2' })).toBe(seriesMark('A', { b: '2', a: '1' }))
+    expect(seriesMark('A', { a: '1' })).not.toBe(seriesMark('A', { a: '2' }))
+  })
+  it('shows one alone, hides with Ctrl, and comes back', () => {
+    const none = { hidden: [], alone: undefined }
+    const alone = pressed(none, 'A.1', false)
+    expect([isShown(alone, 'A', 'A.1'), isShown(alone, 'A', 'A.2'), isShown(alone, 'B', 'B.1')]).toEqual([true, false, true])
+    expect(pressed(alone, 'A.1', false)).toEqual(none)
+    const hidden = pressed(none, 'A.1', true)
+    expect([isShown(hidden, 'A', 'A.1'), isShown(hidden, 'A', 'A.2')]).toEqual([false, true])
+    expect(pressed(hidden, 'A.1', true)).toEqual(none)
+  })
+  it('offers the steps that a range can have', () => {
+    expect(stepsFor(300_000)).toEqual([0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60])
+    expect(stepsFor(7 * 86_400_000)[0]).toBe(60)
+  })
+})
+
+const known: Known = {
+  metrics: ['http_requests_total', 'node_load1', 'up', 'my.name', 'rate_limit'], labels: ['__name__', 'host', 'my.label'], values: ['a', 'b"c'],
+  words: promql,
+}
+
+describe('completion', () => {
+  test.each([['http_requests_total', 'http', 1], ['http_requests_total', 'req', 2], ['http_requests_total', 'hrt', 4], ['http_requests_total', 'quest', 3], ['node_load1', 'hrt', undefined], ['up', 'up', 0]])('%s for %s', (name, typed, expected) => expect(fit(name, typed)).toBe(expected))
+  const names = (source: string): string[] => offers(typing(source, source.length)!, known).map((offer) => offer.name)
+  it('puts names of the data before words of the language', () => expect(names('rat').slice(0, 2)).toEqual(['rate_limit', 'rate']))
+  it('offers labels without the name, values, and spans', () => {
+    expect(names('up{')).toEqual(['host', 'my.label'])
+    expect(names('up{host="')).toEqual(['a', 'b"c'])
+    expect(names('rate(up[5')).toEqual(['5s', '5m'])
+  })
+  const after = (source: string, name: string): string => {
+    const at = typing(source.replace('|', ''), source.indexOf('|'))!
+    const text = source.replace('|', '')
+    const { from, to, text: put, caret } = completed(text, at, offers(at, known).find((offer) => offer.name === name)!)
+    const whole = text.slice(0, from) + put + text.slice(to)
+    return `${whole.slice(0, caret)}|${whole.slice(caret)}`
+  }
+  test.each([
+    ['sum(rat|)', 'rate', 'sum(rate(|))'], ['rat|(x)', 'rate', 'rate(|x)'], ['su|', 'sum', 'sum(|)'], ['sum b|', 'by', 'sum by (|)'], ['up{ho|', 'host', 'up{host="|"'], ['up{ho|}', 'host', 'up{host="|"}'],
+    ['up{ho|="x"}', 'host', 'up{host|="x"}'], ['up{my|}', 'my.label', 'up{"my.label"="|"}'], ['up{host="b|"}', 'b"c', 'up{host="b\\"c"|}'], ['up{host="|', 'a', 'up{host="a"|'], ['my|', 'my.name', '{"my.name"}|'],
+    ['sum by (h|) (up)', 'host', 'sum by (host|) (up)'], ['rate(up[5|])', '5m', 'rate(up[5m|])'],
+  ])('%s becomes %s', (source, name, expected) => expect(after(source, name)).toBe(expected))
+})
+
+test.each([
+  ['sum|', '(', 'sum(|)'], ['sum(|)', ')', 'step'], ['up{a=|}', '"', 'up{a="|"}'], ['up{a="x|"}', '"', 'step'], ['up|x', '(', undefined], ['it|', '"', undefined], ['a|', ')', undefined],
+])('bracket: %s and %s', (source, key, expected) => {
+  const at = source.indexOf('|')
+  const text = source.replace('|', '')
+  const found = bracket(text, at, at, key)
+  const shown = found === undefined ? undefined : 'step' in found ? 'step' : `${text.slice(0, at)}${found.text.slice(0, found.caret - at)}|${found.text.slice(found.caret - at)}${text.slice(at)}`
+  expect(shown).toBe(expected)
+})
+
+it('every word of the language is explained in Chinese too', () => {
+  expect(promql.filter((word) => !promqlHelp[word.word]).map((word) => word.word)).toEqual([])
+  expect(Object.keys(promqlHelp).filter((name) => !promql.some((word) => word.word === name))).toEqual([])
+  expect(promql.length).toBeGreaterThan(100)
+})
+
+describe('columns', () => {
+  it('stack over gaps, without the hidden', () =>
+    expect(stacked([{ values: [1, 2, null] }, { values: [9, 9, 9], hidden: true }, { values: [1, null, 3] }])).toEqual([[1, 2, null], [9, 9, 9], [2, null, 3]]))
+  it('of the day before stand on the same times', () => {
+    expect(moved([86_500, 86_510, 86_520], [100, 110], [7, 8], 86_400)).toEqual([7, 8, null])
+    expect(moved([86_400.1, 86_400.2], [0.1, 0.2], [1, null], 86_400)).toEqual([1, null])
+  })
+})
+
+it('a table becomes CSV that a spreadsheet takes for text', () => {
+  expect(csv(['host', 'value'], [['a,b', 1.5], ['say "x"', null], ['=1+1', -2], ['-5', '+Inf']])).toBe('host,value\r\n"a,b",1.5\r\n"say ""x""",\r\n\'=1+1,-2\r\n-5,+Inf\r\n')
+})
+
+describe('what was asked', () => {
+  it('stands once, newest first, fifty at most', () => {
+    const before = withAsked([], ['a', 'b'], 1)
+    expect(withAsked(before, ['b', 'c'], 2).map((one) => one.query)).toEqual(['b', 'c', 'a'])
+    expect(withAsked(before, Array.from({ length: 80 }, (_, n) => `q${n}`), 2)).toHaveLength(50)
+  })
+  test.each([null, 'x', '{}', '[1, null, {"query": 5}]'])('%s is nothing', (text) => expect(parseAsked(text)).toEqual([]))
+})

@@ -1,0 +1,139 @@
+// The answers in one panel, a graph for each query below each other with tied cursors; or as tables, or as JSON.
+import type { ReactNode } from 'react'
+import { CopyButton } from '../../components/Copy'
+import { Graph, type GraphFlag } from '../../components/Graph'
+import { useFormat, useWord } from '../../components/language'
+import { Panel } from '../../components/Panel'
+import { Glyph } from '../../components/State'
+import { Empty, Loading, Problem } from '../../components/Waiting'
+import { ApiError } from '../../data/http'
+import { useMetricNames } from '../../data/prom'
+import { client } from '../../data/queries'
+import { nearest } from '../../lib/distance'
+import type { ExploreState } from '../../lib/explore'
+import { unitOf, type Unit } from '../../lib/number'
+import { labelText, metricText, tokens } from '../../lib/promql'
+import { drawn, shownMost, useTotal, type Answer } from './answers'
+import type { Cursor } from './cursor'
+import { Options, useBeforeName } from './Options'
+import { answerCsv, InstantTable, JsonView, StepsTable } from './Tables'
+import type { Shown, Zoom } from './window'
+
+interface Props {
+  answers: readonly Answer[]
+  state: ExploreState
+  shown: Shown
+  step: number
+  live: boolean
+  flags: readonly GraphFlag[]
+  zoom: Zoom
+  back: string | undefined
+  cursor: Cursor
+  lit: number | undefined
+  onLit: (id: number | undefined) => void
+  onChange: (part: Partial<ExploreState>) => void
+  onQuery: (index: number, query: string) => void
+}
+
+export const unitFor = (query: string, state: Pick<ExploreState, 'unit'>): Unit => state.unit ?? unitOf(query)
+
+export function Pictures(props: Props): ReactNode {
+  const { answers, state, shown, step, onChange } = props
+  const word = useWord()
+  const format = useFormat()
+  const first = answers[0]!
+  const actions = (
+    <>
+      <span className="seg small" role="group" aria-label={word('explore.view')}>
+        {(['graph', 'table', 'json'] as const).map((one) => <button key={one} type="button" aria-pressed={state.view === one} onClick={() => onChange({ view: one })}>{word(`explore.${one}`)}</button>)}
+      </span>
+      <span className="seg small"><button type="button" aria-pressed={state.changes} onClick={() => onChange({ changes: !state.changes })}><Glyph shape="release" tone={state.changes ? 'run' : 't3'} />{word('explore.changes')}</button></span>
+    </>
+  )
+  const note = state.view === 'graph' ? word('explore.note', { step: format.duration(step * 1000).replace('.0', '') }) : state.steps ? word('explore.note.short', { step: format.duration(step * 1000).replace('.0', '') }) : undefined
+  return (
+    <Panel title={word('explore.panel', { letter: first.letter, title: headline(first.query) })} note={note && <span className="onmouse">{note}</span>} actions={actions} className="pictures">
+      <Options state={state} span={shown.to - shown.from} step={step} unit={unitFor(first.query, state)} live={props.live} onChange={onChange}>
+        {state.view === 'table' && answers.map((answer) => <CopyButton key={answer.letter} className="btn small" text={() => answerCsv(answer)}>{answers.length === 1 ? word('explore.csv') : `${word('explore.csv')} ${answer.letter}`}</CopyButton>)}
+        {props.back && <button type="button" className="btn small" onClick={props.zoom.back}>{props.back}</button>}
+      </Options>
+      {answers.map((answer, index) => (
+        <div key={answer.letter} className="picture">
+          {index > 0 && <h3>{word('explore.panel', { letter: answer.letter, title: headline(answer.query) })}</h3>}
+          <Picture {...props} answer={answer} first={index === 0} onQuery={(query) => props.onQuery(index, query)} />
+        </div>
+      ))}
+    </Panel>
+  )
+}
+
+function Picture({ answer, first, state, shown, flags, zoom, cursor, lit, onLit, onQuery }: Omit<Props, 'onQuery'> & { answer: Answer; first: boolean; onQuery: (query: string) => void }): ReactNode {
+  const word = useWord()
+  const beforeName = useBeforeName(state.before)
+  const title = headline(answer.query)
+  const unit = unitFor(answer.query, state)
+  const height = state.view === 'graph' ? (first ? 220 : 140) : 200
+  if (answer.error && answer.count === undefined) {
+    // A mistake in the query is said under its editor; everything else here.
+    const status = answer.error instanceof ApiError ? answer.error.status : 0
+    const said = status === 400 ? word('explore.error', { letter: answer.letter }) : status > 400 && status < 500 ? word('explore.error.run', { letter: answer.letter }) : undefined
+    return (
+      <div style={{ minHeight: height }}>
+        {said ? <Empty title={<span className="st bad"><Glyph shape="bad" tone="" />{said}</span>} actions={status !== 400 && <button type="button" className="btn small" onClick={answer.retry}>{word('do.retry')}</button>}>{word('explore.error.where')}</Empty> : <Problem error={answer.error} onRetry={answer.retry} />}
+      </div>
+    )
+  }
+  if (answer.stopped) return <div style={{ minHeight: height }}><Empty title={word('explore.stopped')} actions={<button type="button" className="btn small" onClick={answer.retry}>{word('explore.run')}</button>} /></div>
+  if (answer.count === undefined) return <Loading height={height} onCancel={() => void client.cancelQueries({ predicate: (query) => String(query.queryKey[0]).startsWith('explored') && query.queryKey[1] === answer.query })} />
+  if (answer.count === 0) return <div style={{ minHeight: height }}><Nothing query={answer.query} onQuery={onQuery} /></div>
+  if (state.view === 'json') return <JsonView answer={answer} />
+  if (answer.instant) return <InstantTable instant={answer.instant} unit={unit} title={title} />
+  const series = drawn(answer, state)
+  return (
+    <>
+      {(answer.cut || answer.count > shownMost) && <TooMany answer={answer} at={shown.every === undefined ? shown.to : undefined} onQuery={onQuery} />}
+      {state.view === 'table' ? <StepsTable answer={answer} series={series} unit={unit} from={shown.from} to={shown.to} title={title} /> : (
+        <>
+          <Graph name={title} times={answer.frame!.times} series={series} unit={unit} from={shown.from} to={shown.to} height={height} flags={flags} flagNames={first} flagRows={first && state.changes ? 1 : 0} group="explore" tableSwitch={false}
+            stacked={state.stacked} log={state.log} beforeName={beforeName} holds={shown.every !== undefined} lit={lit} onLit={(id) => onLit(id as number | undefined)} onCursor={(index) => cursor.set(answer.letter, index)}
+            onZoom={zoom.in} onMove={zoom.move} onReset={zoom.back} />
+          {answer.nothingBefore && <p className="t3 sm note">{word('explore.before.empty', { before: beforeName })}</p>}
+        </>
+      )}
+    </>
+  )
+}
+
+function Nothing({ query, onQuery }: { query: string; onQuery: (query: string) => void }): ReactNode {
+  const word = useWord()
+  const names = useMetricNames().data ?? []
+  const metric = tokens(query).find((token) => token.kind === 'metric')?.text
+  const near = metric !== undefined && !names.includes(metric) ? nearest(metric, names) : undefined
+  return (
+    <Empty title={word('explore.none', { query: metric ?? query })}
+      actions={near && <><span className="t2 sm">{word('explore.none.nearest')}</span><button type="button" className="btn small mono" onClick={() => onQuery(query.replace(metric!, metricText(near)))}>{near}</button></>}>
+      {near === undefined && word('explore.none.hint')}
+    </Empty>
+  )
+}
+
+function TooMany({ answer, at, onQuery }: { answer: Answer; at: number | undefined; onQuery: (query: string) => void }): ReactNode {
+  const word = useWord()
+  const total = useTotal(answer, at)
+  const read = answer.count ?? 0
+  // Most useful to group by: labels with few values.
+  const values = new Map<string, Set<string>>()
+  for (const one of answer.frame?.series ?? []) for (const [name, value] of Object.entries(one.labels)) if (name !== '__name__') values.set(name, (values.get(name) ?? new Set()).add(value))
+  const names = [...values].filter(([, found]) => found.size > 1).sort((a, b) => a[1].size - b[1].size).map(([name]) => name).slice(0, 4)
+  return (
+    <div className="row wrap note">
+      <span className="warn sm">{answer.cut ? word('explore.too_many.cut', { count: total ?? `${read}+`, shown: shownMost, read }) : word('explore.too_many', { count: read, shown: shownMost })}</span>
+      {names.map((name) => <button key={name} type="button" className="btn small mono" onClick={() => onQuery(`sum by (${labelText(name)}) (${answer.query})`)}>{name}</button>)}
+    </div>
+  )
+}
+
+/** The query's first metric name as a title. */
+export function headline(query: string): string {
+  return tokens(query).find((token) => token.kind === 'metric')?.text ?? query.slice(0, 60)
+}

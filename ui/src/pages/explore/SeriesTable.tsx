@@ -1,0 +1,104 @@
+// The legend of a query: its series with least, mean, most, last, at cursor and gaps; a click shows one alone, Ctrl click hides one.
+import { useMemo, type MouseEvent, type ReactNode } from 'react'
+import { useFormat, useWord } from '../../components/language'
+import { Panel } from '../../components/Panel'
+import type { ExploreState } from '../../lib/explore'
+import { isShown } from '../../lib/explore'
+import type { Unit } from '../../lib/number'
+import { tellingLabels, type Answer, type Ranked } from './answers'
+import { useCursor, type Cursor } from './cursor'
+
+interface Props {
+  answer: Answer
+  state: ExploreState
+  unit: Unit
+  step: number
+  /** What is compared with: `a day before`. */
+  beforeName: string | undefined
+  cursor: Cursor
+  onPress: (mark: string, one: boolean) => void
+  onAll: () => void
+  onSort: (sort: ExploreState['sort']) => void
+}
+
+const figures = ['min', 'mean', 'max', 'last'] as const
+
+export function SeriesTable({ answer, state, unit, step, beforeName, cursor, onPress, onAll, onSort }: Props): ReactNode {
+  const word = useWord()
+  const format = useFormat()
+  const at = useCursor(cursor, answer.letter)
+  const { sort } = state
+  const rows = answer.series
+  const labels = useMemo(() => tellingLabels(rows.map((row) => row.labels)).slice(0, 4), [rows])
+  const shown = useMemo(() => sorted(rows, sort), [rows, sort])
+  const head = (id: string, text: ReactNode, number: boolean): ReactNode => (
+    <th key={id} className={number ? 'num' : ''} aria-sort={sort?.by === id ? (sort.descending ? 'descending' : 'ascending') : 'none'}>
+      <button type="button" onClick={() => onSort({ by: id, descending: sort?.by === id ? !sort.descending : number })}>{text}{sort?.by === id && <span aria-hidden="true">{sort.descending ? ' ↓' : ' ↑'}</span>}</button>
+    </th>
+  )
+  const name = word('explore.series', { letter: answer.letter })
+  const touched = state.alone?.startsWith(`${answer.letter}.`) || state.hidden.some((mark) => mark.startsWith(`${answer.letter}.`))
+  const press = (row: Ranked) => (event: MouseEvent): void => onPress(row.mark, event.ctrlKey || event.metaKey)
+  const cursorCell = (row: Ranked): ReactNode => (at === undefined ? '' : row.values[at] == null ? <span className="t3">{word('graph.gap')}</span> : format.measure(row.values[at], unit))
+  const button = (row: Ranked, text: string): ReactNode => (
+    <button type="button" className="series-name cut" title={text} aria-pressed={isShown(state, answer.letter, row.mark)} onClick={press(row)}><i className={row.dash ? 'sw dash' : 'sw'} style={{ ['--c' as string]: `var(${row.color})` }} />{text}</button>
+  )
+  return (
+    <Panel title={name} note={<><span className="onmouse">{word('explore.series.note')}</span><span className="ontouch">{word('explore.series.note.touch')}</span></>} actions={<button type="button" className={touched ? 'btn small' : 'btn small unseen'} onClick={onAll}>{word('explore.all')}</button>}>
+      <div className="wide series has-narrow" tabIndex={0} role="group" aria-label={name}>
+        <table aria-label={name}>
+          <thead>
+            <tr>
+              {labels.length === 0 ? <th>{word('explore.series.name')}</th> : labels.map((label) => head(label, label, false))}
+              {figures.map((one) => head(one, word(`explore.${one}`), true))}
+              {beforeName && head('before', <span title={`${word('explore.mean')}, ${beforeName}`}>{beforeName}</span>, true)}
+              <th className="num">{word('explore.cursor')}</th><th className="num">{word('explore.gaps')}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {shown.map((row) => (
+              <tr key={row.mark} className={isShown(state, answer.letter, row.mark) ? '' : 'off'}>
+                {(labels.length === 0 ? ['__name__'] : labels).map((label, index) => {
+                  const text = row.labels[label] ?? (labels.length === 0 ? answer.letter : '-')
+                  return <td key={label} className={index === 0 ? 'm' : 'mono'}>{index === 0 ? button(row, text) : text}</td>
+                })}
+                {figures.map((one) => <td key={one} className={one === 'max' ? 'num b' : 'num'}>{row.stats ? format.measure(row.stats[one], unit) : '-'}</td>)}
+                {beforeName && <td className="num t2">{row.beforeMean === undefined ? <span className="t3">{word('graph.no_data')}</span> : format.measure(row.beforeMean, unit)}</td>}
+                <td className="num">{cursorCell(row)}</td>
+                <td className="num t2">{row.stats && row.stats.gaps > 0 ? format.duration(row.stats.gaps * step * 1000) : word('explore.gaps.none')}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <ul className="narrow series" aria-label={name}>
+        {shown.map((row) => (
+          <li key={row.mark} className={isShown(state, answer.letter, row.mark) ? '' : 'off'}>
+            <div className="grow">
+              <div className="row between">{button(row, row.name || answer.letter)}<b className="nw">{row.stats ? format.measure(row.stats.last, unit) : '-'}</b></div>
+              {row.stats && (
+                <div className="t2 sm">
+                  {[...(['min', 'mean', 'max'] as const).map((one) => `${word(`explore.${one}`)} ${format.measure(row.stats![one], unit)}`), ...(beforeName && row.beforeMean !== undefined ? [`${beforeName} ${format.measure(row.beforeMean, unit)}`] : [])].join(word('explore.comma'))}
+                </div>
+              )}
+            </div>
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  )
+}
+
+function sorted(rows: readonly Ranked[], sort: ExploreState['sort']): readonly Ranked[] {
+  if (!sort) return rows
+  const value = (row: Ranked): number | string => {
+    if (sort.by === 'before') return row.beforeMean ?? -Infinity
+    const figure = figures.find((one) => one === sort.by)
+    return figure ? (row.stats?.[figure] ?? -Infinity) : (row.labels[sort.by] ?? '')
+  }
+  return [...rows].sort((a, b) => {
+    const [left, right] = [value(a), value(b)]
+    const by = typeof left === 'number' && typeof right === 'number' ? (left === right ? 0 : left - right) : String(left).localeCompare(String(right), undefined, { numeric: true })
+    return sort.descending ? -by : by
+  })
+}

@@ -1,0 +1,76 @@
+// The answer as a table: the values at the end of the range, or a row for each step; both can be copied as CSV. And as JSON.
+import { useMemo, type ReactNode } from 'react'
+import { CopyButton } from '../../components/Copy'
+import { DataTable, type Column } from '../../components/DataTable'
+import { GraphTable } from '../../components/Graph'
+import type { GraphSeries } from '../../components/plot'
+import { useFormat, useWord } from '../../components/language'
+import type { Instant, Labels } from '../../data/prom'
+import { csv } from '../../lib/csv'
+import type { Unit } from '../../lib/number'
+import type { Answer } from './answers'
+
+type Row = Instant['rows'][number]
+const rowsMost = 200
+const named = (name: string, metric: string): string => (name === '__name__' ? metric : name)
+
+/** Labels as columns, those that all rows share last, so that what differs is seen first. */
+export function labelColumns(rows: readonly { labels: Labels }[]): string[] {
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row.labels)))]
+  const differs = (name: string): boolean => new Set(rows.map((row) => row.labels[name])).size > 1
+  return rows.length < 2 ? names : [...names.filter(differs), ...names.filter((name) => !differs(name))]
+}
+
+export function InstantTable({ instant, unit, title }: { instant: Instant; unit: Unit; title: string }): ReactNode {
+  const word = useWord()
+  const format = useFormat()
+  const names = useMemo(() => labelColumns(instant.rows), [instant])
+  // A figure as it is shown elsewhere; what is none (NaN, infinite, a text) as the server wrote it.
+  const shown = (row: Row): string => (instant.kind !== 'string' && Number.isFinite(Number(row.value)) ? format.measure(Number(row.value), unit) : row.value)
+  const columns: Column<Row>[] = [
+    ...names.map((name, index): Column<Row> => ({ id: name, head: named(name, word('explore.kind.metric')), cell: (row) => row.labels[name] ?? <span className="t3">-</span>, sort: (row) => row.labels[name] ?? '', className: index === 0 ? 'm' : 'mono' })),
+    { id: 'value', head: word('explore.value'), number: true, cell: (row) => <b title={row.value}>{shown(row)}</b>, sort: (row) => (Number.isNaN(Number(row.value)) ? row.value : Number(row.value)), className: 'm' },
+    ...(instant.kind === 'matrix' ? [{ id: 'samples', head: word('explore.series.samples'), cell: (row: Row) => <span className="mono t2">{(row.more ?? []).slice(-4).map(([at, value]) => `${value} @${format.clock(at * 1000, 1)}`).join(', ')}</span> }] : []),
+  ]
+  const rows = instant.rows.slice(0, rowsMost)
+  const ids = new Map(rows.map((row, index) => [row, `${index} ${JSON.stringify(row.labels)}`]))
+  return (
+    <>
+      {instant.rows.length > rowsMost && <p className="warn sm pb">{word('explore.rows.cut', { shown: rowsMost, count: instant.rows.length })}</p>}
+      <div className="instant" role="group" aria-label={title} tabIndex={0}>
+        <DataTable name={title} columns={columns} rows={rows} id={(row) => ids.get(row) ?? ''}
+          narrow={(row) => (
+            <>
+              <div className="row between top"><span className="m">{row.labels[names[0] ?? ''] ?? title}</span><b className="nw">{shown(row)}</b></div>
+              <div className="t2 sm">{names.slice(1).flatMap((name) => (row.labels[name] === undefined ? [] : [`${named(name, word('explore.kind.metric'))} ${row.labels[name]}`])).join(word('explore.comma'))}</div>
+            </>
+          )} />
+      </div>
+    </>
+  )
+}
+
+/** The table as CSV: one row for each series, or for each step. Values stand as the server wrote them. */
+export function answerCsv(answer: Answer): string {
+  if (answer.instant) {
+    const names = labelColumns(answer.instant.rows)
+    return csv([...names, 'value', 'time'], answer.instant.rows.map((row) => [...names.map((name) => row.labels[name]), row.value, new Date(row.at * 1000).toISOString()]))
+  }
+  const { frame } = answer
+  return csv(['time', ...answer.series.map((one) => one.name || answer.letter)], (frame?.times ?? []).map((at, index) => [new Date(at * 1000).toISOString(), ...answer.series.map((one) => one.values[index])]))
+}
+
+export function StepsTable({ answer, series, unit, from, to, title }: { answer: Answer; series: readonly GraphSeries[]; unit: Unit; from: number; to: number; title: string }): ReactNode {
+  return <GraphTable name={title} times={answer.frame?.times ?? []} series={series} unit={unit} from={from} to={to} height={320} />
+}
+
+export function JsonView({ answer }: { answer: Answer }): ReactNode {
+  const word = useWord()
+  const text = (): string => JSON.stringify(answer.instant ?? { times: answer.frame?.times, series: answer.series.map((one) => ({ labels: one.labels, values: one.values })) }, undefined, 1)
+  return (
+    <div className="json-box">
+      <CopyButton text={text} className="btn small">{word('do.copy')}</CopyButton>
+      <pre className="code json" tabIndex={0}>{text().slice(0, 200_000)}</pre>
+    </div>
+  )
+}
