@@ -1,7 +1,7 @@
 // What pages ask the server for, as hooks. Live messages are put into the same cache, so that a page never asks twice.
 import { queryOptions, QueryClient, useMutation, useQuery, type UseQueryResult } from '@tanstack/react-query'
 import type {
-  Answer, Artifact, Ask, ChangeRow, ChatMessage, Demo, Incident, IncidentRow, LogLine, Me, NewOrder, Order, OrderRow, Outcome, Overview, Place, ServiceRow, TimelineRow,
+  Answer, Artifact, Ask, Cardinality, ChangeRow, ChatMessage, Demo, Incident, IncidentRow, LogLine, Me, NewOrder, Order, OrderRow, Outcome, Overview, Place, ServiceRow, TimelineRow,
 } from './api'
 import { lineKey } from '../lib/story'
 import { ApiError, get, post } from './http'
@@ -72,6 +72,15 @@ export const useRooms = (): UseQueryResult<{ name: string; newest?: ChatMessage 
 export const useServiceLog = (service: string | undefined): UseQueryResult<LogLine[]> =>
   useQuery({ queryKey: ['service-log', service], queryFn: ({ signal }) => get<LogLine[]>(`/services/${service}/log`, { limit: 300 }, signal), enabled: service !== undefined })
 export const olderMessages = (room: string, before: number): Promise<ChatMessage[]> => get(`/chat/${room}`, { before })
+
+/** Where series come from. Counting walks all of them: it is asked when wanted, never by itself. */
+export const useCardinality = (selector: string | undefined, label: string | undefined, limit: number, enabled = true): UseQueryResult<Cardinality> =>
+  useQuery({
+    queryKey: ['cardinality', selector, label, limit], enabled, staleTime: 60_000,
+    queryFn: ({ signal }) => get<Cardinality>('/store/cardinality', { limit, label, ...(selector ? { 'match[]': selector } : {}) }, signal),
+    // The old rows stay while the next level is counted, so that nothing jumps.
+    placeholderData: (before) => before,
+  })
 
 /** Is this the demo? A server that is none answers 404. */
 export const useDemo = (enabled: boolean): UseQueryResult<Demo> =>

@@ -5,6 +5,7 @@ import { parseAsked, withAsked } from './asked'
 import { bracket, completed, fit, offers, type Known } from './complete'
 import { csv } from './csv'
 import { isShown, pressed, readState, seriesMark, stepsFor, writeState } from './explore'
+import { metricOf, narrowed, readMatchers, selectorFor, writeMatchers } from './narrow'
 import { typing } from './promql'
 import { moved, stacked } from './stack'
 import { promqlHelp } from './words/promql'
@@ -111,4 +112,22 @@ describe('what was asked', () => {
     expect(withAsked(before, Array.from({ length: 80 }, (_, n) => `q${n}`), 2)).toHaveLength(50)
   })
   test.each([null, 'x', '{}', '[1, null, {"query": 5}]'])('%s is nothing', (text) => expect(parseAsked(text)).toEqual([]))
+})
+
+describe('what the count is narrowed to', () => {
+  it('stands in the address, whatever the value holds', () => {
+    const matchers = readMatchers(['__name__=up', 'path=/a?b=c'])
+    expect(matchers).toEqual([{ name: '__name__', value: 'up' }, { name: 'path', value: '/a?b=c' }])
+    expect(writeMatchers(matchers)).toEqual(['__name__=up', 'path=/a?b=c'])
+    expect(readMatchers(['=x', 'none'])).toEqual([])
+    expect(writeMatchers([])).toBeUndefined()
+  })
+  test.each([
+    [[], undefined], [['__name__=up'], 'up'], [['job=a'], '{job="a"}'], [['__name__=up', 'job=a"b'], 'up{job="a\\"b"}'], [['__name__=my.name', 'a.b=c'], '{"my.name", "a.b"="c"}'],
+  ])('%j is %s', (texts, expected) => expect(selectorFor(readMatchers(texts))).toBe(expected))
+  it('takes one value of each label', () => {
+    const one = narrowed(readMatchers('__name__=up'), { name: 'job', value: 'a' })
+    expect(narrowed(one, { name: 'job', value: 'b' }).map(({ value }) => value)).toEqual(['up', 'b'])
+    expect(metricOf(one)).toBe('up')
+  })
 })

@@ -140,7 +140,9 @@ function called(all: readonly Token[], index: number): string {
 export const metricText = (name: string): string => (plain.test(name) ? name : `{${JSON.stringify(name)}}`)
 /** A label as a matcher writes it. */
 export const labelText = (name: string): string => (/^[a-zA-Z_]\w*$/.test(name) ? name : JSON.stringify(name))
-/** All series of a metric: `{__name__="up"}`, whatever the name holds. */
-export const selectorOf = (metric: string, matchers: readonly [string, string][] = []): string =>
-  plain.test(metric) && matchers.length === 0 ? metric
-    : `${plain.test(metric) ? metric : ''}{${[...(plain.test(metric) ? [] : [JSON.stringify(metric)]), ...matchers.map(([name, value]) => `${labelText(name)}=${JSON.stringify(value)}`)].join(', ')}}`
+/** All series of a metric that have these labels: `up{job="shop"}`, `{"my.name"}`; without a metric `{job="shop"}`. */
+export function selectorOf(metric: string, matchers: readonly [string, string][] = []): string {
+  const inside = matchers.map(([name, value]) => `${labelText(name)}=${JSON.stringify(value)}`)
+  if (metric === '' || plain.test(metric)) return inside.length === 0 ? metric : `${metric}{${inside.join(', ')}}`
+  return `{${[JSON.stringify(metric), ...inside].join(', ')}}`
+}

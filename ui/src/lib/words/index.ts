@@ -1,6 +1,7 @@
 // All words of the page, both languages side by side: [English, 中文]. One file per page or part; a test holds that none is missing.
 import { fill, type Args } from '../text'
 import type { Language } from '../time'
+import { cardinality } from './cardinality'
 import { chat } from './chat'
 import { deploy } from './deploy'
 import { explore } from './explore'
@@ -9,7 +10,7 @@ import { incidents } from './incidents'
 import { login } from './login'
 import { overview } from './overview'
 
-export const words = { ...frame, ...login, ...overview, ...explore, ...deploy, ...incidents, ...chat } as const
+export const words = { ...frame, ...login, ...overview, ...explore, ...cardinality, ...deploy, ...incidents, ...chat } as const
 
 export type WordId = keyof typeof words
 

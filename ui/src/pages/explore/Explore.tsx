@@ -78,7 +78,7 @@ export default function Explore(): ReactNode {
   const back = zoom.to ? word('explore.zoom.back', { range: rangeName(zoom.to) }) : isLive(page.range) ? undefined : word('explore.zoom.now')
   return (
     <>
-      <Head>
+      <Head at="queries">
         <RangeMenu keys={false} times />
         <span className="end" />
         <History opened={history} onOpen={setHistory} letter={letterOf(Math.min(focused, drafts.length - 1))} onTake={(query) => setDrafts(drafts.map((other, at) => (at === Math.min(focused, drafts.length - 1) ? query : other)))} />

@@ -1,0 +1,71 @@
+// What could go: the metric with the most series, its label with the most values, and how many series would stay without it.
+import { Fragment, type ReactNode } from 'react'
+import { CopyButton } from '../../components/Copy'
+import { useFormat, useWord } from '../../components/language'
+import { Panel } from '../../components/Panel'
+import type { Cardinality } from '../../data/api'
+import { useSeriesCount } from '../../data/prom'
+import { useCardinality } from '../../data/queries'
+import { metricOf, selectorFor, type Matcher } from '../../lib/narrow'
+import { labelText, selectorOf } from '../../lib/promql'
+
+/** A metric below this share of all series is not worth a word. */
+const worth = 0.05
+/** A label with fewer values than this is as labels are. */
+const manyValues = 12
+
+interface Props { data: Cardinality; all: Cardinality | undefined; matchers: readonly Matcher[]; onNarrow: (one: Matcher) => void; onLabel: (name: string) => void }
+
+export function Advice({ data, all, matchers, onNarrow, onLabel }: Props): ReactNode {
+  const word = useWord()
+  const format = useFormat()
+  const chosen = metricOf(matchers)
+  const top = data.metrics[0]
+  const metric = chosen ?? (top && top.series >= data.series * worth ? top.name : undefined)
+  const selector = chosen ? selectorFor(matchers) : metric === undefined ? undefined : selectorOf(metric)
+  const own = useCardinality(selector, undefined, 10, metric !== undefined && chosen === undefined)
+  const of = chosen ? data : own.data
+  const label = of?.metrics[0]?.name === metric ? of?.labels.find(({ name }) => name !== '__name__' && name !== of.source_label) : undefined
+  const stands = label !== undefined && label.values >= manyValues
+  const left = useSeriesCount(`group without (${label ? labelText(label.name) : ''}) (${selector ?? ''})`, undefined, stands && selector !== undefined)
+  if (metric === undefined || of === undefined || label === undefined) return null
+  const whole = all?.series ?? data.series
+  const drop = `metric_relabel_configs:\n  - source_labels: [__name__]\n    regex: ${exact(metric)}\n    action: drop\n`
+  return (
+    <Panel title={word('cardinality.hint')} className="advice">
+      <div className="pb">
+        <p>
+          <Marked text={word('cardinality.hint.share', { metric, share: format.measure(of.series / Math.max(1, whole), 'ratio'), series: of.series })} marks={[metric]} />{' '}
+          <Marked marks={[label.name]} text={!stands ? word('cardinality.hint.calm', { label: label.name, values: label.values })
+            : left === undefined ? word('cardinality.hint.label.only', { label: label.name, values: label.values }) : word('cardinality.hint.label', { label: label.name, values: label.values, left, series: of.series })} />
+        </p>
+        {stands && <p className="t2 sm">{word('cardinality.hint.do')}</p>}
+        <div className="row wrap" style={{ marginTop: 6 }}>
+          <button type="button" className="btn small" onClick={() => onLabel(label.name)}>{word('cardinality.hint.values', { label: label.name })}</button>
+          {chosen === undefined && <button type="button" className="btn small" onClick={() => onNarrow({ name: '__name__', value: metric })}>{word('cardinality.hint.narrow', { metric })}</button>}
+        </div>
+        {chosen !== undefined && (
+          <details className="drop">
+            <summary className="t2 sm">{word('cardinality.hint.drop')}</summary>
+            <pre className="code">{drop}</pre>
+            <CopyButton className="btn small" text={() => drop}>{word('do.copy')}</CopyButton>
+          </details>
+        )}
+      </div>
+    </Panel>
+  )
+}
+
+/** A name as a regular expression that fits nothing else, as YAML writes it. */
+function exact(name: string): string {
+  const text = name.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+  return /^[a-zA-Z_]\w*$/.test(text) ? text : JSON.stringify(text)
+}
+
+/** A sentence in which names of metrics and labels stand as code. */
+function Marked({ text, marks }: { text: string; marks: readonly string[] }): ReactNode {
+  const mark = marks.find((one) => one !== '' && text.includes(one))
+  if (mark === undefined) return text
+  const at = text.indexOf(mark)
+  return <Fragment>{text.slice(0, at)}<code className="mono">{mark}</code>{text.slice(at + mark.length)}</Fragment>
+}
