@@ -27,7 +27,7 @@ export function CursorBox(props: GraphProps & { cursor: { index: number; left: n
   const right = cursor.left < width / 2
   return (
     <div className="cursor-box" style={right ? { left: leftRoom + cursor.left + 14 } : { right: width - cursor.left + rightRoom + 14 }}>
-      <div className="row between"><b>{format.clock(at, digits)}</b><span className="t3">{props.name}</span></div>
+      <div className="row between"><b>{format.clock(at, digits)}</b><span className="t3 cut">{props.name}</span></div>
       {rows.slice(0, 5).map((row, index) => (
         <div className="row between" key={index}>
           <span className="cut"><i className={row.dash ? 'sw dash' : 'sw'} style={{ ['--c' as string]: `var(${row.color})` }} />{row.name}</span>

@@ -12,7 +12,9 @@ export function place(boxes: readonly FlagBox[], width: number, rows = 2, gap = 
   return boxes.map((box, index) => {
     for (let row = 0; row < rows; row += 1) {
       const next = boxes[index + 1]
-      const after = { from: box.x - 6, to: box.x - 6 + box.width }
+      // At the very edge the name moves aside by the few pixels that it lacks.
+      const start = Math.max(0, box.x - 6)
+      const after = { from: start, to: start + box.width }
       const before = { from: box.x + 6 - box.width, to: box.x + 6 }
       const crossed = next !== undefined && next.x > box.x && next.x < after.to && row === 0
       const sides = crossed ? [before, after] : [after, before]

@@ -25,6 +25,9 @@ interface Props {
   onHint: (hint: Hint | undefined) => void
 }
 
+/** How the server marks a note that is no warning. */
+const info = 'PromQL info: '
+
 export interface Hint { word?: string; mistake?: string }
 
 export function Editor({ letter, value, asked, answer, menu, focused, onFocus, onChange, onRun, onHint }: Props): ReactNode {
@@ -148,7 +151,7 @@ export function Editor({ letter, value, asked, answer, menu, focused, onFocus, o
         </div>
         {hover && known && !open && <div role="tooltip" className="hovercard" style={{ left: `min(${hover.left}px, max(0px, 100% - 360px))`, top: hover.top + 6 }}><Explained known={known} /></div>}
         {failure && <p id={`error-${letter}`} className="bad sm" role="alert">{said(failure, word)}{failure.place && <span className="t3"> {failure.place}</span>}{failure.hint && <span className="t2"> {failure.hint}</span>}</p>}
-        {current && !failure && answer?.warnings.map((note) => <p key={note} className="warn sm code-note">{note}</p>)}
+        {current && !failure && answer?.warnings.map((note) => <p key={note} className={note.startsWith(info) ? 't2 sm' : 'warn sm'}>{note.startsWith(info) ? note.slice(info.length) : note}</p>)}
       </div>
       <span className="t3 sm nw cost" aria-live="off">{current && answer?.count !== undefined && !failure && word(answer.count === 1 ? 'explore.one' : 'explore.cost', { count: answer.count, more: answer.cut ? '+' : '', took: format.duration(answer.took) })}</span>
       {menu}

@@ -14,17 +14,20 @@ type Row = Instant['rows'][number]
 const rowsMost = 200
 const named = (name: string, metric: string): string => (name === '__name__' ? metric : name)
 
-/** Labels as columns, those that all rows share last, so that what differs is seen first. */
-export function labelColumns(rows: readonly { labels: Labels }[]): string[] {
+/** Labels as columns: those in which the rows differ, and behind them those that all share. */
+function labelColumns(rows: readonly { labels: Labels }[]): { differing: string[]; shared: string[] } {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row.labels)))]
-  const differs = (name: string): boolean => new Set(rows.map((row) => row.labels[name])).size > 1
-  return rows.length < 2 ? names : [...names.filter(differs), ...names.filter((name) => !differs(name))]
+  const differing = names.filter((name) => new Set(rows.map((row) => row.labels[name])).size > 1)
+  return { differing, shared: names.filter((name) => !differing.includes(name)) }
 }
 
 export function InstantTable({ instant, unit, title }: { instant: Instant; unit: Unit; title: string }): ReactNode {
   const word = useWord()
   const format = useFormat()
-  const names = useMemo(() => labelColumns(instant.rows), [instant])
+  const { differing, shared } = useMemo(() => labelColumns(instant.rows), [instant])
+  const names = [...differing, ...shared]
+  // On a phone the first line tells the rows apart, the second says the rest.
+  const [first, second] = differing.length > 0 ? [differing, shared] : [shared.slice(0, 1), shared.slice(1)]
   // A figure as it is shown elsewhere; what is none (NaN, infinite, a text) as the server wrote it.
   const shown = (row: Row): string => (instant.kind !== 'string' && Number.isFinite(Number(row.value)) ? format.measure(Number(row.value), unit) : row.value)
   const columns: Column<Row>[] = [
@@ -41,8 +44,8 @@ export function InstantTable({ instant, unit, title }: { instant: Instant; unit:
         <DataTable name={title} columns={columns} rows={rows} id={(row) => ids.get(row) ?? ''}
           narrow={(row) => (
             <>
-              <div className="row between top"><span className="m">{row.labels[names[0] ?? ''] ?? title}</span><b className="nw">{shown(row)}</b></div>
-              <div className="t2 sm">{names.slice(1).flatMap((name) => (row.labels[name] === undefined ? [] : [`${named(name, word('explore.kind.metric'))} ${row.labels[name]}`])).join(word('explore.comma'))}</div>
+              <div className="row between top"><span className="m prose">{first.flatMap((name) => row.labels[name] ?? []).join(' ') || title}</span><b className="nw">{shown(row)}</b></div>
+              <div className="t2 sm">{second.flatMap((name) => (row.labels[name] === undefined ? [] : [`${named(name, word('explore.kind.metric'))} ${row.labels[name]}`])).join(word('explore.comma'))}</div>
             </>
           )} />
       </div>
@@ -53,7 +56,8 @@ export function InstantTable({ instant, unit, title }: { instant: Instant; unit:
 /** The table as CSV: one row for each series, or for each step. Values stand as the server wrote them. */
 export function answerCsv(answer: Answer): string {
   if (answer.instant) {
-    const names = labelColumns(answer.instant.rows)
+    const { differing, shared } = labelColumns(answer.instant.rows)
+    const names = [...differing, ...shared]
     return csv([...names, 'value', 'time'], answer.instant.rows.map((row) => [...names.map((name) => row.labels[name]), row.value, new Date(row.at * 1000).toISOString()]))
   }
   const { frame } = answer
