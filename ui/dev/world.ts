@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Connect, Plugin } from 'vite'
-import type { Answer, ChatMessage } from '../src/data/api'
+import type { Answer, Cardinality, ChatMessage } from '../src/data/api'
 import { made, metricNames } from './series.ts'
 import * as story from './story.ts'
 
@@ -43,6 +43,7 @@ export function world(kind: string): Plugin {
     ['GET', /^\/demo$/, () => { if (calm) throw new Refused(404, 'unknown', 'this is not the demo'); return { service: 'shop', environment: 'prod', releases: { good: '4.12.1', bad: '4.12.0' } } }],
     ['POST', /^\/demo\/release$/, () => answer('deploy shop')],
     ['GET', /^\/completion$/, () => []],
+    ['GET', /^\/store\/cardinality$/, (url) => shown(counted(url.searchParams.get('match[]'), url.searchParams.get('label')))],
   ]
   return {
     name: 'made-up-world',
@@ -102,6 +103,8 @@ export function world(kind: string): Plugin {
     const query = url.searchParams.get('query') ?? ''
     if (url.pathname.endsWith('/labels')) return { status: 'success', data: ['__name__', 'code', 'host', 'instance', 'job', 'mode', 'service'] }
     if (url.pathname.includes('/label/')) return { status: 'success', data: url.pathname.includes('__name__') ? metricNames : ['shop', 'pay', 'search'] }
+    if (url.pathname.endsWith('/metadata')) return { status: 'success', data: Object.fromEntries(metricNames.map((name) => [name, [{ type: name.endsWith('_total') ? 'counter' : 'gauge', help: `What ${name} is.`, unit: '' }]])) }
+    if (url.pathname.endsWith('/format_query') && !query.includes('((')) return { status: 'success', data: query }
     if (/^\w+$/.test(query) && !metricNames.includes(query)) return { status: 'success', data: { resultType: 'matrix', result: [] } }
     if (query.includes('((')) throw new Refused(400, 'bad_request', 'unexpected "(": a name or a number belongs here', { place: `line 1, column ${query.indexOf('((') + 2}` })
     const now = Date.now() / 1000
@@ -117,6 +120,21 @@ export function world(kind: string): Plugin {
       return { metric, values, value: values.at(-1) ?? [now, '0'] }
     })
     return { status: 'success', data: { resultType: url.pathname.endsWith('query_range') ? 'matrix' : 'vector', result } }
+  }
+}
+
+/** Where made-up series come from: one metric with a label that has far too many values. */
+function counted(match: string | null, label: string | null): Cardinality {
+  const series = match ? 4_120 : 61_840
+  const of = (names: readonly string[]): { name: string; series: number }[] => names.map((name, index) => ({ name, series: Math.ceil(series / 2 ** (index + 1)) }))
+  const metrics = of(match ? [/\w+/.exec(match)?.[0] ?? 'up'] : metricNames)
+  const sources = of(['shop-1', 'shop-2', 'shop-3', 'shop-4'])
+  const values = label ? of(Array.from({ length: 12 }, (_, n) => `/item/${1_000 + n}`)) : []
+  const labels = [{ name: 'path', series, values: 1_030, value_bytes: 10_300 }, { name: 'instance', series, values: 4, value_bytes: 24 }, { name: 'code', series, values: 3, value_bytes: 9 }]
+  const pairs = of(['200', '404', '500']).map(({ name, series: count }) => ({ name: 'code', value: name, series: count }))
+  return {
+    series, series_max: 2_000_000, series_per_source_max: 64_000, source_label: 'instance', metrics, metrics_total: metrics.length, labels, labels_total: labels.length + 1, pairs, pairs_total: pairs.length,
+    sources, sources_total: sources.length, values, values_total: label ? 1_030 : 0,
   }
 }
 

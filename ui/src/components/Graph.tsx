@@ -23,6 +23,9 @@ export { GraphTable } from './GraphBox'
 /** Height of a row of names: 24 px is the least that a finger hits. */
 const flagRow = 24
 
+/** One list for all that is left out: a new one each time would draw the plot anew each time. */
+const none: readonly never[] = []
+
 const fontCanvas = document.createElement('canvas').getContext('2d')
 function textWidth(text: string, bold: boolean): number {
   if (!fontCanvas) return text.length * 6
@@ -47,7 +50,7 @@ export function Graph(props: GraphProps): ReactNode {
 }
 
 function Drawn(props: GraphProps & { pausedAt: number | undefined; onHold: (on: boolean) => void }): ReactNode {
-  const { name, times, series, from, to, unit = 'none', height = 160, flags = [], flagNames = true, axis = true, limits = [], bands = [] } = props
+  const { name, times, series, from, to, unit = 'none', height = 160, flags = none, flagNames = true, axis = true, limits = none, bands = none } = props
   const settings = useSettings()
   const theme = scheme(settings)
   const format = useFormat()
@@ -150,7 +153,11 @@ function Drawn(props: GraphProps & { pausedAt: number | undefined; onHold: (on: 
             const index = u.cursor.idx
             const left = u.cursor.left
             if (index == null || left == null || left < 0) setCursor(undefined)
-            else setCursor({ index, left, own: u.over.matches(':hover') })
+            else {
+              const own = u.over.matches(':hover')
+              // uPlot tells the same place again whenever it gets data: what did not move must not be drawn anew.
+              setCursor((before) => (before?.index === index && before.left === left && before.own === own ? before : { index, left, own }))
+            }
             latest.current.onCursor?.(index == null || left == null || left < 0 ? undefined : index)
           },
         ],

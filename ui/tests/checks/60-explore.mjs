@@ -5,6 +5,7 @@ import { axe, holds } from '../page.mjs'
 const query = 'avg by (mode) (rate(node_cpu_seconds_total{mode!="idle"}[5s]))'
 const two = `/explore?q=${encodeURIComponent(query)}&q=node_load1`
 const graph = 'main .u-over'
+const minutesAgo = (count) => new Date(Math.floor(Date.now() / 1000) * 1000 - count * 60_000).toISOString()
 
 /** What shifts on the page within so many milliseconds, as text; empty when nothing does. */
 const shifts = (page, during) => page.evaluate((wait) => new Promise((done) => {
@@ -117,6 +118,31 @@ export default async function checks(world) {
     await page.click('.opts button:has-text("Back to last 5m")')
     await page.waitForURL(/from=now-5m/, { timeout: 3000 })
     return span > 90_000 && span < 150_000 ? '' : `zoomed to ${span} ms`
+  })
+  await check('Shift drag moves the range, a double click goes back, with the pointer over the graph', `/explore?q=node_load1&from=${minutesAgo(3)}&to=${minutesAgo(1)}`, async (page) => {
+    await page.waitForSelector(graph)
+    const start = Date.parse(new URL(page.url()).searchParams.get('from'))
+    const box = await page.locator(graph).first().boundingBox()
+    await page.keyboard.down('Shift')
+    await page.mouse.move(box.x + box.width * 0.6, box.y + 40)
+    await page.mouse.down()
+    await page.mouse.move(box.x + box.width * 0.8, box.y + 40, { steps: 4 })
+    await page.mouse.up()
+    await page.keyboard.up('Shift')
+    await page.waitForFunction((from) => Date.parse(new URL(location.href).searchParams.get('from') ?? '') < from, start, { timeout: 5000 })
+    const by = start - Date.parse(new URL(page.url()).searchParams.get('from'))
+    await page.mouse.dblclick(box.x + box.width * 0.5, box.y + 40)
+    await page.waitForFunction((from) => Date.parse(new URL(location.href).searchParams.get('from') ?? '') === from, start, { timeout: 5000 })
+    return by > 20_000 && by < 28_000 ? '' : `moved by ${by} ms`
+  })
+  await check('a slow query says that it is read, and can be stopped', '/explore', async (page) => {
+    await page.route('**/api/v1/query_range*', (route) => void setTimeout(() => void route.continue().catch(() => undefined), 9_000))
+    await page.fill('textarea', 'node_load15')
+    await page.keyboard.press('Control+Enter')
+    await page.waitForSelector('.picture [role=status] button', { timeout: 8000 })
+    await page.click('.picture [role=status] button')
+    await page.waitForSelector('text=Stopped before it was answered.', { timeout: 3000 })
+    return axe(page)
   })
   await check('a click shows one series alone, Ctrl click hides one, and the address keeps it', two, async (page) => {
     await page.waitForSelector('.series-name')
