@@ -11,11 +11,13 @@ use crate::files::{Fault, Random, Simulated};
 use crate::{Commit, Metadata, Options, Store, StoreError};
 
 mod damage;
+mod history;
 mod load;
 mod process;
 mod truth;
 
 pub use damage::{as_written_by_version, cut, flip, flip_checkpoint};
+pub use history::{crash_in_history, flip_history};
 pub use load::{senders, slow_disk};
 pub use process::{kill, write_until_killed};
 use truth::Truth;

@@ -31,6 +31,7 @@ pub mod faults;
 pub mod files;
 mod frame;
 mod head;
+pub mod history;
 mod intake;
 mod log;
 mod open;

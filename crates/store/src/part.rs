@@ -64,6 +64,7 @@ pub struct Part {
     foot: Foot,
     caches: Arc<Caches>,
     losses: Arc<Losses>,
+    failures: AtomicU64,
 }
 
 impl std::fmt::Debug for Part {
@@ -103,7 +104,7 @@ impl Part {
             }
         }
         let Some(foot) = foot else { return Err(OpenError::Damaged(path)) };
-        Ok(Part { file, path, number, len, foot, caches, losses })
+        Ok(Part { file, path, number, len, foot, caches, losses, failures: AtomicU64::new(0) })
     }
 
     /// Its number: given once in a store's life.
@@ -124,6 +125,22 @@ impl Part {
     /// Whether it has no series.
     pub fn is_empty(&self) -> bool {
         self.foot.summary.series == 0
+    }
+
+    /// One more than the greatest id of a series in it; 0 where that is not readable.
+    pub fn id_end(&self) -> u64 {
+        let last = self.foot.pages(Section::Ids).len().checked_sub(1).and_then(|place| self.ids_page(place));
+        last.and_then(|page| page.ids.last().map(|id| id.saturating_add(1))).unwrap_or(0)
+    }
+
+    /// Reads of this part that the disk failed, since it was opened: what they asked for was left out.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Relaxed)
+    }
+
+    fn failed(&self, error: &std::io::Error) {
+        self.failures.fetch_add(1, Relaxed);
+        tracing::error!(path = %self.path.display(), %error, "read a part");
     }
 
     /// Bytes in memory, without what the caches hold.
@@ -160,7 +177,7 @@ impl Part {
             }
             Ok(pages::Read::Lost) => None,
             Err(error) => {
-                tracing::error!(path = %self.path.display(), %error, "read a page of an index");
+                self.failed(&error);
                 None
             }
         };
@@ -207,7 +224,10 @@ impl Part {
         // What a damaged index says is not believed: blocks are small.
         let parsed = (block.len <= 1 << 20).then(|| {
             let mut framed = vec![0; block.len as usize];
-            read_exact_at(&*self.file, &mut framed, block.at).ok()?;
+            match read_exact_at(&*self.file, &mut framed, block.at) {
+                Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => self.failed(&error),
+                _ => {}
+            }
             layout::open(self.number, block.at, &framed)?;
             Block::parse(framed)
         });

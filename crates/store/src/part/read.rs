@@ -1,6 +1,7 @@
 //! Reads the samples and the labels of series out of a part.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use model::Labels;
 
@@ -27,12 +28,45 @@ impl Part {
                 }
                 let begin = times.len();
                 if block.read(entry, times, values).is_none() {
-                    self.losses.blocks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    self.losses.blocks.fetch_add(1, Relaxed);
                     continue;
                 }
                 cut(begin, from, to, times, values);
             }
         });
+    }
+
+    /// The same, but only the newest of these samples must be among those appended: whole chunks before it are passed over.
+    pub fn read_last(&self, series: u32, from: i64, to: i64, times: &mut Vec<i64>, values: &mut Vec<f64>) {
+        let mut blocks = Vec::new();
+        self.blocks_of(series, |block| blocks.push(*block));
+        let begin = times.len();
+        for block in blocks.iter().rev().filter(|block| block.times.0 <= to && block.times.1 >= from) {
+            let Some(block) = self.block(block, true) else { continue };
+            for entry in block.of(series).iter().rev().filter(|entry| entry.first <= to) {
+                if block.read(entry, times, values).is_none() {
+                    self.losses.blocks.fetch_add(1, Relaxed);
+                    continue;
+                }
+                cut(begin, from, to, times, values);
+                // Nothing before this chunk is newer than what it has, or than its first time.
+                if times.len() > begin || entry.first < from {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Gives bytes and samples of each block of samples that is not damaged.
+    pub fn blocks(&self, mut give: impl FnMut(usize, u64)) {
+        for place in 0..self.foot.pages(Section::Blocks).len() {
+            let page = self.blocks_page(place);
+            for block in page.iter().flat_map(|page| &page.0) {
+                if let Some(read) = self.block(block, false) {
+                    give(block.len as usize, read.entries.iter().map(|entry| u64::from(entry.count)).sum());
+                }
+            }
+        }
     }
 
     /// Gives the blocks that hold samples of a series, in time order.

@@ -2,6 +2,7 @@
 //! no more than a block is in memory.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use model::Labels;
 
@@ -105,7 +106,7 @@ impl<'a> Scan<'a> {
             if block.read(entry, times, values).is_some() {
                 return true;
             }
-            self.part.losses.blocks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.part.losses.blocks.fetch_add(1, Relaxed);
         }
     }
 

@@ -47,10 +47,15 @@ impl Out {
     }
 }
 
+/// The values of a name, each with the number of the pair.
+type Values = AHashMap<Box<str>, u32>;
+/// Names with their values, all sorted.
+type SortedPairs = Vec<(Box<str>, Vec<(Box<str>, u32)>)>;
+
 /// Pairs of name and value as they come up.
 #[derive(Default)]
 struct Pairs {
-    names: Vec<(Box<str>, AHashMap<Box<str>, u32>)>,
+    names: Vec<(Box<str>, Values)>,
     by_name: AHashMap<Box<str>, u32>,
     count: u32,
 }
@@ -79,7 +84,7 @@ impl Pairs {
     }
 
     /// Sorted by name and value: per name its text and its values, each with the number that it had.
-    fn sorted(self) -> Vec<(Box<str>, Vec<(Box<str>, u32)>)> {
+    fn sorted(self) -> SortedPairs {
         let mut names: Vec<_> = self
             .names
             .into_iter()
@@ -114,6 +119,7 @@ pub struct PartWriter {
     times: Vec<i64>,
     values: Vec<f64>,
     summary: Summary,
+    id_end: u64,
 }
 
 impl PartWriter {
@@ -140,6 +146,7 @@ impl PartWriter {
             times: Vec::with_capacity(CHUNK_LEN),
             values: Vec::with_capacity(CHUNK_LEN),
             summary: Summary { first: i64::MAX, last: i64::MIN, series: 0, samples: 0, ..about },
+            id_end: 0,
         })
     }
 
@@ -156,6 +163,21 @@ impl PartWriter {
     /// Its number.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// One more than the greatest id that came.
+    pub fn id_end(&self) -> u64 {
+        self.id_end
+    }
+
+    /// Whether the last samples were of this series.
+    pub fn is_at(&self, id: u64) -> bool {
+        self.ids.last() == Some(&id)
+    }
+
+    /// Says which parts are needless when this one is there.
+    pub fn replaces(&mut self, numbers: Vec<u64>) {
+        self.summary.replaces = numbers;
     }
 
     /// Adds samples of a series: of the one of the call before, then later ones, or of one that comes behind it.
@@ -198,6 +220,7 @@ impl PartWriter {
         drop(before);
         self.label_ends.push(self.labels.len() as u32);
         self.ids.push(id);
+        self.id_end = self.id_end.max(id.saturating_add(1));
         self.current = Some(labels.clone());
         Ok(())
     }
@@ -360,13 +383,7 @@ impl Index<'_> {
         Ok(at)
     }
 
-    fn write_pairs(
-        &mut self,
-        names: Vec<(Box<str>, Vec<(Box<str>, u32)>)>,
-        lists: &Lists,
-        at: &[(u32, u32)],
-        foot: &mut Foot,
-    ) -> Result<(), StoreError> {
+    fn write_pairs(&mut self, names: SortedPairs, lists: &Lists, at: &[(u32, u32)], foot: &mut Foot) -> Result<(), StoreError> {
         let (mut writer, mut rank, mut first, mut run) = (PairsWriter::default(), 0, 0, Vec::new());
         for (place, (name, values)) in names.into_iter().enumerate() {
             let mut series = 0;
