@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use model::rights::Role;
 
 use crate::exit::Failure;
-use crate::{demo, local, reference, remote, up};
+use crate::{demo, local, reference, remote, store, up};
 
 /// The governor for production.
 #[derive(Parser)]
@@ -81,6 +81,9 @@ enum Command {
         #[command(flatten)]
         server: Server,
     },
+    /// Look after the metric store: flush, cardinality
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Print a token with which a host's agent enrols
     Enrol {
         /// The host's name
@@ -229,6 +232,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Config(ConfigCommand::Schema) => reference::print("schema"),
         Command::Artifact(ArtifactCommand::Push { file, version, server }) => remote::push(&server, &file, version),
         Command::Query { query, back, server } => remote::query(&server, &query, back.as_deref()),
+        Command::Store(command) => store::run(command),
         Command::Enrol { host, server } => remote::enrol(&server, &host),
         Command::RevokeHost { host, server } => remote::revoke_host(&server, &host),
         Command::Audit { command: Some(AuditCommand::Verify { data }), .. } => local::verify_audit(&data),

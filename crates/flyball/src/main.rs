@@ -9,6 +9,7 @@ mod reference;
 mod remote;
 mod render;
 mod signals;
+mod store;
 mod up;
 
 use std::process::ExitCode;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use model::config::{Size, Span};
 use model::rights::{Grant, Role};
 use model::{HostName, PersonName, TokenName};
 use server::people::{ADMIN, PeopleError};
@@ -53,6 +54,35 @@ pub struct ServerArgs {
     /// Where agents find this server; enrolment tokens carry it. Else where it listens for them
     #[arg(long, value_name = "NAME:PORT", value_parser = name_and_port)]
     pub advertise: Option<String>,
+    /// Settings of the metric store
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// How the metric store keeps samples.
+#[derive(Args, Clone, Debug)]
+pub struct StoreArgs {
+    /// Samples are kept so long, as 30d or 100y
+    #[arg(long, value_name = "SPAN", value_parser = span, env = "FLYBALL_RETENTION")]
+    pub retention: Option<Span>,
+    /// A sample may be so much older than the newest of its series; 30m where nothing is said
+    #[arg(long, value_name = "SPAN", value_parser = span_or_none, env = "FLYBALL_OUT_OF_ORDER")]
+    pub out_of_order: Option<Span>,
+    /// The log is kept so long for back-tests; 3d where nothing is said
+    #[arg(long, value_name = "SPAN", value_parser = span_or_none, env = "FLYBALL_KEEP_LOG")]
+    pub keep_log: Option<Span>,
+    /// But at most so many bytes of it, as 2GiB
+    #[arg(long, value_name = "SIZE", value_parser = size, env = "FLYBALL_KEEP_LOG_SIZE")]
+    pub keep_log_size: Option<Size>,
+    /// Most series
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), env = "FLYBALL_SERIES_MAX")]
+    pub series_max: Option<u64>,
+    /// Most series of one sender
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), env = "FLYBALL_SERIES_PER_SOURCE_MAX")]
+    pub series_per_source_max: Option<u64>,
+    /// The label that names a sender
+    #[arg(long, value_name = "LABEL", env = "FLYBALL_SOURCE_LABEL")]
+    pub source_label: Option<String>,
 }
 
 /// What `flyball up` is started with.
@@ -167,7 +197,33 @@ fn options(args: &ServerArgs, data: &Path) -> server::Options {
     options.insecure_http = args.insecure_http;
     options.tls = args.tls_certificate.clone().zip(args.tls_key.clone()).map(|(certificate, key)| TlsFiles { certificate, key });
     options.advertise = args.advertise.clone();
+    let StoreArgs { retention, out_of_order, keep_log, keep_log_size, series_max, series_per_source_max, source_label } =
+        args.store.clone();
+    let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    options.store = server::StoreSettings {
+        retention: retention.map(Span::duration),
+        out_of_order: out_of_order.map(Span::duration),
+        keep_log: keep_log.map(Span::duration),
+        keep_log_bytes: keep_log_size.map(|size| size.0),
+        series_max: series_max.map(count),
+        series_per_source_max: series_per_source_max.map(count),
+        source_label,
+    };
     options
+}
+
+/// A length of time above 0; a thousand years at most, of which microseconds still fit.
+fn span(text: &str) -> Result<Span, String> {
+    span_or_none(text).and_then(|span| if span == Span(0) { Err("longer than nothing".into()) } else { Ok(span) })
+}
+
+fn span_or_none(text: &str) -> Result<Span, String> {
+    let read = Span::parse(text).filter(|span| span.0 <= 1_000 * 365 * 86_400_000);
+    read.ok_or_else(|| format!("`{text}` is not a length of time: write it like 36h, 30d or 10y"))
+}
+
+fn size(text: &str) -> Result<Size, String> {
+    Size::parse(text).ok_or_else(|| format!("`{text}` is no amount of bytes: write it like 512MB or 2GiB"))
 }
 
 /// `name:port`, as a token carries it.

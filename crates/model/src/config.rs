@@ -4,6 +4,8 @@
 //! twice is an error that names both places (the server's loader does that). Rule files lie under `rules/` in
 //! Prometheus' own format. No secret is ever in here: a key that ends in `_file` names the file that holds it.
 
+mod scrape;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,6 +19,11 @@ use crate::incident::Priority;
 use crate::order::Strategy;
 use crate::rights::Grant;
 use crate::text::Language;
+
+pub use scrape::{
+    Authorization, BasicAuth, FileDiscovery, GlobalConfig, HttpDiscovery, RelabelAction, RelabelConfig, Scheme, ScrapeConfig,
+    ScrapeJob, ScrapeTls, Size, TargetGroup,
+};
 
 /// All of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema, schemars::JsonSchema)]
@@ -34,8 +41,14 @@ pub struct Config {
     pub balancers: BTreeMap<BalancerName, BalancerConfig>,
     /// Probes, by name.
     pub probes: BTreeMap<ProbeName, ProbeConfig>,
-    /// Targets to scrape, by job name.
+    /// Targets to scrape, by job name: the short form.
     pub scrapes: BTreeMap<String, ScrapeConfig>,
+    /// Prometheus' `global`: what `scrape_configs` and rule groups have where they say nothing.
+    #[serde(skip_serializing_if = "GlobalConfig::is_default")]
+    pub global: GlobalConfig,
+    /// Jobs to scrape as Prometheus writes them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scrape_configs: Vec<ScrapeJob>,
     /// Jobs that report.
     pub heartbeats: BTreeMap<HeartbeatName, HeartbeatConfig>,
     /// Whom to tell.
@@ -306,26 +319,6 @@ pub struct ProbeConfig {
     pub service: Option<ServiceName>,
 }
 
-/// Targets to scrape.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ScrapeConfig {
-    /// `127.0.0.1:9100`
-    pub targets: Vec<String>,
-    /// How often.
-    #[serde(default = "fifteen_seconds")]
-    pub every: Span,
-    /// Given up after; none: the interval, 10 s at most.
-    #[serde(default)]
-    pub timeout: Option<Span>,
-    /// The path.
-    #[serde(default = "metrics_path")]
-    pub path: String,
-    /// Labels on everything from these targets.
-    #[serde(default)]
-    pub labels: BTreeMap<String, String>,
-}
-
 /// A job that reports.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -551,20 +544,20 @@ fn five_seconds() -> Span {
 fn ten_seconds() -> Span {
     Span::secs(10)
 }
-fn fifteen_seconds() -> Span {
-    Span::secs(15)
-}
 fn one_minute() -> Span {
     Span::secs(60)
-}
-fn metrics_path() -> String {
-    "/metrics".into()
 }
 fn yes() -> bool {
     true
 }
 
 impl Config {
+    /// Everything that is scraped, in Prometheus' form, with what `global` says.
+    pub fn scrape_jobs(&self) -> Vec<ScrapeJob> {
+        let short = self.scrapes.iter().map(|(name, scrape)| scrape.job(name));
+        short.chain(self.scrape_configs.iter().map(|job| job.clone().with_global(&self.global))).collect()
+    }
+
     /// A service with its project; a service's name is unique over all projects.
     pub fn service(&self, name: &ServiceName) -> Option<(&ProjectName, &ServiceConfig)> {
         self.projects.iter().find_map(|(project, config)| config.services.get(name).map(|service| (project, service)))

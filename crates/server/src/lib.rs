@@ -22,4 +22,4 @@ pub mod verbs;
 pub mod view;
 
 pub use http::tls::TlsFiles;
-pub use start::{Options, Server, StartError, make_data_folder, people_file};
+pub use start::{Options, Server, StartError, StoreSettings, make_data_folder, people_file};

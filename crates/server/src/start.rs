@@ -72,6 +72,44 @@ pub struct Options {
     pub demo: bool,
     /// Bytes kept free for events.
     pub reserve: u64,
+    /// How the metric store keeps samples.
+    pub store: StoreSettings,
+}
+
+/// How the metric store keeps samples; none: as [`store::Options::new`] has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// How long.
+    pub retention: Option<Duration>,
+    /// How much older than the newest of its series a sample may be.
+    pub out_of_order: Option<Duration>,
+    /// How long the log is kept for back-tests.
+    pub keep_log: Option<Duration>,
+    /// But at most so many bytes of it.
+    pub keep_log_bytes: Option<u64>,
+    /// Most series.
+    pub series_max: Option<usize>,
+    /// Most series of one sender.
+    pub series_per_source_max: Option<usize>,
+    /// The label that names a sender.
+    pub source_label: Option<String>,
+}
+
+impl StoreSettings {
+    /// The store's options, for a folder.
+    fn options(&self, folder: PathBuf) -> store::Options {
+        let known = store::Options::new(folder);
+        store::Options {
+            retention: self.retention.unwrap_or(known.retention),
+            out_of_order: self.out_of_order.unwrap_or(known.out_of_order),
+            keep_log: self.keep_log.unwrap_or(known.keep_log),
+            keep_log_bytes: self.keep_log_bytes.unwrap_or(known.keep_log_bytes),
+            series_max: self.series_max.unwrap_or(known.series_max),
+            series_per_source_max: self.series_per_source_max.unwrap_or(known.series_per_source_max),
+            source_label: self.source_label.clone().unwrap_or_else(|| known.source_label.clone()),
+            ..known
+        }
+    }
 }
 
 impl Options {
@@ -88,6 +126,7 @@ impl Options {
             own_host: None,
             demo: false,
             reserve: store::files::Reserve::LEN_DEFAULT,
+            store: StoreSettings::default(),
         }
     }
 }
@@ -316,8 +355,8 @@ impl Server {
 }
 
 async fn open_store(options: &Options, now: Time) -> Result<Arc<Store>, StartError> {
-    let folder = options.data.join("telemetry");
-    let opened = tokio::task::spawn_blocking(move || Store::open(store::Options::new(folder), Arc::new(OnDisk), now)).await;
+    let options = options.store.options(options.data.join("telemetry"));
+    let opened = tokio::task::spawn_blocking(move || Store::open(options, Arc::new(OnDisk), now)).await;
     let store =
         opened.map_err(|error| StartError::System { doing: "open the store", source: std::io::Error::other(error) })??;
     if store.damage().any() {

@@ -278,6 +278,11 @@ impl Store {
         }
     }
 
+    /// What it was opened with.
+    pub fn options(&self) -> &Options {
+        &self.inner.options
+    }
+
     /// What the opening found damaged on the disk.
     pub fn damage(&self) -> Damage {
         self.inner.damage

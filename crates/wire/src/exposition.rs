@@ -3,6 +3,8 @@
 //! A bad line is reported and the others are read; whether a scrape with bad lines counts is the caller's decision
 //! (Prometheus refuses it whole). Exemplars are checked and skipped. [`Writer`] writes flyball's own `/metrics`.
 
+pub mod keyed;
+
 use std::io::Write;
 
 use model::labels::{LABELS_MAX, METRIC_NAME};

@@ -15,7 +15,10 @@ pub fn write_float(out: &mut Vec<u8>, value: f64) {
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         write!(out, "{digits}e+{exponent}")
     } else if size != 0.0 && size < 1e-6 {
-        write!(out, "{value:e}")
+        // Two digits of exponent at least, as Go has it.
+        let text = format!("{value:e}");
+        let (digits, exponent) = text.split_once("e-").unwrap_or((&text, "0"));
+        write!(out, "{digits}e-{exponent:0>2}")
     } else {
         write!(out, "{value}")
     };
@@ -44,7 +47,8 @@ mod tests {
             (1e21, "1e+21"),
             (-1.5e300, "-1.5e+300"),
             (1e-6, "0.000001"),
-            (2.5e-7, "2.5e-7"),
+            (2.5e-7, "2.5e-07"),
+            (-1e-300, "-1e-300"),
             (f64::NAN, "NaN"),
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),

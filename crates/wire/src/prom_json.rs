@@ -56,6 +56,9 @@ impl ErrorKind {
     }
 }
 
+/// Within a long series what is written is passed on after so many samples.
+const PASS_EVERY: usize = 1_024;
+
 /// What is said beside the data.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Notes<'a> {
@@ -63,51 +66,91 @@ pub struct Notes<'a> {
     pub warnings: &'a [String],
     /// Something about the query that its author may want to know.
     pub infos: &'a [String],
+    /// How it was answered, where that was asked for.
+    pub stats: Option<&'a serde_json::Value>,
+}
+
+/// Where an answer goes as it is written: memory, or pieces that are sent while the rest is made.
+pub trait Out {
+    /// What is written now.
+    fn bytes(&mut self) -> &mut Vec<u8>;
+
+    /// A good place to pass on what is written. False: nobody wants the rest.
+    fn pass(&mut self) -> bool {
+        true
+    }
+}
+
+impl Out for Vec<u8> {
+    fn bytes(&mut self) -> &mut Vec<u8> {
+        self
+    }
 }
 
 /// Appends the answer with one sample per series.
-pub fn vector<'a>(out: &mut Vec<u8>, series: impl IntoIterator<Item = (&'a Labels, Sample)>, notes: Notes<'_>) {
-    open_result(out, "vector");
-    out.push(b'[');
+pub fn vector<'a>(out: &mut impl Out, series: impl IntoIterator<Item = (&'a Labels, Sample)>, notes: Notes<'_>) {
+    open_result(out.bytes(), "vector");
+    out.bytes().push(b'[');
     for (place, (labels, sample)) in series.into_iter().enumerate() {
-        comma(out, place);
-        out.extend_from_slice(b"{\"metric\":");
-        json(out, labels);
-        out.extend_from_slice(b",\"value\":");
-        write_sample(out, sample);
-        out.push(b'}');
+        let bytes = out.bytes();
+        comma(bytes, place);
+        bytes.extend_from_slice(b"{\"metric\":");
+        write_labels(bytes, labels);
+        bytes.extend_from_slice(b",\"value\":");
+        write_sample(bytes, sample);
+        bytes.push(b'}');
+        if !out.pass() {
+            return;
+        }
     }
-    out.push(b']');
-    close_result(out, notes);
+    out.bytes().push(b']');
+    close_result(out.bytes(), notes);
 }
 
 /// Appends the answer with many samples per series.
 pub fn matrix<'a, P: IntoIterator<Item = Sample>>(
-    out: &mut Vec<u8>,
+    out: &mut impl Out,
     series: impl IntoIterator<Item = (&'a Labels, P)>,
     notes: Notes<'_>,
 ) {
-    open_result(out, "matrix");
-    out.push(b'[');
+    open_result(out.bytes(), "matrix");
+    out.bytes().push(b'[');
     for (place, (labels, samples)) in series.into_iter().enumerate() {
-        comma(out, place);
-        out.extend_from_slice(b"{\"metric\":");
-        json(out, labels);
-        out.extend_from_slice(b",\"values\":[");
+        let bytes = out.bytes();
+        comma(bytes, place);
+        bytes.extend_from_slice(b"{\"metric\":");
+        write_labels(bytes, labels);
+        bytes.extend_from_slice(b",\"values\":[");
         for (place, sample) in samples.into_iter().enumerate() {
-            comma(out, place);
-            write_sample(out, sample);
+            if place % PASS_EVERY == PASS_EVERY - 1 && !out.pass() {
+                return;
+            }
+            let bytes = out.bytes();
+            comma(bytes, place);
+            write_sample(bytes, sample);
         }
-        out.extend_from_slice(b"]}");
+        out.bytes().extend_from_slice(b"]}");
+        if !out.pass() {
+            return;
+        }
     }
-    out.push(b']');
-    close_result(out, notes);
+    out.bytes().push(b']');
+    close_result(out.bytes(), notes);
 }
 
 /// Appends the answer that is a number.
 pub fn scalar(out: &mut Vec<u8>, sample: Sample, notes: Notes<'_>) {
     open_result(out, "scalar");
-    write_sample(out, sample);
+    out.push(b'[');
+    write_time(out, sample.time);
+    out.extend_from_slice(b",\"");
+    // Prometheus writes this one without an exponent, however long it gets.
+    if sample.value.is_finite() {
+        let _ = write!(out, "{}", sample.value);
+    } else {
+        write_float(out, sample.value);
+    }
+    out.extend_from_slice(b"\"]");
     close_result(out, notes);
 }
 
@@ -123,13 +166,13 @@ pub fn string(out: &mut Vec<u8>, time: Time, text: &str, notes: Notes<'_>) {
 }
 
 /// Appends an answer whose data is a list of texts: label names, label values.
-pub fn strings<S: AsRef<str>>(out: &mut Vec<u8>, texts: impl IntoIterator<Item = S>, notes: Notes<'_>) {
+pub fn strings<S: AsRef<str>>(out: &mut impl Out, texts: impl IntoIterator<Item = S>, notes: Notes<'_>) {
     list(out, texts, |out, text| json(out, text.as_ref()), notes);
 }
 
 /// Appends an answer whose data is a list of series.
-pub fn series<'a>(out: &mut Vec<u8>, series: impl IntoIterator<Item = &'a Labels>, notes: Notes<'_>) {
-    list(out, series, json, notes);
+pub fn series<'a>(out: &mut impl Out, series: impl IntoIterator<Item = &'a Labels>, notes: Notes<'_>) {
+    list(out, series, write_labels, notes);
 }
 
 /// Appends the answer of `/api/v1/metadata`; those of one family must follow each other.
@@ -175,14 +218,17 @@ pub fn error(out: &mut Vec<u8>, kind: ErrorKind, text: &str) {
     out.push(b'}');
 }
 
-fn list<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, write: impl Fn(&mut Vec<u8>, T), notes: Notes<'_>) {
-    out.extend_from_slice(b"{\"status\":\"success\",\"data\":[");
+fn list<T>(out: &mut impl Out, items: impl IntoIterator<Item = T>, write: impl Fn(&mut Vec<u8>, T), notes: Notes<'_>) {
+    out.bytes().extend_from_slice(b"{\"status\":\"success\",\"data\":[");
     for (place, item) in items.into_iter().enumerate() {
-        comma(out, place);
-        write(out, item);
+        comma(out.bytes(), place);
+        write(out.bytes(), item);
+        if !out.pass() {
+            return;
+        }
     }
-    out.push(b']');
-    close(out, notes);
+    out.bytes().push(b']');
+    close(out.bytes(), notes);
 }
 
 fn open_result(out: &mut Vec<u8>, kind: &str) {
@@ -191,6 +237,10 @@ fn open_result(out: &mut Vec<u8>, kind: &str) {
 }
 
 fn close_result(out: &mut Vec<u8>, notes: Notes<'_>) {
+    if let Some(stats) = notes.stats {
+        out.extend_from_slice(b",\"stats\":");
+        json(out, stats);
+    }
     out.push(b'}');
     close(out, notes);
 }
@@ -215,9 +265,47 @@ fn write_sample(out: &mut Vec<u8>, sample: Sample) {
 
 fn write_time(out: &mut Vec<u8>, time: Time) {
     let millis = time.millis();
-    let (secs, rest) = (millis.unsigned_abs() / 1_000, millis.unsigned_abs() % 1_000);
-    let sign = if millis < 0 { "-" } else { "" };
-    let _ = if rest == 0 { write!(out, "{sign}{secs}") } else { write!(out, "{sign}{secs}.{rest:03}") };
+    let (mut secs, rest) = (millis.unsigned_abs() / 1_000, millis.unsigned_abs() % 1_000);
+    if millis < 0 {
+        out.push(b'-');
+    }
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (secs % 10) as u8;
+        secs /= 10;
+        if secs == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[first..]);
+    if rest > 0 {
+        let digit = |unit: u64| b'0' + (rest / unit % 10) as u8;
+        out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
+    }
+}
+
+/// Labels as an object; what most texts are, plain ASCII, is copied as it is.
+fn write_labels(out: &mut Vec<u8>, labels: &Labels) {
+    out.push(b'{');
+    for (place, (name, value)) in labels.iter().enumerate() {
+        comma(out, place);
+        write_text(out, name);
+        out.push(b':');
+        write_text(out, value);
+    }
+    out.push(b'}');
+}
+
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    if text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        json(out, text);
+    } else {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    }
 }
 
 fn comma(out: &mut Vec<u8>, place: usize) {
@@ -241,6 +329,34 @@ mod tests {
     use crate::metadata::MetricKind;
     use expect_test::{Expect, expect};
     use proptest::prelude::*;
+
+    /// Passes everything on at once.
+    struct Piecewise(Vec<u8>, Vec<Vec<u8>>);
+
+    impl Out for Piecewise {
+        fn bytes(&mut self) -> &mut Vec<u8> {
+            &mut self.0
+        }
+
+        fn pass(&mut self) -> bool {
+            self.1.push(std::mem::take(&mut self.0));
+            self.1.len() < 10
+        }
+    }
+
+    #[test]
+    fn in_pieces_it_is_the_same_and_ends_where_nobody_wants_more() {
+        let up = Labels::new([("__name__", "up")]).unwrap();
+        let rows = |count: usize| (0..count).map(|_| (&up, (0..1_030).map(|n| sample(n, n as f64))));
+        let (mut whole, mut pieces) = (Vec::new(), Piecewise(Vec::new(), Vec::new()));
+        matrix(&mut whole, rows(2), Notes::default());
+        matrix(&mut pieces, rows(2), Notes::default());
+        assert_eq!(pieces.1.len(), 4);
+        assert_eq!([pieces.1.concat(), pieces.0].concat(), whole);
+        let mut cut = Piecewise(Vec::new(), Vec::new());
+        matrix(&mut cut, rows(1_000), Notes::default());
+        assert_eq!(cut.1.len(), 10);
+    }
 
     fn check(write: impl Fn(&mut Vec<u8>), wanted: Expect) {
         let mut out = Vec::new();
@@ -272,8 +388,10 @@ mod tests {
         );
         let warnings = ["late".to_owned()];
         check(
-            |out| scalar(out, sample(-1_500, 1e21), Notes { warnings: &warnings, infos: &[] }),
-            expect![[r#"{"status":"success","data":{"resultType":"scalar","result":[-1.500,"1e+21"]},"warnings":["late"]}"#]],
+            |out| scalar(out, sample(-1_500, 1e21), Notes { warnings: &warnings, ..Notes::default() }),
+            expect![[
+                r#"{"status":"success","data":{"resultType":"scalar","result":[-1.500,"1000000000000000000000"]},"warnings":["late"]}"#
+            ]],
         );
         check(
             |out| string(out, Time::from_secs(5), "a\nb", plain),

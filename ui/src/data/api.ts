@@ -222,6 +222,13 @@ export type AuditRow = {
   /** What. */
   what: Record<string, unknown>;
 };
+/** The header `Authorization`; its secret lies in a file. */
+export type Authorization = {
+  /** A file with the secret. */
+  credentials_file: string;
+  /** The word before the secret. */
+  type?: string;
+};
 /** A load balancer. */
 export type BalancerConfig = {
   /** How often its counters are read while nothing rolls. */
@@ -232,6 +239,15 @@ export type BalancerConfig = {
   haproxy: string;
 };
 export type BalancerName = string;
+/** User and password; the password lies in a file. */
+export type BasicAuth = {
+  /** A file with the password. */
+  password_file?: string | null;
+  /** The user. */
+  username?: string;
+  /** Or a file with the user. */
+  username_file?: string | null;
+};
 /** Servers that change side by side, and the gate behind them. */
 export type Batch = {
   /** What must hold before the next batch starts. */
@@ -385,6 +401,8 @@ export type Config = {
   environments?: Record<string, EnvironmentConfig>;
   /** flyball's own settings. */
   flyball?: Own;
+  /** Prometheus' `global`: what `scrape_configs` and rule groups have where they say nothing. */
+  global?: GlobalConfig;
   /** Rule groups, from the files under rules/. */
   groups?: RuleGroup[];
   /** Jobs that report. */
@@ -399,7 +417,9 @@ export type Config = {
   probes?: Record<string, ProbeConfig>;
   /** Projects, by name. */
   projects?: Record<string, ProjectConfig>;
-  /** Targets to scrape, by job name. */
+  /** Jobs to scrape as Prometheus writes them. */
+  scrape_configs?: ScrapeJob[];
+  /** Targets to scrape, by job name: the short form. */
   scrapes?: Record<string, ScrapeConfig>;
   /** People, by name. */
   users?: Record<string, UserConfig>;
@@ -458,6 +478,26 @@ export type Evidence = {
   /** For it, against it, or neither. */
   weight: Weight;
 };
+/** Targets in files. */
+export type FileDiscovery = {
+  /** Files that end in `.json`, `.yml` or `.yaml`; the last part may have a `*`. Relative to the configuration folder. */
+  files: string[];
+  /** They are read again at least so often, and soon after they changed. */
+  refresh_interval?: Span;
+};
+/** POST /store/flush: what is on the disk now. */
+export type Flushed = {
+  /** Bytes of log that are kept. */
+  log_bytes: number;
+  /** Bytes of log before. */
+  log_bytes_before: number;
+  /** Samples in memory. */
+  samples: number;
+  /** How long it took. */
+  seconds: number;
+  /** Series in memory. */
+  series: number;
+};
 /** Watches after a batch is in. */
 export type Gate = {
   /** Whether the judge compares new with old. */
@@ -466,6 +506,24 @@ export type Gate = {
   rules: RuleName[];
   /** For how long, in milliseconds. */
   watch_ms: number;
+};
+/** Prometheus' `global`: what scrape configurations and rule groups have where they say nothing. */
+export type GlobalConfig = {
+  /** Largest answer, unpacked: `10MB`. */
+  body_size_limit?: Size;
+  evaluation_interval?: (Span | null);
+  /** Most labels of a series. */
+  label_limit?: number;
+  /** Longest name of a label, in bytes. */
+  label_name_length_limit?: number;
+  /** Longest value of a label, in bytes. */
+  label_value_length_limit?: number;
+  /** Most samples after relabelling. */
+  sample_limit?: number;
+  scrape_interval?: (Span | null);
+  scrape_timeout?: (Span | null);
+  /** Most targets of a job. */
+  target_limit?: number;
 };
 /** A role within a project and an environment; without one of them: in all. */
 export type Grant = {
@@ -542,6 +600,16 @@ export type HostRow = {
 };
 /** The state of one host within an order. */
 export type HostState = "not_touched" | "working" | "new" | "undoing" | "old" | "unknown" | "stuck";
+/** Targets that a server names. */
+export type HttpDiscovery = {
+  authorization?: (Authorization | null);
+  basic_auth?: (BasicAuth | null);
+  /** How often it is asked. */
+  refresh_interval?: Span;
+  tls_config?: (ScrapeTls | null);
+  /** Answers a GET with a list of groups as JSON. */
+  url: string;
+};
 /** What happens when a release is bad. */
 export type IfBad = "roll_back" | "halt";
 /** An incident. The engine's own state, the stored projection and the API's answer are this one type. */
@@ -1138,6 +1206,25 @@ export type Refusal = {
 };
 /** Kinds of refusal. */
 export type RefusalKind = "unknown" | "state" | "right" | "form";
+/** What a step of relabelling does. */
+export type RelabelAction = "replace" | "keep" | "drop" | "keepequal" | "dropequal" | "hashmod" | "labelmap" | "labeldrop" | "labelkeep" | "lowercase" | "uppercase";
+/** One step of relabelling, as Prometheus has it. */
+export type RelabelConfig = {
+  /** What is done. */
+  action?: RelabelAction;
+  /** Of `hashmod`. */
+  modulus?: number;
+  /** What the joined text is compared with; anchored at both ends. */
+  regex?: string;
+  /** To what; `$1` is the regex' first group. */
+  replacement?: string;
+  /** With this between them. */
+  separator?: string;
+  /** The values of these labels are joined. */
+  source_labels?: string[];
+  /** Which label is set. */
+  target_label?: string;
+};
 /** How a service is released. */
 export type ReleaseConfig = {
   /** Wait at most so long for sessions to end. */
@@ -1231,6 +1318,8 @@ export type Saying = {
   /** What, 4 KiB at most. */
   text: string;
 };
+/** How is asked. */
+export type Scheme = "http" | "https";
 /** Where a change or an alert belongs. Empty: nobody said. */
 export type Scope = {
   environment?: (EnvironmentName | null);
@@ -1239,7 +1328,7 @@ export type Scope = {
   project?: (ProjectName | null);
   service?: (ServiceName | null);
 };
-/** Targets to scrape. */
+/** Targets to scrape, the short form. */
 export type ScrapeConfig = {
   /** How often. */
   every?: Span;
@@ -1250,6 +1339,61 @@ export type ScrapeConfig = {
   /** `127.0.0.1:9100` */
   targets: string[];
   timeout?: (Span | null);
+};
+/** A job that is scraped, as Prometheus writes it. */
+export type ScrapeJob = {
+  authorization?: (Authorization | null);
+  basic_auth?: (BasicAuth | null);
+  /** The same as `authorization` with `credentials_file`, as older files have it. */
+  bearer_token_file?: string | null;
+  /** Largest answer, unpacked: `10MB`. 0: that of `global`; beyond any limit the whole scrape fails. */
+  body_size_limit?: Size;
+  /** Whether the answer may be packed. */
+  enable_compression?: boolean;
+  /** Targets in files, read again when they change. */
+  file_sd_configs?: FileDiscovery[];
+  /** Only `false`: flyball follows no redirects. */
+  follow_redirects?: boolean | null;
+  /** Whether a series keeps its own label where the target has one of that name; else it is renamed `exported_...`. */
+  honor_labels?: boolean;
+  /** Whether timestamps in the answer count. */
+  honor_timestamps?: boolean;
+  /** Targets that a server names. */
+  http_sd_configs?: HttpDiscovery[];
+  /** The job's name; also the label `job`. */
+  job_name: string;
+  /** Most labels of a series. */
+  label_limit?: number;
+  /** Longest name of a label, in bytes. */
+  label_name_length_limit?: number;
+  /** Longest value of a label, in bytes. */
+  label_value_length_limit?: number;
+  /** What is done to the labels of each series. */
+  metric_relabel_configs?: RelabelConfig[];
+  /** The path. */
+  metrics_path?: string;
+  /** Parameters of the address. */
+  params?: Record<string, string[]>;
+  /** What makes of a discovered target a scraped one. */
+  relabel_configs?: RelabelConfig[];
+  /** Most samples after relabelling. */
+  sample_limit?: number;
+  /** `http` or `https`. */
+  scheme?: Scheme;
+  scrape_interval?: (Span | null);
+  scrape_timeout?: (Span | null);
+  /** Targets by name. */
+  static_configs?: TargetGroup[];
+  /** Most targets of a job. */
+  target_limit?: number;
+  tls_config?: (ScrapeTls | null);
+  /** Whether series with timestamps of their own end too when they vanish. */
+  track_timestamps_staleness?: boolean;
+};
+/** Whom to trust. */
+export type ScrapeTls = {
+  /** A file with certificates in PEM that are trusted instead of the system's. */
+  ca_file?: string | null;
 };
 /** The place of an event in the journal: 1, 2, 3, ... */
 export type Seq = number;
@@ -1346,6 +1490,7 @@ export type ServiceRow = {
 };
 /** The state of a supervised process. */
 export type ServiceState = "stopped" | "starting" | "running" | "stopping" | "crashed";
+export type Size = string;
 export type Span = string;
 /** One step: an action, its limit, how it is checked, and what takes it back. */
 export type Step = {
@@ -1402,6 +1547,13 @@ export type Suspect = {
   /** Its place in the journal. */
   seq: Seq;
   undo?: (OrderNumber | null);
+};
+/** Targets with labels in common. */
+export type TargetGroup = {
+  /** Labels on all of them. */
+  labels?: Record<string, string>;
+  /** `127.0.0.1:9100` */
+  targets?: string[];
 };
 /** What came of telling somebody. */
 export type TellResult = ({

@@ -7,6 +7,7 @@ mod disk;
 mod faults;
 mod intake;
 mod peers;
+mod prometheus;
 mod rig;
 mod stand;
 mod up;

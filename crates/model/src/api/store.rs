@@ -35,6 +35,21 @@ pub struct Cardinality {
     pub values_total: u64,
 }
 
+/// POST /store/flush: what is on the disk now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Flushed {
+    /// How long it took.
+    pub seconds: f64,
+    /// Series in memory.
+    pub series: u64,
+    /// Samples in memory.
+    pub samples: u64,
+    /// Bytes of log before.
+    pub log_bytes_before: u64,
+    /// Bytes of log that are kept.
+    pub log_bytes: u64,
+}
+
 /// Something, and how many series have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SeriesCount {

@@ -12,7 +12,7 @@ use super::diagnostic::Diagnostic;
 use super::located::path;
 
 /// Shortest interval of a probe, a scrape or a poll.
-const INTERVAL_MIN: Span = Span(100);
+pub(super) const INTERVAL_MIN: Span = Span(100);
 /// Shortest secret in a heartbeat's address.
 const HEARTBEAT_ID_LEN_MIN: usize = 16;
 
@@ -229,7 +229,7 @@ impl Check<'_> {
 }
 
 /// An item of a list as a part of a path.
-fn item(index: usize) -> String {
+pub(super) fn item(index: usize) -> String {
     format!("#{index}")
 }
 

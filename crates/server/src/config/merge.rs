@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 
-use model::config::{Config, NotificationConfig, Own};
+use model::config::{Config, GlobalConfig, NotificationConfig, Own};
 
 use super::Source;
 use super::diagnostic::Diagnostic;
@@ -23,6 +23,8 @@ pub(crate) fn join(config: &mut Config, part: Config, source: &Source, places: &
         balancers,
         probes,
         scrapes,
+        global,
+        scrape_configs,
         heartbeats,
         notification,
         users,
@@ -42,6 +44,10 @@ pub(crate) fn join(config: &mut Config, part: Config, source: &Source, places: &
     joiner.map(&[&"balancers"], &mut config.balancers, balancers);
     joiner.map(&[&"probes"], &mut config.probes, probes);
     joiner.map(&[&"scrapes"], &mut config.scrapes, scrapes);
+    if global != GlobalConfig::default() && joiner.first(&[&"global"]) {
+        config.global = global;
+    }
+    config.scrape_configs.extend(scrape_configs);
     joiner.map(&[&"heartbeats"], &mut config.heartbeats, heartbeats);
     let NotificationConfig { receivers, default } = notification;
     joiner.map(&[&"notification", &"receivers"], &mut config.notification.receivers, receivers);

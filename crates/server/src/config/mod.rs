@@ -5,6 +5,7 @@
 //! the nearest name that would be right. Nothing here changes a running server: that is the pump's `Configured` event.
 
 mod check;
+mod check_scrapes;
 mod diagnostic;
 mod difference;
 mod located;
@@ -42,14 +43,18 @@ pub fn load(folder: &Path) -> Result<Config, Vec<Diagnostic>> {
     let mut mistakes = Vec::new();
     let mut config = Config::default();
     let mut places = merge::Places::default();
-    let mut sources = Vec::new();
+    let (mut sources, mut scrape_places) = (Vec::new(), Vec::new());
     if !folder.is_dir() {
         return Err(vec![Diagnostic::of_file(&folder.display().to_string(), "there is no such folder".into())]);
     }
     for path in files(folder, &mut mistakes) {
         let Some(source) = read(folder, &path, &mut mistakes) else { continue };
         match serde_saphyr::from_str::<Option<Config>>(&source.text) {
-            Ok(part) => merge::join(&mut config, part.unwrap_or_default(), &source, &mut places, &mut mistakes),
+            Ok(part) => {
+                let first = config.scrape_configs.len();
+                merge::join(&mut config, part.unwrap_or_default(), &source, &mut places, &mut mistakes);
+                scrape_places.extend((first..config.scrape_configs.len()).map(|place| (sources.len(), place - first)));
+            }
             Err(error) => mistakes.push(Diagnostic::of_yaml(&source.name, &source.text, &error)),
         }
         sources.push(source);
@@ -66,8 +71,13 @@ pub fn load(folder: &Path) -> Result<Config, Vec<Diagnostic>> {
             Err(error) => mistakes.push(Diagnostic::of_yaml(&source.name, &source.text, &error)),
         }
     }
+    if let Some(interval) = config.global.evaluation_interval {
+        config.groups.iter_mut().for_each(|group| group.interval = group.interval.or(Some(interval)));
+    }
     check::check(&config, &sources, &mut mistakes);
+    check_scrapes::check(&config, &sources, &scrape_places, &mut mistakes);
     check::check_rules(&config.groups, &rule_sources, &mut mistakes);
+    check_scrapes::in_folder(&mut config, folder);
     if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
 }
 

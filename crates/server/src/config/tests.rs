@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use expect_test::{Expect, expect};
 
+use model::config::{Size, Span};
+
 use super::*;
 
 /// A folder with these files, loaded: the mistakes as people read them, or "ok".
@@ -202,4 +204,84 @@ fn a_folder_that_is_not_there_is_a_mistake() {
     let folder = tempfile::tempdir().unwrap();
     let mistakes = load(&folder.path().join("nocfg")).unwrap_err();
     assert!(mistakes.len() == 1 && mistakes[0].message.contains("no such folder"), "{mistakes:?}");
+}
+
+#[test]
+fn prometheus_scrape_configs_load_unchanged() {
+    let prometheus = "\
+global:
+  scrape_interval: 15s
+  evaluation_interval: 15s
+  sample_limit: 5000
+scrape_configs:
+  - job_name: node
+    honor_labels: true
+    params: { 'collect[]': [cpu, meminfo] }
+    basic_auth: { username: prom, password_file: secrets/node }
+    static_configs:
+      - targets: ['localhost:9100', '10.0.0.5:9100']
+        labels: { env: prod }
+    relabel_configs:
+      - source_labels: [__address__]
+        regex: '(.+):9100'
+        target_label: host
+    metric_relabel_configs:
+      - { source_labels: [__name__], regex: 'go_.*', action: drop }
+  - job_name: found
+    scheme: https
+    scrape_interval: 5s
+    body_size_limit: 10MB
+    file_sd_configs: [{ files: ['targets/*.json'], refresh_interval: 1m }]
+    http_sd_configs: [{ url: 'http://127.0.0.1:9000/targets' }]
+";
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("prometheus.yml"), prometheus).unwrap();
+    let config = load(folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+    let jobs = config.scrape_jobs();
+    assert_eq!((jobs[0].interval(), jobs[0].timeout(), jobs[0].sample_limit), (Span::secs(15), Span::secs(10), 5_000));
+    assert_eq!((jobs[1].interval(), jobs[1].timeout(), jobs[1].body_size_limit), (Span::secs(5), Span::secs(5), Size(10 << 20)));
+    let secret = jobs[0].basic_auth.as_ref().unwrap().password_file.clone().unwrap();
+    assert_eq!(secret, folder.path().join("secrets/node").display().to_string());
+}
+
+#[test]
+fn mistakes_in_scrape_configs_have_their_places() {
+    check(
+        &[
+            ("a.yaml", "scrape_configs:\n  - job_name: a\n    static_configs: [{ targets: ['http://a:1/metrics'] }]\n"),
+            (
+                "b.yaml",
+                "scrape_configs:\n  - job_name: b\n    scrape_interval: 5s\n    scrape_timeout: 10s\n    relabel_configs:\n      - { action: hashmod, target_label: x }\n      - { source_labels: [a], regex: '(', target_label: b }\n  - job_name: a\n    file_sd_configs: [{ files: ['*/a.txt'] }]\n    follow_redirects: true\n",
+            ),
+        ],
+        expect![[r#"
+            a.yaml:3:34: `http://a:1/metrics` is no address: a name and a port, without scheme and path.
+                3 |     static_configs: [{ targets: ['http://a:1/metrics'] }]
+                  |                                  ^
+            b.yaml:4:21: a timeout of 10s does not fit into the interval of 5s.
+                4 |     scrape_timeout: 10s
+                  |                     ^
+            b.yaml:6:19: `hashmod` needs a `modulus` above 0.
+                6 |       - { action: hashmod, target_label: x }
+                  |                   ^
+            b.yaml:7:38: the regex can't be read: unclosed group.
+                7 |       - { source_labels: [a], regex: '(', target_label: b }
+                  |                                      ^
+            b.yaml:8:15: job `a` stands in a.yaml already.
+                8 |   - job_name: a
+                  |               ^
+            b.yaml:10:23: flyball follows no redirects: name the address where the answer is.
+               10 |     follow_redirects: true
+                  |                       ^
+            b.yaml:9:33: `*/a.txt` ends in neither .json, .yml nor .yaml.
+                9 |     file_sd_configs: [{ files: ['*/a.txt'] }]
+                  |                                 ^"#]],
+    );
+    check(
+        &[("a.yaml", "scrape_configs:\n  - job_name: a\n    basic_auth: { username: a, password: b }\n")],
+        expect![[r#"
+            a.yaml:3:32: unknown key `password`. Nearest: `password_file`.
+                3 |     basic_auth: { username: a, password: b }
+                  |                                ^"#]],
+    );
 }

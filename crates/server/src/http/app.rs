@@ -17,6 +17,7 @@ use super::guard::Guard;
 use super::intake::Memories;
 use super::limits::Limits;
 use super::metrics::Metrics;
+use super::prometheus::ParsedQueries;
 use crate::clock::SharedClock;
 use crate::config::nearest;
 use crate::journal::{Journal, Projections};
@@ -71,6 +72,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Memory of bodies that were taken.
     pub(super) memories: Memories,
+    /// Queries that were parsed.
+    pub(super) parsed: ParsedQueries,
     /// One reload at a time.
     pub(super) reloading: Mutex<()>,
     /// Verbs that wait for a confirmation.
@@ -113,6 +116,7 @@ impl App {
             limits: Limits::new(),
             metrics: Metrics::default(),
             memories: Memories::default(),
+            parsed: ParsedQueries::default(),
             reloading: Mutex::new(()),
             pending: crate::verbs::Pending::default(),
             overview: super::live::OverviewFeed::default(),

@@ -16,6 +16,8 @@ use store::StoreError;
 use tokio::sync::oneshot;
 use wire::Metadata;
 
+use crate::telemetry::scrape::TargetBoard;
+
 /// Takes samples and answers queries.
 #[async_trait]
 pub trait Samples: Send + Sync + 'static {
@@ -43,6 +45,9 @@ pub trait Samples: Send + Sync + 'static {
 
     /// The store itself, for what its keepers ask of it.
     fn store(&self) -> &Arc<store::Store>;
+
+    /// What is scraped, and how it went.
+    fn targets(&self) -> TargetBoard;
 }
 
 /// What became of a batch.

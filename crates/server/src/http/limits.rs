@@ -97,6 +97,11 @@ impl Limits {
         Ok(self.queries.clone().acquire_owned().await.expect("never closed"))
     }
 
+    /// The same without waiting, where a place is free and nobody waits for it.
+    pub fn query_turn_now(&self) -> Option<OwnedSemaphorePermit> {
+        self.queries.clone().try_acquire_owned().ok()
+    }
+
     fn forget_now_and_then(&self) {
         if self.checks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             self.logins.retain_recent();

@@ -135,6 +135,11 @@ fn refusal(mistakes: &[Diagnostic]) -> serde_json::Value {
 }
 
 async fn show(State(app): State<App>) -> Json<Config> {
+    Json(shown(&app))
+}
+
+/// The configuration in force, its secrets masked.
+pub(super) fn shown(app: &App) -> Config {
     let mut config = Config::clone(&app.config());
     for heartbeat in config.heartbeats.values_mut() {
         heartbeat.id = "****".into();
@@ -144,5 +149,5 @@ async fn show(State(app): State<App>) -> Json<Config> {
             webhook.url = config::masked_url(&webhook.url);
         }
     }
-    Json(config)
+    config
 }

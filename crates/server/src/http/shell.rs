@@ -8,6 +8,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
@@ -28,7 +29,7 @@ pub fn around(router: Router<App>, app: App) -> Router<App> {
         let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         HttpError::internal(&Panicked(said.unwrap_or("no words").to_owned())).into_response()
     });
-    router.layer(CompressionLayer::new()).layer(panics).layer(from_fn_with_state(app, shell))
+    router.layer(CompressionLayer::new().quality(CompressionLevel::Fastest)).layer(panics).layer(from_fn_with_state(app, shell))
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@
 mod balancers;
 mod evaluator;
 mod own;
-mod scrape;
+pub mod scrape;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +28,8 @@ pub use balancers::{BalancerBoard, ServerSeen};
 pub use evaluator::Evaluator;
 pub use own::OwnFigures;
 
+use scrape::{Scrapes, TargetBoard};
+
 use crate::clock::SharedClock;
 use crate::http::doors::{IngestError, Ingested, Placed, Samples};
 use crate::perform::outgoing::Outgoing;
@@ -40,13 +42,14 @@ pub struct Telemetry {
     clock: SharedClock,
     evaluator: Arc<Evaluator>,
     pump: PumpHandle,
+    targets: TargetBoard,
 }
 
 impl Telemetry {
     /// Over an open store; rules are those of the configuration in force, and follow it. Their memory lies in `folder`.
     pub fn start(store: Arc<Store>, clock: SharedClock, pump: PumpHandle, folder: &Path) -> Telemetry {
         let evaluator = Evaluator::start(store.clone(), clock.clone(), pump.clone(), folder.join("rules.json"));
-        Telemetry { store, clock, evaluator: Arc::new(evaluator), pump }
+        Telemetry { store, clock, evaluator: Arc::new(evaluator), pump, targets: TargetBoard::default() }
     }
 
     /// Takes a batch; answers when what was accepted is on the disk. Rules are evaluated without waiting for that.
@@ -72,7 +75,9 @@ impl Telemetry {
         let mut config = self.pump.read_state(|state| state.config.clone());
         let mut own_task = JoinSet::new();
         own_task.spawn(own.run(self.clone()));
-        let mut tasks = self.tasks(&config, &outgoing, &board);
+        let mut scrapes = Scrapes::new(self.clone(), outgoing, self.targets.clone());
+        scrapes.configure(config.scrape_jobs());
+        let mut tasks = self.balancers(&config, &board);
         loop {
             let next = tokio::select! {
                 next = next_config(&mut commits, &self.pump) => next,
@@ -82,22 +87,17 @@ impl Telemetry {
             if next.groups != config.groups {
                 self.evaluator.configure(next.groups.clone());
             }
-            // What a scrape forgets when it begins anew is only what it saw last.
-            if (&next.scrapes, &next.balancers) != (&config.scrapes, &config.balancers) {
+            scrapes.configure(next.scrape_jobs());
+            if next.balancers != config.balancers {
                 tasks.shutdown().await;
-                tasks = self.tasks(&next, &outgoing, &board);
+                tasks = self.balancers(&next, &board);
             }
             config = next;
         }
     }
 
-    fn tasks(&self, config: &Config, outgoing: &Outgoing, board: &BalancerBoard) -> JoinSet<()> {
+    fn balancers(&self, config: &Config, board: &BalancerBoard) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
-        for (job, scrape) in &config.scrapes {
-            for target in &scrape.targets {
-                tasks.spawn(scrape::run(self.clone(), outgoing.clone(), job.clone(), target.clone(), scrape.clone()));
-            }
-        }
         for (name, balancer) in &config.balancers {
             tasks.spawn(balancers::run(self.clone(), self.pump.clone(), board.clone(), name.clone(), balancer.clone()));
         }
@@ -178,6 +178,10 @@ impl Samples for Telemetry {
 
     fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    fn targets(&self) -> TargetBoard {
+        self.targets.clone()
     }
 }
 

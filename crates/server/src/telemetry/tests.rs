@@ -154,8 +154,8 @@ async fn a_target_is_scraped_and_its_silence_ends_its_series() {
     config.outgoing.allow = vec!["127.0.0.0/8".into()];
     let scrape = ScrapeConfig {
         targets: vec![target],
-        every: Span(100),
-        timeout: Some(Span::secs(2)),
+        every: Span::secs(1),
+        timeout: None,
         path: "/metrics".into(),
         labels: Default::default(),
     };

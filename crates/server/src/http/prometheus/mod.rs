@@ -4,10 +4,14 @@
 //! their time limit or when the caller goes away. Errors have Prometheus' own form and status.
 
 mod info;
+mod parsed;
+mod pieces;
 mod query;
 mod rules;
 mod running;
 mod series;
+mod targets;
+mod tree;
 
 use std::time::Duration;
 
@@ -17,6 +21,7 @@ use axum::handler::Handler;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use model::config::Span;
+pub use parsed::ParsedQueries;
 use running::Failed;
 use wire::prom_json::{self, ErrorKind};
 
@@ -39,11 +44,19 @@ pub fn register(routes: Routes<App>) -> Routes<App> {
     let routes = both(routes, "/api/v1/series", "Series that fit match[]: start, end, limit", series::series);
     let routes = both(routes, "/api/v1/labels", "Names of labels: match[], start, end, limit", series::labels);
     let routes = both(routes, "/api/v1/format_query", "A query in its canonical form", query::format);
+    let routes = both(routes, "/api/v1/parse_query", "A query as a tree", query::tree);
     let routes = both(routes, "/api/v1/query_exemplars", "Exemplars: none are stored", info::exemplars);
     routes
         .get("/api/v1/label/{name}/values", view, "Values of a label: match[], start, end, limit", NONE, series::values)
         .get("/api/v1/metadata", view, "What is known about metrics: metric, limit, limit_per_metric", NONE, series::metadata)
         .get("/api/v1/status/buildinfo", view, "The version, and which Prometheus it behaves like", NONE, info::build)
+        .get("/api/v1/status/config", view, "The configuration in force, its secrets masked", NONE, info::config)
+        .get("/api/v1/status/flags", view, "What the store was started with, by Prometheus' names", NONE, info::flags)
+        .get("/api/v1/status/runtimeinfo", view, "The process: since when, where, how long it keeps", NONE, info::runtime)
+        .get("/api/v1/status/tsdb", view, "Where series come from: limit", NONE, info::tsdb)
+        .get("/api/v1/status/walreplay", view, "The log was read before the door opened", NONE, info::replay)
+        .get("/api/v1/targets", view, "What is scraped and how it went: state, scrapePool", NONE, targets::targets)
+        .get("/api/v1/scrape_pools", view, "Names of the jobs that are scraped", NONE, targets::pools)
         .get("/api/v1/rules", view, "Rules and their alerts: type", NONE, rules::rules)
         .get("/api/v1/alerts", view, "Alerts that are not ok", NONE, rules::alerts)
 }

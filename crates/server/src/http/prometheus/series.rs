@@ -10,7 +10,7 @@ use model::{Labels, Time};
 use wire::prom_json::{self, ErrorKind, Notes};
 use wire::{Metadata, MetricKind};
 
-use super::running::run;
+use super::running::{deadline, run};
 use super::{Asked, PromError, cut_off, json};
 use crate::http::app::App;
 use crate::http::selectors::selectors;
@@ -41,7 +41,8 @@ pub(super) async fn series(State(app): State<App>, asked: Asked) -> Result<Respo
         return Err(PromError::new(ErrorKind::BadData, "no match[] parameter provided"));
     }
     let shared = app.clone();
-    let body = run(&app, asked.span("timeout")?, move |stop| {
+    let deadline = deadline(asked.span("timeout")?);
+    let answer = run(&app, deadline, move |stop, out| {
         let source = shared.telemetry.source();
         let mut found: BTreeSet<Labels> = BTreeSet::new();
         for matchers in &selectors {
@@ -55,12 +56,10 @@ pub(super) async fn series(State(app): State<App>, asked: Asked) -> Result<Respo
         if found.len() > limit {
             warnings.push(cut_off());
         }
-        let mut out = Vec::new();
-        prom_json::series(&mut out, found.iter().take(limit), Notes { warnings: &warnings, infos: &[] });
-        Ok(out)
-    })
-    .await?;
-    Ok(json(body))
+        prom_json::series(out, found.iter().take(limit), Notes { warnings: &warnings, ..Notes::default() });
+        Ok(())
+    });
+    Ok(answer.await?)
 }
 
 pub(super) async fn labels(State(app): State<App>, asked: Asked) -> Result<Response, PromError> {
@@ -81,7 +80,8 @@ async fn texts(
 ) -> Result<Response, PromError> {
     let What { selectors, range, limit } = what(&asked)?;
     let shared = app.clone();
-    let body = run(&app, asked.span("timeout")?, move |stop| {
+    let deadline = deadline(asked.span("timeout")?);
+    let answer = run(&app, deadline, move |stop, out| {
         let source = shared.telemetry.source();
         let mut found: BTreeSet<String> = BTreeSet::new();
         let all: &[Vec<Matcher>] = if selectors.is_empty() { &[Vec::new()] } else { &selectors };
@@ -95,23 +95,20 @@ async fn texts(
         if found.len() > limit {
             warnings.push(cut_off());
         }
-        let mut out = Vec::new();
-        prom_json::strings(&mut out, found.iter().take(limit), Notes { warnings: &warnings, infos: &[] });
-        Ok(out)
-    })
-    .await?;
-    Ok(json(body))
+        prom_json::strings(out, found.iter().take(limit), Notes { warnings: &warnings, ..Notes::default() });
+        Ok(())
+    });
+    Ok(answer.await?)
 }
 
 pub(super) async fn metadata(State(app): State<App>, asked: Asked) -> Result<Response, PromError> {
     let wanted = asked.0.one("metric");
     let limit = asked.limit("limit")?.unwrap_or(usize::MAX);
-    let known: Vec<Metadata> = app
-        .telemetry
-        .metadata()
-        .into_iter()
-        .filter(|(metric, _)| wanted.is_none_or(|wanted| wanted == metric))
-        .take(limit)
+    // A metric has one description here.
+    asked.limit("limit_per_metric")?;
+    let known = app.telemetry.metadata();
+    let known = known.into_iter().filter(|(metric, _)| wanted.is_none_or(|wanted| wanted == metric)).take(limit);
+    let known: Vec<Metadata> = known
         .map(|(family, known)| {
             let kind = MetricKind::parse(&known.kind).unwrap_or(MetricKind::Unknown);
             Metadata { family, kind, help: known.help, unit: known.unit }

@@ -32,6 +32,7 @@ use crate::journal::{Database, SqliteJournal, SqliteProjections};
 use crate::logs::Logs;
 use crate::people::People;
 use crate::pump::{Fold, PumpHandle, pump};
+use crate::telemetry::scrape::TargetBoard;
 
 /// The configuration that the house starts with.
 pub const SHOP: &str = "\
@@ -94,7 +95,7 @@ impl House {
             projections: Arc::new(SqliteProjections::new(database)),
             journal,
             people: Arc::new(People::open(&folder.path().join("people.sqlite")).await.unwrap()),
-            telemetry: Arc::new(StoreAlone { store: Arc::new(store), clock: clock.clone() }),
+            telemetry: Arc::new(StoreAlone { store: Arc::new(store), clock: clock.clone(), targets: TargetBoard::default() }),
             logs: Arc::new(Logs::default()),
             artifacts: Arc::new(Artifacts::open(&folder.path().join("artifacts")).unwrap()),
             enrol: Arc::new(Tokens),
@@ -191,6 +192,7 @@ pub fn request(method: &str, uri: &str, headers: &[(&str, &str)], body: impl Int
 struct StoreAlone {
     store: Arc<Store>,
     clock: Arc<SystemClock>,
+    targets: TargetBoard,
 }
 
 #[async_trait]
@@ -231,6 +233,10 @@ impl Samples for StoreAlone {
 
     fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    fn targets(&self) -> TargetBoard {
+        self.targets.clone()
     }
 }
 

@@ -64,7 +64,11 @@ async fn a_bad_line_does_not_lose_the_good_ones() {
 
     let old = house.ask(Role::Sender, "POST", "/write?precision=s", &[], "old a=1 1000000000\n").await;
     assert_eq!(old.status, 400, "what the store refuses is said too");
-    assert!(old.text().contains("partial write: 1 sample refused, 0 samples accepted; line 1 (old_a): older than the store keeps"), "{}", old.text());
+    assert!(
+        old.text().contains("partial write: 1 sample refused, 0 samples accepted; line 1 (old_a): older than the store keeps"),
+        "{}",
+        old.text()
+    );
     let texts = house.ask(Role::Sender, "POST", "/write?precision=s", &[], format!("t a=\"x\",b=2 {now}\n")).await;
     assert_eq!((texts.status.as_u16(), texts.headers["x-flyball-refused-strings"].to_str().unwrap()), (204, "1"));
     let wrong = house.ask(Role::Sender, "POST", "/write?precision=day", &[], "a b=1").await;
@@ -114,7 +118,11 @@ async fn remote_write_there_and_back() {
     let body = remote_write::encode([(&labels, &old[..]), (&other, &samples[..])], &[]);
     let answer = house.ask(Role::Sender, "POST", "/api/v1/write", &headers, body).await;
     assert_eq!(answer.status, 400);
-    assert!(answer.text().starts_with("partial write, 1 samples kept: 1 samples refused; series 1 (orders_total{service="), "{}", answer.text());
+    assert!(
+        answer.text().starts_with("partial write, 1 samples kept: 1 samples refused; series 1 (orders_total{service="),
+        "{}",
+        answer.text()
+    );
     assert_eq!(value(&house, "fresh").await, Some(41.0));
 }
 

@@ -132,3 +132,47 @@ async fn own_figures_are_readable_by_our_own_decoder() {
     assert!(text.contains("flyball_http_requests_total{route=\"/write\",status=\"204\"} 1"), "{text}");
     assert_eq!(house.send(request("GET", "/metrics", &[], Body::empty())).await.status, 401);
 }
+
+#[tokio::test]
+async fn a_query_as_a_tree_and_the_state_of_the_server() {
+    let (house, _) = filled().await;
+    let data = |answer: super::Answer| answer.json()["data"].clone();
+    let tree = data(house.get("/api/v1/parse_query?query=sum(up)").await);
+    assert_eq!((&tree["type"], &tree["expr"]["name"]), (&json!("aggregation"), &json!("up")));
+    assert_eq!(house.get("/api/v1/parse_query?query=sum(").await.status, 400);
+    let config = data(house.get("/api/v1/status/config").await);
+    let text = config["yaml"].as_str().unwrap();
+    assert!(text.contains("\"shop-1\"") && !text.contains("0123456789abcdef") && !text.contains("very/secret"), "{text}");
+    assert_eq!(data(house.get("/api/v1/status/flags").await)["query.lookback-delta"], "5m");
+    assert!(data(house.get("/api/v1/status/runtimeinfo").await)["startTime"].is_string());
+    assert_eq!(data(house.get("/api/v1/status/walreplay").await)["state"], "done");
+    let tsdb = data(house.get("/api/v1/status/tsdb?limit=1").await);
+    assert_eq!(tsdb["seriesCountByMetricName"], json!([{ "name": "http_requests", "value": 2 }]));
+    assert_eq!(tsdb["headStats"]["numSeries"], 2);
+    let targets = data(house.get("/api/v1/targets").await);
+    assert_eq!(targets, json!({ "activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {} }));
+    assert_eq!(house.get("/api/v1/targets?state=none").await.status, 400);
+    assert_eq!(data(house.get("/api/v1/scrape_pools").await), json!({ "scrapePools": [] }));
+}
+
+#[tokio::test]
+async fn a_large_answer_comes_in_pieces_and_is_the_same() {
+    let house = House::open().await;
+    let now = now_secs(&house);
+    let lines: String = (0..3_000).map(|n| format!("big,n={n} v={n} {now}\n")).collect();
+    assert_eq!(house.ask(Role::Sender, "POST", "/write?precision=s", &[], lines).await.status, 204);
+    // Too many series to be answered where they were asked for, and more than a piece.
+    let answer = house.get(&format!("/api/v1/query?query=big_v&time={now}&stats=all")).await;
+    assert!(answer.body.len() > 128 * 1024 && answer.header(axum::http::header::CONTENT_LENGTH).is_empty());
+    let answer = answer.json();
+    assert_eq!(answer["data"]["result"].as_array().unwrap().len(), 3_000);
+    assert_eq!(answer["data"]["stats"]["samples"]["totalQueryableSamples"], 3_000);
+    for encoding in ["gzip", "zstd"] {
+        let uri = format!("/api/v1/query?query=big_v&time={now}");
+        let packed = house.ask(Role::Viewer, "GET", &uri, &[("accept-encoding", encoding)], Body::empty()).await;
+        assert_eq!(packed.header(axum::http::header::CONTENT_ENCODING), encoding);
+        assert!(packed.body.len() < 100 * 1024, "{} bytes", packed.body.len());
+    }
+    let sum = house.get(&format!("/api/v1/query?query=sum(big_v)&time={now}")).await.json();
+    assert_eq!(sum["data"]["result"][0]["value"][1], "4498500");
+}

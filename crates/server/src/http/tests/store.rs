@@ -25,3 +25,18 @@ async fn where_series_come_from() {
         assert_eq!((status, at.as_deref()), (400, Some(place)), "{wrong}");
     }
 }
+
+#[tokio::test]
+async fn a_flush_needs_the_right_and_answers_when_it_is_done() {
+    let house = House::open().await;
+    assert_eq!(house.ask(Role::Sender, "POST", "/write", &[], "a b=1\na c=2\n").await.status, 204);
+    let path = "/api/flyball/v1/store/flush";
+    for role in [Role::Viewer, Role::Sender, Role::Operator] {
+        assert_eq!(house.ask(role, "POST", path, &[], "").await.status, 403, "{role}");
+    }
+    let flushed = house.ask(Role::Admin, "POST", path, &[], "").await;
+    assert_eq!(flushed.status, 200, "{}", flushed.text());
+    let flushed = flushed.json();
+    assert!(flushed["seconds"].as_f64().unwrap() > 0.0 && flushed["log_bytes"].is_u64(), "{flushed}");
+    assert_eq!(house.get("/api/v1/query?query=a_b").await.json()["data"]["result"][0]["value"][1], "1");
+}

@@ -1,0 +1,271 @@
+//! The scrapes of one target: on its beat, within its time, its answer into the store, and figures about the scrape itself.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use model::config::{Authorization, ScrapeJob};
+use model::intake::{KeyHash, Protocol, RawRow};
+use model::labels::METRIC_NAME;
+use model::{Labels, Time};
+use tokio::sync::{Semaphore, oneshot};
+use wire::exposition::keyed::Names;
+use wire::exposition::{ACCEPT, ContentType};
+
+use super::board::{Active, Last};
+use super::cache::{ABOUT, Cache, Rules, ScrapeRows, Scraped};
+use super::discovery::seconds;
+use super::fetch::{Asking, FetchError, Fetched, fetch};
+use crate::http::doors::Samples as _;
+use crate::perform::outgoing::Outgoing;
+use crate::telemetry::{Telemetry, first_pause};
+
+/// Largest answer where no limit is configured, in bytes.
+const ANSWER_LEN_MAX: usize = 64 << 20;
+/// Larger answers are read on a thread that may take its time.
+const READ_HERE_LEN_MAX: usize = 256 << 10;
+/// What the answer says of its metrics is read when it has new series, and every so many scrapes.
+const DESCRIBE_EVERY: u32 = 100;
+
+/// Series about a scrape, in the order of [`Run::about`].
+const ABOUT_NAMES: [&str; 8] = [
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+    "scrape_timeout_seconds",
+    "scrape_sample_limit",
+    "scrape_body_size_bytes",
+];
+
+/// What all scrapes of a server share.
+#[derive(Clone)]
+pub struct Shared {
+    /// Where samples go.
+    pub telemetry: Telemetry,
+    /// Where requests leave.
+    pub outgoing: Outgoing,
+    /// So many answers are fetched and read at once.
+    pub turns: Arc<Semaphore>,
+}
+
+/// Why every scrape of a job fails, if it does.
+pub type Forced = Arc<Mutex<Option<String>>>;
+
+/// The scrapes of one target.
+pub struct Run {
+    shared: Shared,
+    active: Arc<Active>,
+    reading: Option<Box<Reading>>,
+    about: Vec<(Labels, KeyHash)>,
+    asking: Asking,
+    sample_limit: u64,
+    forced: Forced,
+    until_described: u32,
+}
+
+/// What reads an answer: sent to another thread with a large one.
+struct Reading {
+    cache: Cache,
+    rules: Rules,
+    names: Names,
+}
+
+/// What a scrape came to.
+struct Outcome {
+    error: String,
+    scraped: Scraped,
+    body_len: f64,
+}
+
+impl Run {
+    /// For a target; `before` are series that somebody else scraped from it until now.
+    pub fn new(shared: Shared, job: &ScrapeJob, active: Arc<Active>, forced: Forced, before: Vec<Labels>) -> Run {
+        let target = &active.target;
+        let secret = shared.telemetry.key_secret();
+        let about = ABOUT_NAMES.map(|name| {
+            let labels = target.labels.with(METRIC_NAME, name);
+            let hash = secret.hash(Protocol::Labels, labels.key().as_bytes());
+            (labels, hash)
+        });
+        let before = before.into_iter().filter(|labels| about.iter().all(|(own, _)| own != labels)).collect();
+        let body_max = match usize::try_from(job.body_size_limit.0).unwrap_or(usize::MAX) {
+            0 => ANSWER_LEN_MAX,
+            limit => limit,
+        };
+        let bearer = |file: &String| Authorization { kind: "Bearer".into(), credentials_file: file.clone() };
+        let asking = Asking {
+            basic: job.basic_auth.clone(),
+            authorization: job.authorization.clone().or_else(|| job.bearer_token_file.as_ref().map(bearer)),
+            tls: job.tls_config.clone(),
+            packed: job.enable_compression,
+            accept: ACCEPT,
+            limits: (target.timeout.duration(), body_max),
+            said: Some(("x-prometheus-scrape-timeout-seconds", seconds(target.timeout))),
+        };
+        let reading =
+            Reading { cache: Cache::new(secret, before), rules: Rules::new(job, &target.labels), names: Names::default() };
+        Run {
+            about: about.into(),
+            reading: Some(Box::new(reading)),
+            asking,
+            sample_limit: job.sample_limit,
+            forced,
+            until_described: 0,
+            shared,
+            active,
+        }
+    }
+
+    /// Scrapes until it is told to stop; gives the series that are there then.
+    pub async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Vec<Labels> {
+        let every = self.active.target.interval.duration().max(Duration::from_millis(100));
+        let name = format!("{} {}", self.active.target.url, self.active.target.labels);
+        let pause = first_pause(self.shared.telemetry.clock().now(), every, &name);
+        let stopped = tokio::time::timeout(pause, &mut stop).await.is_ok();
+        let mut beat = tokio::time::interval(every);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut scraped = false;
+        while !stopped {
+            tokio::select! {
+                _ = &mut stop => break,
+                _ = beat.tick() => {}
+            }
+            if !self.once(&mut stop).await {
+                break;
+            }
+            scraped = true;
+        }
+        let mut live = self.reading.map_or_else(Vec::new, |reading| reading.cache.live());
+        if scraped {
+            live.extend(self.about.into_iter().map(|(labels, _)| labels));
+        }
+        live
+    }
+
+    /// One scrape; false: it was told to stop in the middle, and nothing was kept.
+    async fn once(&mut self, stop: &mut oneshot::Receiver<()>) -> bool {
+        let at = self.shared.telemetry.clock().now();
+        let begun = Instant::now();
+        let turn = self.shared.turns.clone();
+        let forced = self.forced.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let fetched = async {
+            if let Some(why) = forced {
+                return Err(FetchError::Failed(why));
+            }
+            let waiting = tokio::time::timeout(self.asking.limits.0, turn.acquire_owned()).await;
+            let Ok(Ok(turn)) = waiting else { return Err(FetchError::Failed("too many scrapes run at once".into())) };
+            let fetched = fetch(&self.shared.outgoing, &self.active.target.url, &self.asking).await?;
+            Ok((fetched, turn))
+        };
+        let fetched = tokio::select! {
+            fetched = fetched => fetched,
+            _ = stop => return false,
+        };
+        let outcome = match fetched {
+            Ok((fetched, turn)) => {
+                let outcome = self.read(fetched, at).await;
+                drop(turn);
+                outcome
+            }
+            Err(error) => {
+                let body_len = if matches!(error, FetchError::TooLarge(_)) { -1.0 } else { 0.0 };
+                self.failed(error.to_string(), body_len, at)
+            }
+        };
+        let took = begun.elapsed();
+        self.active.scraped(Last { at: Some(at), took, error: outcome.error.clone() });
+        if !outcome.error.is_empty() {
+            tracing::debug!(url = self.active.target.url, why = outcome.error, "a scrape failed");
+        }
+        self.keep(outcome, at, took).await;
+        true
+    }
+
+    fn failed(&mut self, error: String, body_len: f64, at: Time) -> Outcome {
+        let rows = self.reading.as_mut().map_or_else(Vec::new, |reading| reading.cache.failed(at));
+        Outcome { error, scraped: Scraped { rows, ..Scraped::default() }, body_len }
+    }
+
+    async fn read(&mut self, fetched: Fetched, at: Time) -> Outcome {
+        let Some(mut reading) = self.reading.take() else { return self.failed("its reader panicked".into(), 0.0, at) };
+        let len = fetched.body.len();
+        let describe = self.until_described == 0;
+        self.until_described = if describe { DESCRIBE_EVERY } else { self.until_described - 1 };
+        let read = move || {
+            let outcome = reading.read(&fetched, at, describe);
+            (reading, outcome)
+        };
+        let (reading, (outcome, known)) = if len <= READ_HERE_LEN_MAX {
+            read()
+        } else {
+            match tokio::task::spawn_blocking(read).await {
+                Ok(read) => read,
+                Err(error) => return self.failed(error.to_string(), 0.0, at),
+            }
+        };
+        self.reading = Some(reading);
+        self.shared.telemetry.describe(&known);
+        match outcome {
+            Ok(scraped) => Outcome { error: String::new(), scraped, body_len: len as f64 },
+            Err(why) => self.failed(why, len as f64, at),
+        }
+    }
+
+    /// Puts the rows and the figures about the scrape into the store.
+    async fn keep(&mut self, outcome: Outcome, at: Time, took: Duration) {
+        let Some(reading) = &mut self.reading else { return };
+        let Outcome { error, scraped: Scraped { mut rows, found, kept, added }, body_len } = outcome;
+        let about = [
+            f64::from(u8::from(error.is_empty())),
+            took.as_secs_f64(),
+            found as f64,
+            kept as f64,
+            added as f64,
+            self.active.target.timeout.0 as f64 / 1_000.0,
+            self.sample_limit as f64,
+            body_len,
+        ];
+        for (place, ((_, key), value)) in self.about.iter().zip(about).enumerate() {
+            rows.push(RawRow { key: *key, time: at, value, at: ABOUT + place as u32, part: 0 });
+        }
+        let placed = self.shared.telemetry.place(&ScrapeRows { cache: &reading.cache, rows: &rows, about: &self.about });
+        reading.cache.forget();
+        let kept = match placed {
+            Ok(placed) => placed.settle().await,
+            Err(error) => Err(error),
+        };
+        match kept {
+            Ok(kept) if kept.refused.total() > 0 => {
+                let first = kept.refused.examples.first().map(|row| format!("{}: {}", row.series, row.reason));
+                tracing::warn!(
+                    url = self.active.target.url,
+                    samples = kept.refused.total(),
+                    first,
+                    "samples of a scrape were refused"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(url = self.active.target.url, %error, "failed to keep a scrape"),
+        }
+    }
+}
+
+impl Reading {
+    fn read(&mut self, fetched: &Fetched, at: Time, describe: bool) -> (Result<Scraped, String>, Vec<wire::Metadata>) {
+        let mut known = Vec::new();
+        let body = match str::from_utf8(&fetched.body) {
+            Ok(body) => body,
+            Err(error) => return (Err(format!("byte {}: not UTF-8", error.valid_up_to() + 1)), known),
+        };
+        let read = self.cache.read(body, ContentType::parse(&fetched.content_type), at, &self.rules);
+        let read = read.map(|mut scraped| {
+            if describe || scraped.added > 0 {
+                self.names.metadata(body, &mut known);
+            }
+            self.cache.well(at, &mut scraped.rows);
+            scraped
+        });
+        (read, known)
+    }
+}
