@@ -85,7 +85,7 @@ async fn new_servers_that_answer_badly_are_judged_worse_within_a_few_looks_and_g
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("s");
     let (bad, looks) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    tokio::spawn(balancer(UnixListener::bind(&socket).unwrap(), bad.clone(), looks.clone()));
+    let listener = UnixListener::bind(&socket).unwrap();
     let number = "20261122-101500-7K";
     let configured = Event::Configured { config: Box::new(config(&socket)), change: None };
     let world = start_by(Arc::new(SystemClock::new()), configured, |state| {
@@ -93,6 +93,8 @@ async fn new_servers_that_answer_badly_are_judged_worse_within_a_few_looks_and_g
     })
     .await;
     let mut commits = world.pump.subscribe();
+    // It answers from now on, so that the first look is not missed.
+    tokio::spawn(balancer(listener, bad.clone(), looks.clone()));
     let mut next = async || {
         loop {
             let committed = tokio::time::timeout(Duration::from_secs(20), commits.recv()).await.expect("within 20 s").unwrap();
