@@ -37,7 +37,8 @@ export function Advice({ data, all, matchers, onNarrow, onLabel }: Props): React
         <p>
           <Marked text={word('cardinality.hint.share', { metric, share: format.measure(of.series / Math.max(1, whole), 'ratio'), series: of.series })} marks={[metric]} />{' '}
           <Marked marks={[label.name]} text={!stands ? word('cardinality.hint.calm', { label: label.name, values: label.values })
-            : left === undefined ? word('cardinality.hint.label.only', { label: label.name, values: label.values }) : word('cardinality.hint.label', { label: label.name, values: label.values, left, series: of.series })} />
+            // Series that have ended are counted in memory but found by no query: then there is no figure to give.
+            : !left ? word('cardinality.hint.label.only', { label: label.name, values: label.values }) : word('cardinality.hint.label', { label: label.name, values: label.values, left, series: of.series })} />
         </p>
         {stands && <p className="t2 sm">{word('cardinality.hint.do')}</p>}
         <div className="row wrap" style={{ marginTop: 6 }}>

@@ -29,7 +29,7 @@ export function SeriesTable({ answer, state, unit, step, beforeName, cursor, onP
   const at = useCursor(cursor, answer.letter)
   const { sort } = state
   const rows = answer.series
-  const labels = useMemo(() => tellingLabels(rows.map((row) => row.labels)).slice(0, 4), [rows])
+  const labels = useMemo(() => tellingLabels(rows.map((row) => row.labels)).slice(0, beforeName ? 2 : 4), [rows, beforeName])
   const shown = useMemo(() => sorted(rows, sort), [rows, sort])
   const head = (id: string, text: ReactNode, number: boolean): ReactNode => (
     <th key={id} className={number ? 'num' : ''} aria-sort={sort?.by === id ? (sort.descending ? 'descending' : 'ascending') : 'none'}>
@@ -46,7 +46,7 @@ export function SeriesTable({ answer, state, unit, step, beforeName, cursor, onP
   return (
     <Panel title={name} note={<><span className="onmouse">{word('explore.series.note')}</span><span className="ontouch">{word('explore.series.note.touch')}</span></>} actions={<button type="button" className={touched ? 'btn small' : 'btn small unseen'} onClick={onAll}>{word('explore.all')}</button>}>
       <div className="wide series has-narrow" tabIndex={0} role="group" aria-label={name}>
-        <table aria-label={name}>
+        <table aria-label={name} style={{ minWidth: Math.max(1, labels.length) * 84 + (beforeName ? 7 : 6) * 78 }}>
           <thead>
             <tr>
               {labels.length === 0 ? <th>{word('explore.series.name')}</th> : labels.map((label) => head(label, label, false))}
