@@ -23,6 +23,7 @@ mod tables;
 mod tests;
 mod write;
 
+pub use block::Encoded;
 pub use cache::Caches;
 pub use layout::Summary;
 pub use scan::Scan;

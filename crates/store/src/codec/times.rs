@@ -13,6 +13,10 @@ pub fn encode_times(times: &[i64], out: &mut Vec<u8>) {
     if times.len() < 2 {
         return;
     }
+    let even = times[1].wrapping_sub(times[0]);
+    if times.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == even) {
+        return encode_distances(&mut [even], out);
+    }
     let mut few = [0; 64];
     let mut many = Vec::new();
     let distances = match few.get_mut(..times.len() - 1) {
@@ -25,6 +29,11 @@ pub fn encode_times(times: &[i64], out: &mut Vec<u8>) {
     for (distance, pair) in distances.iter_mut().zip(times.windows(2)) {
         *distance = pair[1].wrapping_sub(pair[0]);
     }
+    encode_distances(distances, out);
+}
+
+/// One distance stands for as many as there are.
+fn encode_distances(distances: &mut [i64], out: &mut Vec<u8>) {
     let small = distances.iter().all(|distance| (0..SMALL_MAX).contains(distance));
     let fits = |unit: i64| small && distances.iter().all(|distance| distance % unit == 0);
     let unit = if !fits(UNITS[1]) { 0 } else { 1 + usize::from(fits(UNITS[2])) };

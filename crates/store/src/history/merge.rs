@@ -26,6 +26,7 @@ struct Input<'a> {
     scan: Scan<'a>,
     without: Option<&'a Without>,
     times: Vec<i64>,
+    /// Empty until somebody needs them: most chunks go over as they are.
     values: Vec<f64>,
     at: usize,
 }
@@ -38,15 +39,23 @@ impl Input<'_> {
     /// Time of the next sample of the series; `None` where there is none any more.
     fn head(&mut self) -> Option<i64> {
         while self.at >= self.times.len() {
-            if !self.scan.next_chunk(&mut self.times, &mut self.values) {
-                self.times.clear();
-                self.at = 0;
+            self.values.clear();
+            self.at = 0;
+            if !self.scan.next_times(&mut self.times) {
                 return None;
             }
-            self.at = 0;
             self.leave_out();
         }
         Some(self.times[self.at])
+    }
+
+    /// Reads the values of the current chunk; where they do not decode the chunk is left out.
+    fn decode(&mut self) -> bool {
+        if self.values.is_empty() && !self.scan.values(&mut self.values) {
+            self.times.clear();
+            self.at = 0;
+        }
+        !self.values.is_empty()
     }
 
     fn leave_out(&mut self) {
@@ -56,7 +65,7 @@ impl Input<'_> {
         }
         let begin = self.times.partition_point(|time| time < from);
         let end = self.times.partition_point(|time| time <= to);
-        if begin < end {
+        if begin < end && self.decode() {
             self.times.drain(begin..end);
             self.values.drain(begin..end);
         }
@@ -176,8 +185,16 @@ impl<'a> Merge<'a> {
                 Some(bound) => input.at + input.times[input.at..].partition_point(|time| *time < bound),
                 None => input.times.len(),
             };
-            self.writer.push(id, labels, &input.times[input.at..end], &input.values[input.at..end])?;
-            input.at = end;
+            let whole = input.at == 0 && end == input.times.len() && input.values.is_empty();
+            if whole
+                && let Some(chunk) = input.scan.encoded()
+                && self.writer.push_encoded(id, labels, &input.times, chunk)?
+            {
+                input.at = end;
+            } else if input.decode() {
+                self.writer.push(id, labels, &input.times[input.at..end], &input.values[input.at..end])?;
+                input.at = end;
+            }
         }
     }
 }

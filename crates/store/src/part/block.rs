@@ -21,6 +21,13 @@ pub(super) struct BlockRef {
     pub times: (i64, i64),
 }
 
+/// The bytes of a chunk.
+#[derive(Clone, Copy)]
+pub struct Encoded<'a> {
+    pub(super) times: &'a [u8],
+    pub(super) values: &'a [u8],
+}
+
 /// Chunks on their way into a block.
 #[derive(Default)]
 pub(super) struct BlockWriter {
@@ -30,25 +37,50 @@ pub(super) struct BlockWriter {
     entries: Vec<(u32, u32, i64, u32)>,
     values: Vec<u8>,
     times: Option<(i64, i64)>,
+    /// The times of the newest chunk and their column: the neighbour mostly has the same.
+    last_times: Vec<i64>,
+    last_column: usize,
     scratch: Vec<u8>,
 }
 
 impl BlockWriter {
     /// Adds a chunk; series come in order, and so do the chunks of each.
     pub fn push(&mut self, series: u32, times: &[i64], values: &[f64]) {
-        let (Some(first), Some(last)) = (times.first(), times.last()) else { return };
-        self.scratch.clear();
-        encode_times(times, &mut self.scratch);
-        let same = |column: &(u32, Vec<u8>)| column.0 == times.len() as u32 && column.1 == self.scratch;
-        // The newest first: it is the one that the neighbour has.
-        let column = self.columns.iter().rposition(same).unwrap_or_else(|| {
-            self.columns_len += self.scratch.len();
-            self.columns.push((times.len() as u32, self.scratch.clone()));
-            self.columns.len() - 1
-        });
+        let known = !self.columns.is_empty() && self.last_times == times;
+        if !known {
+            self.scratch.clear();
+            let mut scratch = std::mem::take(&mut self.scratch);
+            encode_times(times, &mut scratch);
+            self.last_column = self.column(times.len() as u32, &scratch);
+            self.scratch = scratch;
+            self.last_times.clear();
+            self.last_times.extend_from_slice(times);
+        }
         let before = self.values.len();
         encode_values(values, &mut self.values);
-        self.entries.push((series, column as u32, *first, (self.values.len() - before) as u32));
+        self.entry(series, self.last_column, times, before);
+    }
+
+    /// The same for a chunk that is encoded already.
+    pub fn push_encoded(&mut self, series: u32, times: &[i64], chunk: Encoded<'_>) {
+        let column = self.column(times.len() as u32, chunk.times);
+        let before = self.values.len();
+        self.values.extend_from_slice(chunk.values);
+        self.entry(series, column, times, before);
+    }
+
+    /// The newest first: it is the one that the neighbour has.
+    fn column(&mut self, count: u32, encoded: &[u8]) -> usize {
+        self.columns.iter().rposition(|column| column.0 == count && column.1 == encoded).unwrap_or_else(|| {
+            self.columns_len += encoded.len();
+            self.columns.push((count, encoded.to_vec()));
+            self.columns.len() - 1
+        })
+    }
+
+    fn entry(&mut self, series: u32, column: usize, times: &[i64], values_at: usize) {
+        let (Some(first), Some(last)) = (times.first(), times.last()) else { return };
+        self.entries.push((series, column as u32, *first, (self.values.len() - values_at) as u32));
         let (from, to) = self.times.unwrap_or((*first, *last));
         self.times = Some((from.min(*first), to.max(*last)));
     }
@@ -149,17 +181,37 @@ impl Block {
 
     /// Appends a chunk. Where it does not decode both are as before, and the answer is `None`.
     pub fn read(&self, entry: &Entry, times: &mut Vec<i64>, values: &mut Vec<f64>) -> Option<()> {
-        let (times_len, values_len) = (times.len(), values.len());
-        let read = |times: &mut Vec<i64>, values: &mut Vec<f64>| {
-            decode_times(self.slice(entry.times)?, entry.first, entry.count as usize, times)?;
-            decode_values(self.slice(entry.values)?, entry.count as usize, values)
-        };
-        let done = read(times, values);
+        let before = times.len();
+        let done = self.read_times(entry, times).and_then(|()| self.read_values(entry, values));
         if done.is_none() {
-            times.truncate(times_len);
-            values.truncate(values_len);
+            times.truncate(before);
         }
         done
+    }
+
+    /// Appends the times of a chunk, or nothing.
+    pub fn read_times(&self, entry: &Entry, times: &mut Vec<i64>) -> Option<()> {
+        let before = times.len();
+        let decode = |times: &mut _| decode_times(self.slice(entry.times)?, entry.first, entry.count as usize, times);
+        decode(times).or_else(|| {
+            times.truncate(before);
+            None
+        })
+    }
+
+    /// Appends the values of a chunk, or nothing.
+    pub fn read_values(&self, entry: &Entry, values: &mut Vec<f64>) -> Option<()> {
+        let before = values.len();
+        let decode = |values: &mut _| decode_values(self.slice(entry.values)?, entry.count as usize, values);
+        decode(values).or_else(|| {
+            values.truncate(before);
+            None
+        })
+    }
+
+    /// The bytes of a chunk.
+    pub fn encoded(&self, entry: &Entry) -> Option<Encoded<'_>> {
+        Some(Encoded { times: self.slice(entry.times)?, values: self.slice(entry.values)? })
     }
 
     pub fn bytes(&self) -> usize {

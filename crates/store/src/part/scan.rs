@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use model::Labels;
 
 use super::Part;
-use super::block::{Block, BlockRef};
+use super::block::{Block, BlockRef, Encoded, Entry};
 use super::layout::Section;
 use super::read::LabelReader;
 use super::tables::SeriesPage;
@@ -24,6 +24,8 @@ pub struct Scan<'a> {
     next_blocks_page: usize,
     block: Option<Block>,
     next_entry: usize,
+    /// The one whose times were read last.
+    entry: Option<Entry>,
 }
 
 impl<'a> Scan<'a> {
@@ -39,6 +41,7 @@ impl<'a> Scan<'a> {
             next_blocks_page: 0,
             block: None,
             next_entry: 0,
+            entry: None,
         };
         scan.load_series();
         scan
@@ -83,10 +86,10 @@ impl<'a> Scan<'a> {
         Some((id, self.names.labels(page.pairs(within))?))
     }
 
-    /// Puts the next chunk of the series into `times` and `values`, which are emptied before. False where there is none any more.
-    pub fn next_chunk(&mut self, times: &mut Vec<i64>, values: &mut Vec<f64>) -> bool {
+    /// Puts the times of the series' next chunk into `times`, which is emptied before. False where there is none any more.
+    pub fn next_times(&mut self, times: &mut Vec<i64>) -> bool {
         times.clear();
-        values.clear();
+        self.entry = None;
         loop {
             if self.block.is_none() && !self.next_block() {
                 return false;
@@ -103,11 +106,27 @@ impl<'a> Scan<'a> {
             if entry.series < self.series {
                 continue;
             }
-            if block.read(entry, times, values).is_some() {
+            if block.read_times(entry, times).is_some() {
+                self.entry = Some(*entry);
                 return true;
             }
             self.part.losses.blocks.fetch_add(1, Relaxed);
         }
+    }
+
+    /// The bytes of the chunk whose times were read last.
+    pub fn encoded(&self) -> Option<Encoded<'_>> {
+        self.block.as_ref()?.encoded(self.entry.as_ref()?)
+    }
+
+    /// Puts the values of the chunk whose times were read last into `values`, which is emptied before. False where they do not decode.
+    pub fn values(&mut self, values: &mut Vec<f64>) -> bool {
+        values.clear();
+        let read = self.block.as_ref().zip(self.entry.as_ref()).and_then(|(block, entry)| block.read_values(entry, values));
+        if read.is_none() {
+            self.part.losses.blocks.fetch_add(1, Relaxed);
+        }
+        read.is_some()
     }
 
     /// Loads the next block that may have something of this series or a later one. False where there is none, or where the

@@ -111,9 +111,10 @@ fn scanned_like(part: &Part, model: &Model) {
         let chunks = [usize::MAX, 0, 1][place % 3];
         let mut have = BTreeMap::new();
         for _ in 0..chunks {
-            if !scan.next_chunk(&mut times, &mut values) {
+            if !scan.next_times(&mut times) {
                 break;
             }
+            assert!(scan.values(&mut values));
             have.extend(times.iter().copied().zip(values.iter().map(|value| value.to_bits())));
         }
         if chunks == usize::MAX {

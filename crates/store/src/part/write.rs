@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ahash::AHashMap;
 use model::Labels;
 
-use super::block::{BlockRef, BlockWriter, CHUNK_LEN};
+use super::block::{BlockRef, BlockWriter, CHUNK_LEN, Encoded};
 use super::layout::{self, BLOCKS_AT, CHECKSUM_LEN, Foot, HEADERS_AT, Header, Name, Section, Summary};
 use super::pages::{self, PAGE_TARGET, PagesWriter};
 use super::tables::{BLOCKS_IN_PAGE, BlocksPage, IDS_IN_PAGE, INLINE_MAX, IdsPage, LIST_RUN, PairsWriter, SeriesWriter, put_run};
@@ -17,6 +17,9 @@ use crate::files::{File, Files, retry, write_all_at};
 const WRITE_LEN: usize = 256 << 10;
 /// A part has at most so many series: their index is held while a part is written, some 250 bytes each.
 pub const SERIES_MAX: u32 = 500_000;
+
+/// A chunk with so many samples is long enough to stay as it is.
+const CHUNK_KEPT: usize = CHUNK_LEN / 2;
 
 /// What a part is called until it is whole.
 const ASIDE: &str = "tmp";
@@ -201,6 +204,27 @@ impl PartWriter {
             }
         }
         Ok(())
+    }
+
+    /// Adds a chunk of another part as it is, without decoding it. False where that would leave a short chunk before it, or where it is
+    /// short itself: then its samples must be [pushed](Self::push).
+    pub fn push_encoded(&mut self, id: u64, labels: &Labels, times: &[i64], chunk: Encoded<'_>) -> Result<bool, StoreError> {
+        let (Some(first), Some(last)) = (times.first(), times.last()) else { return Ok(true) };
+        if !self.is_at(id) {
+            self.begin_series(id, labels)?;
+        }
+        if times.len() < CHUNK_KEPT || (1..CHUNK_KEPT).contains(&self.times.len()) {
+            return Ok(false);
+        }
+        self.end_chunk()?;
+        self.summary.first = self.summary.first.min(*first);
+        self.summary.last = self.summary.last.max(*last);
+        self.summary.samples += times.len() as u64;
+        self.block.push_encoded(self.ids.len() as u32 - 1, times, chunk);
+        if self.block.is_full() {
+            self.end_block()?;
+        }
+        Ok(true)
     }
 
     fn begin_series(&mut self, id: u64, labels: &Labels) -> Result<(), StoreError> {
