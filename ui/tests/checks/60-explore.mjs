@@ -119,7 +119,7 @@ export default async function checks(world) {
     await page.waitForURL(/from=now-5m/, { timeout: 3000 })
     return span > 90_000 && span < 150_000 ? '' : `zoomed to ${span} ms`
   })
-  await check('Shift drag moves the range, a double click goes back, with the pointer over the graph', `/explore?q=node_load1&from=${minutesAgo(3)}&to=${minutesAgo(1)}`, async (page) => {
+  await check('Shift drag moves the range, a double click goes back, with the pointer over the graph', `/explore?q=vector(1)&from=${minutesAgo(3)}&to=${minutesAgo(1)}`, async (page) => {
     await page.waitForSelector(graph)
     const start = Date.parse(new URL(page.url()).searchParams.get('from'))
     const box = await page.locator(graph).first().boundingBox()
