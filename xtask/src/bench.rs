@@ -14,10 +14,17 @@ pub fn run(args: &[&str]) -> Done {
             install(&[VICTORIA_METRICS, PROMETHEUS])?;
             example("metrics", rest)
         }
-        Some((other, _)) => Err(Failure::Usage(format!("`{other}` is no benchmark; there is: loop, metrics"))),
+        Some((&"query", rest)) => {
+            let out = root().join("target/bench/query.json");
+            let mut command =
+                program("cargo", &["run", "--release", "--locked", "--quiet", "-p", "query", "--example", "bench_query", "--"]);
+            run_program("bench query", command.arg("--out").arg(out).args(rest))
+        }
+        Some((other, _)) => Err(Failure::Usage(format!("`{other}` is no benchmark; there is: loop, metrics, query"))),
         None => Err(Failure::Usage(
             "cargo xtask bench loop [--runs N] [--quick] [--only notice,idle,bad-release,good-release]\n\
              cargo xtask bench metrics [--runs N] [--quick] [--only ingest,million,rate,query,detect,rules,month,days]\n\
+             cargo xtask bench query [--only TEXT] [--times N]\n\
              --help lists all"
                 .into(),
         )),

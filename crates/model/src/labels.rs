@@ -102,10 +102,15 @@ impl Labels {
     /// The labels whose name `keep` approves of.
     pub fn filter(&self, keep: impl Fn(&str) -> bool) -> Labels {
         let mut key = String::with_capacity(self.0.len());
-        for (name, value) in self.iter().filter(|(name, _)| keep(name)) {
-            push_pair(&mut key, name, value);
-        }
+        self.filter_into(keep, &mut key);
         Labels(key.into())
+    }
+
+    /// Appends the key of the labels whose name `keep` approves of.
+    pub fn filter_into(&self, keep: impl Fn(&str) -> bool, key: &mut String) {
+        for (name, value) in self.iter().filter(|(name, _)| keep(name)) {
+            push_pair(key, name, value);
+        }
     }
 
     /// With one label set, or taken away where the value is empty.

@@ -75,6 +75,33 @@ pub struct TimeRange {
     pub to: Time,
 }
 
+/// Ranges of the same length, one behind the other and apart: what a query reads whose step is longer than its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// The first.
+    pub first: TimeRange,
+    /// From the beginning of one to the beginning of the next, in microseconds; longer than a window.
+    pub step: i64,
+    /// How many, at least one.
+    pub count: usize,
+}
+
+impl Windows {
+    /// Each of them, in time order.
+    pub fn iter(&self) -> impl Iterator<Item = TimeRange> + '_ {
+        (0..self.count as i64).map(|place| {
+            let later = |time: Time| Time(time.0.saturating_add(self.step.saturating_mul(place)));
+            TimeRange { from: later(self.first.from), to: later(self.first.to) }
+        })
+    }
+
+    /// From the beginning of the first to the end of the last.
+    pub fn whole(&self) -> TimeRange {
+        let last = self.step.saturating_mul(self.count.saturating_sub(1) as i64);
+        TimeRange { from: self.first.from, to: Time(self.first.to.0.saturating_add(last)) }
+    }
+}
+
 /// A handle to a series of one source. Not stable across restarts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesRef(pub u64);
@@ -121,6 +148,12 @@ pub trait Source: Sync {
         into.times.drain(begin..newest);
         into.values.drain(begin..newest);
         Ok(())
+    }
+
+    /// Appends the samples of a series in each of `windows` to `into`, in time order; samples between the windows may come
+    /// along. Reads everything from the first to the last unless the source knows better.
+    fn read_windows(&self, series: SeriesRef, windows: &Windows, into: &mut Columns) -> Result<(), SourceError> {
+        self.read(series, windows.whole(), into)
     }
 
     /// Names of labels on the matching series, sorted.

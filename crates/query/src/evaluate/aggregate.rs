@@ -4,10 +4,13 @@ use ahash::AHashMap;
 use model::Labels;
 use model::labels::METRIC_NAME;
 
-use super::arithmetic::{self, Mean};
+use super::arithmetic;
+pub(super) use super::fold::fold_one;
+use super::fold::{self, Rows};
+use super::select::Take;
 use super::table::{Row, Table};
 use super::{Evaluator, Grid};
-use crate::ast::{Aggregate, AggregateOp, Grouping, Span};
+use crate::ast::{Aggregate, AggregateOp, Expr, ExprKind, Grouping, Span, ValueType};
 use crate::error::EvalError;
 
 /// Which group each row belongs to, and who the groups are.
@@ -39,7 +42,7 @@ fn group(table: &Table, grouping: &Grouping) -> Groups {
     groups
 }
 
-impl Evaluator<'_> {
+impl<'a> Evaluator<'a> {
     pub fn aggregate(&mut self, aggregate: &Aggregate, span: Span, grid: Grid) -> Result<Table, EvalError> {
         let parameter = match &aggregate.parameter {
             Some(parameter) if aggregate.op != AggregateOp::CountValues => Some(self.scalar(parameter, grid)?),
@@ -49,22 +52,55 @@ impl Evaluator<'_> {
             Some(parameter) if aggregate.op == AggregateOp::CountValues => self.text(parameter, grid)?,
             _ => String::new(),
         };
-        let table = self.vector(&aggregate.expr, grid)?;
+        let rows = self.rows(&aggregate.expr, grid)?;
         let parameter_span = aggregate.parameter.as_ref().map_or(span, |parameter| parameter.span);
         let parameter = parameter.unwrap_or_default();
+        if let Some(folded) = self.fold(aggregate, &rows, grid)? {
+            return Ok(folded);
+        }
+        if matches!(aggregate.op, AggregateOp::Topk | AggregateOp::Bottomk) {
+            let wanted = whole_numbers(&parameter, parameter_span)?;
+            if wanted.iter().all(|wanted| *wanted <= fold::RANKED_MAX as i64) {
+                return self.rank(aggregate, &rows, &wanted, grid);
+            }
+        }
+        let table = match rows {
+            Rows::Made(table) => table,
+            Rows::ToMake(stream) => self.collect(stream, grid.count)?,
+        };
         match aggregate.op {
             AggregateOp::CountValues => self.count_values(&table, &aggregate.grouping, &label, parameter_span),
-            AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk => {
-                let wanted = whole_numbers(&parameter, parameter_span)?;
-                Ok(self.some_of_each(table, aggregate, |step| wanted[step]))
-            }
             AggregateOp::LimitRatio => self.limit_ratio(table, &parameter, parameter_span),
             AggregateOp::Quantile => {
                 self.warn_of_quantiles(&parameter, parameter_span);
                 Ok(quantiles(&table, group(&table, &aggregate.grouping), &parameter))
             }
-            op => Ok(fold(&table, group(&table, &aggregate.grouping), op)),
+            _ => {
+                let wanted = whole_numbers(&parameter, parameter_span)?;
+                Ok(self.some_of_each(table, aggregate, |step| wanted[step]))
+            }
         }
+    }
+
+    /// What an expression's rows are made of: by themselves where that is possible, without a table of all.
+    fn rows(&mut self, expr: &Expr, grid: Grid) -> Result<Rows<'a>, EvalError> {
+        self.check_cancel()?;
+        let inner = expr.unparenthesized();
+        let still = grid.count > 1 && super::stands_still(inner);
+        let stream = match &inner.kind {
+            _ if still => None,
+            ExprKind::Vector(selector) => Some(self.select(selector, grid, Take::Value)?),
+            ExprKind::Call(call) if call.function.name == "absent_over_time" => None,
+            ExprKind::Call(call) if call.args.iter().any(|arg| arg.value_type() == ValueType::Matrix) => {
+                Some(self.over_time_rows(call, inner.span, grid)?)
+            }
+            _ => None,
+        };
+        Ok(match stream {
+            Some(stream) if self.params.delayed_name_removal || stream.stays_apart() => Rows::ToMake(stream),
+            Some(stream) => Rows::Made(self.collect(stream, grid.count)?),
+            None => Rows::Made(self.vector(expr, grid)?),
+        })
     }
 
     /// `topk`, `bottomk` and `limitk`: the same rows with fewer cells.
@@ -206,183 +242,5 @@ fn quantiles(table: &Table, groups: Groups, parameter: &[f64]) -> Table {
         }
         out.pop_if_empty();
     }
-    out
-}
-
-/// What a fold of one cell after the other keeps per step.
-trait Fold: Default + Clone {
-    fn add(&mut self, value: f64, first: bool);
-    fn get(&self) -> f64;
-}
-
-#[derive(Clone, Default)]
-struct Sum(f64, f64);
-
-impl Fold for Sum {
-    #[inline]
-    fn add(&mut self, value: f64, first: bool) {
-        if first {
-            self.0 = value;
-        } else {
-            arithmetic::kahan_add(value, &mut self.0, &mut self.1);
-        }
-    }
-
-    fn get(&self) -> f64 {
-        self.0 + self.1
-    }
-}
-
-impl Fold for Mean {
-    #[inline]
-    fn add(&mut self, value: f64, _: bool) {
-        Mean::add(self, value);
-    }
-
-    fn get(&self) -> f64 {
-        Mean::get(self)
-    }
-}
-
-#[derive(Clone, Default)]
-struct Smallest(f64);
-
-impl Fold for Smallest {
-    #[inline]
-    fn add(&mut self, value: f64, first: bool) {
-        if first || value < self.0 || self.0.is_nan() {
-            self.0 = value;
-        }
-    }
-
-    fn get(&self) -> f64 {
-        self.0
-    }
-}
-
-#[derive(Clone, Default)]
-struct Largest(f64);
-
-impl Fold for Largest {
-    #[inline]
-    fn add(&mut self, value: f64, first: bool) {
-        if first || value > self.0 || self.0.is_nan() {
-            self.0 = value;
-        }
-    }
-
-    fn get(&self) -> f64 {
-        self.0
-    }
-}
-
-#[derive(Clone, Default)]
-struct Count(f64);
-
-impl Fold for Count {
-    #[inline]
-    fn add(&mut self, _: f64, _: bool) {
-        self.0 += 1.0;
-    }
-
-    fn get(&self) -> f64 {
-        self.0
-    }
-}
-
-#[derive(Clone, Default)]
-struct One;
-
-impl Fold for One {
-    fn add(&mut self, _: f64, _: bool) {}
-
-    fn get(&self) -> f64 {
-        1.0
-    }
-}
-
-#[derive(Clone, Default)]
-struct Variance {
-    count: f64,
-    mean: f64,
-    squares: f64,
-}
-
-impl Fold for Variance {
-    #[inline]
-    fn add(&mut self, value: f64, first: bool) {
-        self.count += 1.0;
-        if first {
-            self.mean = value;
-            self.squares = if value.is_finite() { 0.0 } else { f64::NAN };
-            return;
-        }
-        let delta = value - self.mean;
-        self.mean += delta / self.count;
-        self.squares += delta * (value - self.mean);
-    }
-
-    fn get(&self) -> f64 {
-        self.squares / self.count
-    }
-}
-
-fn fold(table: &Table, groups: Groups, op: AggregateOp) -> Table {
-    match op {
-        AggregateOp::Sum => fold_with::<Sum>(table, groups, |value| value),
-        AggregateOp::Avg => fold_with::<Mean>(table, groups, |value| value),
-        AggregateOp::Min => fold_with::<Smallest>(table, groups, |value| value),
-        AggregateOp::Max => fold_with::<Largest>(table, groups, |value| value),
-        AggregateOp::Count => fold_with::<Count>(table, groups, |value| value),
-        AggregateOp::Stddev => fold_with::<Variance>(table, groups, f64::sqrt),
-        AggregateOp::Stdvar => fold_with::<Variance>(table, groups, |value| value),
-        _ => fold_with::<One>(table, groups, |value| value),
-    }
-}
-
-/// One group's cells at one step.
-pub(super) fn fold_one(op: AggregateOp, values: &[f64]) -> Option<f64> {
-    fn run<F: Fold>(values: &[f64]) -> f64 {
-        let mut state = F::default();
-        values.iter().enumerate().for_each(|(place, value)| state.add(*value, place == 0));
-        state.get()
-    }
-    Some(match op {
-        AggregateOp::Sum => run::<Sum>(values),
-        AggregateOp::Avg => run::<Mean>(values),
-        AggregateOp::Min => run::<Smallest>(values),
-        AggregateOp::Max => run::<Largest>(values),
-        AggregateOp::Count => run::<Count>(values),
-        AggregateOp::Group => run::<One>(values),
-        AggregateOp::Stddev => run::<Variance>(values).sqrt(),
-        AggregateOp::Stdvar => run::<Variance>(values),
-        _ => return None,
-    })
-}
-
-fn fold_with<F: Fold>(table: &Table, groups: Groups, finish: impl Fn(f64) -> f64) -> Table {
-    let steps = table.steps();
-    let mut states = vec![F::default(); groups.rows.len() * steps];
-    let mut out = Table::new(steps);
-    for row in groups.rows {
-        out.push(row.labels, row.drop_name);
-    }
-    for (row, &place) in groups.of_row.iter().enumerate() {
-        let (values, here) = table.row(row);
-        let states = &mut states[place * steps..(place + 1) * steps];
-        let (_, present) = out.row_mut(place);
-        for step in 0..steps {
-            if here[step] {
-                states[step].add(values[step], !present[step]);
-                present[step] = true;
-            }
-        }
-    }
-    for ((value, state), present) in out.values.iter_mut().zip(&states).zip(&out.present) {
-        if *present {
-            *value = finish(state.get());
-        }
-    }
-    out.drop_empty();
     out
 }

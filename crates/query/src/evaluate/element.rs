@@ -84,7 +84,7 @@ impl OverTime {
         if values.is_empty() {
             return None;
         }
-        let window = Window { times, values, first: 0, start: start.0, end: end.0 };
+        let window = Window { times, values, start: start.0, end: end.0 };
         let slope = |counter, per_second| Slope { counter, per_second, edges: None };
         let range = end.0.saturating_sub(start.0);
         match self {

@@ -162,7 +162,8 @@ impl Evaluator<'_> {
                 place = Place { offset: place.offset.saturating_add(offset), at, smoothed: false };
             }
         }
-        let mut info = self.select_at(&matchers, place, grid, Take::Time)?;
+        let stream = self.select_at(&matchers, place, grid, Take::Time)?;
+        let mut info = self.collect(stream, grid.count)?;
         let wanted = |labels: &Labels| {
             let fits =
                 |(name, values): (&&str, &BTreeSet<&str>)| values.is_empty() || values.contains(labels.get(name).unwrap_or(""));

@@ -1,8 +1,8 @@
 //! Evaluates a query: every part becomes a table of series with one cell per step, all steps at once.
 //!
 //! Reads the source and nothing else; what it may use is given in [`Params`]. The parts:
-//! [`table`] what a part becomes, [`select`] selectors and windows, [`window`] functions over ranges, [`aggregate`],
-//! [`binary`], [`call`] functions over instants, [`buckets`] classic histograms, [`duration`].
+//! [`table`] what a part becomes, [`stream`] how its rows are made, [`select`] selectors and windows, [`window`] functions
+//! over ranges, [`aggregate`], [`binary`], [`call`] functions over instants, [`buckets`] classic histograms, [`duration`].
 
 mod aggregate;
 mod arithmetic;
@@ -12,9 +12,13 @@ mod call;
 mod duration;
 mod edges;
 pub mod element;
+mod fold;
 mod info;
 mod labels;
+mod lanes;
 mod select;
+mod slope;
+mod stream;
 mod table;
 mod window;
 
@@ -27,14 +31,15 @@ use model::{Labels, Time};
 
 use crate::ast::{Expr, ExprKind, Span, Unary, ValueType};
 use crate::error::{EvalError, ParseError};
-use crate::source::{Columns, Source};
+use crate::source::Source;
 use crate::value::{Annotations, Answer, Series, Value, VectorSample};
+use stream::Scratch;
 use table::{Data, Table, without_name};
 
 /// What one query may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most samples read from the source and cells held at once, together.
+    /// Most cells and samples held at once.
     pub samples: u64,
     /// Most series of one selector.
     pub series: usize,
@@ -156,7 +161,7 @@ pub fn evaluate(expr: &Expr, params: &Params<'_>, source: &dyn Source) -> Result
         annotations: Annotations::default(),
         samples_read: 0,
         cells: 0,
-        columns: Columns::default(),
+        scratch: Scratch::default(),
     };
     let value = evaluator.answer(expr, grid)?;
     Ok(Answer { value, annotations: evaluator.annotations, samples_read: evaluator.samples_read })
@@ -196,8 +201,8 @@ struct Evaluator<'a> {
     annotations: Annotations,
     samples_read: u64,
     cells: u64,
-    /// The samples of the series at hand; kept for its memory.
-    columns: Columns,
+    /// Kept for its memory.
+    scratch: Scratch,
 }
 
 impl Evaluator<'_> {
@@ -243,7 +248,7 @@ impl Evaluator<'_> {
 
     fn check_limits(&self) -> Result<(), EvalError> {
         let limit = self.params.limits.samples;
-        if self.cells > limit || self.samples_read > limit {
+        if self.cells > limit {
             return Err(EvalError::Limit { what: "the query reads too many samples", limit });
         }
         Ok(())
@@ -267,7 +272,10 @@ impl Evaluator<'_> {
             ExprKind::Number(number) => Ok(Data::Scalar(vec![number.value; grid.count])),
             ExprKind::String(text) => Ok(Data::Text(text.clone())),
             ExprKind::Paren(inner) => self.eval(inner, grid),
-            ExprKind::Vector(selector) => Ok(Data::Vector(self.select(selector, grid, select::Take::Value)?)),
+            ExprKind::Vector(selector) => {
+                let stream = self.select(selector, grid, select::Take::Value)?;
+                Ok(Data::Vector(self.collect(stream, grid.count)?))
+            }
             ExprKind::Unary(unary) => self.unary(unary, expr.span, grid),
             ExprKind::Binary(binary) => self.binary(binary, expr.span, grid),
             ExprKind::Aggregate(aggregate) => Ok(Data::Vector(self.aggregate(aggregate, expr.span, grid)?)),

@@ -5,11 +5,12 @@
 use model::sample::is_stale;
 use model::{Labels, Time};
 
-use super::table::Table;
+use super::stream::{Means, Scratch, Stream};
+use super::table::{Row, Table};
 use super::{Evaluator, Grid, resolve_duration};
 use crate::ast::{At, Edges, Expr, ExprKind, MatrixSelector, Shift, Span, Subquery, VectorSelector};
 use crate::error::EvalError;
-use crate::source::{Columns, Matcher, SeriesRef, TimeRange};
+use crate::source::{self, Columns, Matcher, SeriesRef, TimeRange};
 use crate::value::{Series, Value};
 
 /// What of a sample to take.
@@ -36,8 +37,6 @@ pub(super) struct Place {
 pub(super) struct Window<'a> {
     pub times: &'a [Time],
     pub values: &'a [f64],
-    /// Where in the series' column the window begins.
-    pub first: usize,
     /// The instant that the window does not include, in microseconds.
     pub start: i64,
     /// The last instant that it includes.
@@ -59,7 +58,7 @@ pub(super) struct Windows {
 
 impl Windows {
     /// The last instant of the window at a step.
-    fn end(&self, step: usize) -> i64 {
+    pub fn end(&self, step: usize) -> i64 {
         self.at.unwrap_or_else(|| self.grid.time(step)).saturating_sub(self.offset)
     }
 
@@ -69,9 +68,53 @@ impl Windows {
         TimeRange { from: Time(from), to: Time(last.saturating_add(self.after)) }
     }
 
+    /// The windows apart, where the steps are so far from each other that most samples lie between.
+    fn sparse(&self) -> Option<source::Windows> {
+        let length = self.range.saturating_add(self.before).saturating_add(self.after);
+        if self.at.is_some() || self.grid.count < 2 || self.grid.step / 2 < length {
+            return None;
+        }
+        let end = self.end(0);
+        let from = end.saturating_sub(self.range).saturating_sub(self.before).saturating_add(1);
+        let first = TimeRange { from: Time(from), to: Time(end.saturating_add(self.after)) };
+        Some(source::Windows { first, step: self.grid.step, count: self.grid.count })
+    }
+
+    /// Reads the samples that the windows of a series need.
+    pub fn load(&self, means: &Means<'_>, series: SeriesRef, scratch: &mut Scratch) -> Result<(), EvalError> {
+        let columns = &mut scratch.columns;
+        columns.times.clear();
+        columns.values.clear();
+        match self.sparse() {
+            Some(windows) => means.source.read_windows(series, &windows, columns)?,
+            None => means.source.read(series, self.all(), columns)?,
+        }
+        scratch.read += columns.times.len() as u64;
+        means.held(columns)
+    }
+
+    /// Reads only the newest sample of a series: one step sees no other.
+    fn load_last(&self, means: &Means<'_>, series: SeriesRef, scratch: &mut Scratch) -> Result<(), EvalError> {
+        let columns = &mut scratch.columns;
+        columns.times.clear();
+        columns.values.clear();
+        means.source.last(series, self.all(), columns)?;
+        scratch.read += columns.times.len() as u64;
+        means.held(columns)
+    }
+
     /// Calls `see` with the window of each step that holds samples.
     pub fn walk(&self, columns: &Columns, mut see: impl FnMut(usize, Window<'_>)) {
         let (times, values) = (&columns.times[..], &columns.values[..]);
+        self.walk_places(times, |step, first, past| {
+            let end = self.end(step);
+            let start = end.saturating_sub(self.range);
+            see(step, Window { times: &times[first..past], values: &values[first..past], start, end });
+        });
+    }
+
+    /// Calls `see` with each step that holds samples: the place of the first in its window, and the one behind the last.
+    pub fn walk_places(&self, times: &[Time], mut see: impl FnMut(usize, usize, usize)) {
         let (mut first, mut past) = (0, 0);
         for step in 0..self.grid.count {
             let end = self.end(step);
@@ -84,7 +127,7 @@ impl Windows {
                 first += 1;
             }
             if first < past {
-                see(step, Window { times: &times[first..past], values: &values[first..past], first, start, end });
+                see(step, first, past);
             }
         }
     }
@@ -93,7 +136,7 @@ impl Windows {
 /// The series that a range function runs over.
 pub(super) enum Ranged {
     /// Series of the source, read one by one.
-    Stored(Vec<(SeriesRef, Labels)>, TimeRange),
+    Stored(Vec<(SeriesRef, Labels)>),
     /// The table of a subquery and the steps that it has.
     Computed(Box<Table>, Grid),
 }
@@ -101,20 +144,40 @@ pub(super) enum Ranged {
 impl Ranged {
     pub fn len(&self) -> usize {
         match self {
-            Ranged::Stored(series, _) => series.len(),
+            Ranged::Stored(series) => series.len(),
             Ranged::Computed(table, _) => table.rows.len(),
         }
     }
 
+    /// Reads the samples of one of them, without staleness markers.
+    pub fn load(&self, means: &Means<'_>, windows: &Windows, place: usize, scratch: &mut Scratch) -> Result<(), EvalError> {
+        match self {
+            Ranged::Stored(series) => {
+                windows.load(means, series[place].0, scratch)?;
+                drop_stale(&mut scratch.columns);
+            }
+            Ranged::Computed(table, grid) => {
+                scratch.columns.times.clear();
+                scratch.columns.values.clear();
+                let (values, present) = table.row(place);
+                for step in (0..grid.count).filter(|step| present[*step]) {
+                    scratch.columns.times.push(Time(grid.time(step)));
+                    scratch.columns.values.push(values[step]);
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub fn labels(&self, place: usize) -> (Labels, bool) {
         match self {
-            Ranged::Stored(series, _) => (series[place].1.clone(), false),
+            Ranged::Stored(series) => (series[place].1.clone(), false),
             Ranged::Computed(table, _) => (table.rows[place].labels.clone(), table.rows[place].drop_name),
         }
     }
 }
 
-impl Evaluator<'_> {
+impl<'a> Evaluator<'a> {
     fn lookback(&self) -> i64 {
         i64::try_from(self.params.lookback.as_micros()).unwrap_or(i64::MAX)
     }
@@ -139,30 +202,14 @@ impl Evaluator<'_> {
         if series.len() > limit {
             return Err(EvalError::Limit { what: "too many series match a selector", limit: limit as u64 });
         }
-        series.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+        if !series.is_sorted_by(|a, b| a.1 <= b.1) {
+            series.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+        }
         Ok(series)
     }
 
-    /// Reads a series into the column at hand.
-    fn load(&mut self, series: SeriesRef, range: TimeRange) -> Result<(), EvalError> {
-        self.columns.times.clear();
-        self.columns.values.clear();
-        self.source.read(series, range, &mut self.columns)?;
-        self.samples_read += self.columns.times.len() as u64;
-        self.check_limits()
-    }
-
-    /// Reads only the newest sample of a series into the column at hand: one step sees no other.
-    fn load_last(&mut self, series: SeriesRef, range: TimeRange) -> Result<(), EvalError> {
-        self.columns.times.clear();
-        self.columns.values.clear();
-        self.source.last(series, range, &mut self.columns)?;
-        self.samples_read += self.columns.times.len() as u64;
-        self.check_limits()
-    }
-
     /// An instant vector selector.
-    pub fn select(&mut self, selector: &VectorSelector, grid: Grid, take: Take) -> Result<Table, EvalError> {
+    pub fn select(&mut self, selector: &VectorSelector, grid: Grid, take: Take) -> Result<Stream<'a>, EvalError> {
         if selector.edges == Some(Edges::Anchored) {
             return Err(EvalError::failed(selector.span, "anchored modifier can only be used with a range"));
         }
@@ -175,47 +222,40 @@ impl Evaluator<'_> {
     }
 
     /// The newest sample within the lookback at each step, of the series that fit.
-    pub fn select_at(&mut self, matchers: &[Matcher], place: Place, grid: Grid, take: Take) -> Result<Table, EvalError> {
+    pub fn select_at(&mut self, matchers: &[Matcher], place: Place, grid: Grid, take: Take) -> Result<Stream<'a>, EvalError> {
         let Place { offset, at, smoothed } = place;
         let after = if smoothed { self.lookback() } else { 0 };
         let windows = Windows { grid, range: self.lookback(), offset, at, before: 0, after };
-        let all = windows.all();
-        let series = self.find(matchers, all)?;
-        self.charge_cells(series.len() * grid.count)?;
-        let mut table = Table::new(grid.count);
-        table.values.reserve(series.len() * grid.count);
-        table.present.reserve(series.len() * grid.count);
-        for (place, (handle, labels)) in series.into_iter().enumerate() {
-            if place % 64 == 63 {
-                self.check_cancel()?;
-            }
-            if grid.count == 1 && !smoothed {
-                self.load_last(handle, all)?;
-            } else {
-                self.load(handle, all)?;
-            }
-            let (values, present) = table.push(labels, false);
+        let series = self.find(matchers, windows.all())?;
+        let means = self.means();
+        let rows = series.iter().map(|(_, labels)| Row { labels: labels.clone(), drop_name: false }).collect();
+        let fill = move |row: usize, scratch: &mut Scratch, values: &mut [f64], present: &mut [bool]| {
+            let handle = series[row].0;
             if smoothed {
-                drop_stale(&mut self.columns);
-                windows.walk(&self.columns, |step, window| {
+                windows.load(&means, handle, scratch)?;
+                drop_stale(&mut scratch.columns);
+                windows.walk(&scratch.columns, |step, window| {
                     if let Some(value) = super::edges::smoothed(window) {
-                        present[step] = true;
-                        values[step] = value;
+                        (values[step], present[step]) = (value, true);
                     }
                 });
-                table.pop_if_empty();
-                continue;
+                return Ok(());
             }
-            windows.walk(&self.columns, |step, window| {
-                let last = window.values.len() - 1;
-                if !is_stale(window.values[last]) {
+            if grid.count == 1 {
+                windows.load_last(&means, handle, scratch)?;
+            } else {
+                windows.load(&means, handle, scratch)?;
+            }
+            let Columns { times, values: samples } = &scratch.columns;
+            windows.walk_places(times, |step, _, past| {
+                if !is_stale(samples[past - 1]) {
                     present[step] = true;
-                    values[step] = if take == Take::Value { window.values[last] } else { window.times[last].secs_f64() };
+                    values[step] = if take == Take::Value { samples[past - 1] } else { times[past - 1].secs_f64() };
                 }
             });
-            table.pop_if_empty();
-        }
-        Ok(table)
+            Ok(())
+        };
+        Ok(Stream { rows, fill: Box::new(fill), unnamed: false, counters: None, span: Span::default() })
     }
 
     /// Prepares the argument of a range function.
@@ -237,7 +277,7 @@ impl Evaluator<'_> {
         };
         let windows = Windows { grid, range, offset, at, before, after };
         let all = windows.all();
-        Ok((Ranged::Stored(self.find(&matrix.selector.matchers, all)?, all), windows))
+        Ok((Ranged::Stored(self.find(&matrix.selector.matchers, all)?), windows))
     }
 
     fn computed(&mut self, subquery: &Subquery, span: Span, grid: Grid) -> Result<(Ranged, Windows), EvalError> {
@@ -262,29 +302,6 @@ impl Evaluator<'_> {
         Ok((Ranged::Computed(Box::new(table), inner), windows))
     }
 
-    /// Puts the samples of one series of a range into the column at hand, without staleness markers.
-    pub fn load_ranged(&mut self, ranged: &Ranged, place: usize) -> Result<(), EvalError> {
-        if place % 64 == 63 {
-            self.check_cancel()?;
-        }
-        match ranged {
-            Ranged::Stored(series, range) => {
-                self.load(series[place].0, *range)?;
-                drop_stale(&mut self.columns);
-            }
-            Ranged::Computed(table, grid) => {
-                self.columns.times.clear();
-                self.columns.values.clear();
-                let (values, present) = table.row(place);
-                for step in (0..grid.count).filter(|step| present[*step]) {
-                    self.columns.times.push(Time(grid.time(step)));
-                    self.columns.values.push(values[step]);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// An instant query for a range: each series with the samples of its window, at their own times.
     pub fn bare_range(&mut self, expr: &Expr, grid: Grid) -> Result<Value, EvalError> {
         if let ExprKind::Matrix(matrix) = &expr.kind
@@ -294,14 +311,19 @@ impl Evaluator<'_> {
         }
         let (ranged, windows) = self.ranged(expr, grid)?;
         let mut out = Vec::new();
+        let means = self.means();
+        let mut scratch = Scratch::default();
         for place in 0..ranged.len() {
-            self.load_ranged(&ranged, place)?;
+            if place % 64 == 63 {
+                self.check_cancel()?;
+            }
+            ranged.load(&means, &windows, place, &mut scratch)?;
             let (mut labels, drop_name) = ranged.labels(place);
             if drop_name {
                 labels = super::without_name(&labels);
             }
             let mut series = Series { labels, times: Vec::new(), values: Vec::new() };
-            windows.walk(&self.columns, |_, window| {
+            windows.walk(&scratch.columns, |_, window| {
                 series.times.extend_from_slice(window.times);
                 series.values.extend_from_slice(window.values);
             });
@@ -310,6 +332,7 @@ impl Evaluator<'_> {
                 out.push(series);
             }
         }
+        self.samples_read += scratch.read;
         out.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(Value::Matrix(out))
     }
@@ -317,7 +340,7 @@ impl Evaluator<'_> {
 
 /// Takes the staleness markers out: inside a range they say nothing.
 fn drop_stale(columns: &mut Columns) {
-    if !columns.values.iter().any(|value| is_stale(*value)) {
+    if columns.values.iter().fold(0, |found, value| found + usize::from(is_stale(*value))) == 0 {
         return;
     }
     let mut kept = 0;

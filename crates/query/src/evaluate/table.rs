@@ -41,6 +41,11 @@ impl Table {
         Table { steps, rows: Vec::new(), values: Vec::new(), present: Vec::new() }
     }
 
+    /// Cells for so many rows, none of them present; the caller says who the rows are.
+    pub fn absent(steps: usize, rows: usize) -> Table {
+        Table { steps, rows: Vec::new(), values: vec![0.0; rows * steps], present: vec![false; rows * steps] }
+    }
+
     pub fn steps(&self) -> usize {
         self.steps
     }

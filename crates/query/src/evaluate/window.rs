@@ -3,23 +3,27 @@
 use model::Time;
 
 use super::select::{Take, Window, Windows};
-use super::table::{Data, Table};
-use super::{Evaluator, Grid, arithmetic, edges};
+pub(super) use super::slope::{Slope, extrapolated};
+use super::stream::{Scratch, Stream};
+use super::table::{Data, Row, Table};
+use super::{Evaluator, Grid, arithmetic, edges, lanes};
 use crate::ast::{Call, Edges, Expr, ExprKind, Span, ValueType};
 use crate::error::EvalError;
-use crate::source::Columns;
 
-/// How rate, increase and delta differ.
-#[derive(Clone, Copy)]
-pub(super) struct Slope {
-    pub counter: bool,
-    pub per_second: bool,
-    pub edges: Option<Edges>,
-}
-
-impl Evaluator<'_> {
+impl<'a> Evaluator<'a> {
     /// A function with a range vector among its arguments.
     pub fn over_time(&mut self, call: &Call, span: Span, grid: Grid) -> Result<Data, EvalError> {
+        if call.function.name == "absent_over_time" {
+            let found = self.rolled(&call.args[0], grid, span, false, |_, _, _| Some(1.0))?;
+            let found = self.collect(found, grid.count)?;
+            return Ok(Data::Vector(super::labels::absent(&call.args[0], &found)));
+        }
+        let stream = self.over_time_rows(call, span, grid)?;
+        Ok(Data::Vector(self.collect(stream, grid.count)?))
+    }
+
+    /// A function over time that makes one row of each row.
+    pub fn over_time_rows(&mut self, call: &Call, span: Span, grid: Grid) -> Result<Stream<'a>, EvalError> {
         let name = call.function.name;
         let range = call.args.iter().find(|arg| arg.value_type() == ValueType::Matrix).expect("the type check saw one");
         let edges = match &range.unparenthesized().kind {
@@ -34,37 +38,46 @@ impl Evaluator<'_> {
                 return Err(EvalError::failed(span, message));
             }
         }
+        let slope = |counter, per_second| Slope { counter, per_second, edges };
         match name {
-            "changes" if edges.is_some() => self.roll(range, span, grid, |_, window| edges::anchored(window).map(changes)),
-            "resets" if edges.is_some() => self.roll(range, span, grid, |_, window| edges::anchored(window).map(resets)),
-            "rate" => self.slope(range, span, grid, Slope { counter: true, per_second: true, edges }),
-            "increase" => self.slope(range, span, grid, Slope { counter: true, per_second: false, edges }),
-            "delta" => self.slope(range, span, grid, Slope { counter: false, per_second: false, edges }),
-            "irate" => self.roll(range, span, grid, |_, window| last_two(window, true)),
-            "idelta" => self.roll(range, span, grid, |_, window| last_two(window, false)),
-            "avg_over_time" => self.roll(range, span, grid, |_, window| Some(arithmetic::mean(window.values))),
-            "sum_over_time" => self.roll(range, span, grid, |_, window| Some(arithmetic::sum(window.values))),
-            "count_over_time" => self.roll(range, span, grid, |_, window| Some(window.values.len() as f64)),
-            "present_over_time" => self.roll(range, span, grid, |_, _| Some(1.0)),
-            "min_over_time" => self.roll(range, span, grid, |_, window| Some(window.values[extreme(window, |a, b| a < b)])),
-            "max_over_time" => self.roll(range, span, grid, |_, window| Some(window.values[extreme(window, |a, b| a > b)])),
+            "changes" if edges.is_some() => self.roll(range, span, grid, |_, _, window| edges::anchored(window).map(changes)),
+            "resets" if edges.is_some() => self.roll(range, span, grid, |_, _, window| edges::anchored(window).map(resets)),
+            "rate" => self.slope(range, span, grid, slope(true, true)),
+            "increase" => self.slope(range, span, grid, slope(true, false)),
+            "delta" => self.slope(range, span, grid, slope(false, false)),
+            "irate" => self.roll(range, span, grid, |_, _, window| last_two(window, true)),
+            "idelta" => self.roll(range, span, grid, |_, _, window| last_two(window, false)),
+            "avg_over_time" => self.columns(range, span, grid, lanes::means),
+            "sum_over_time" => self.columns(range, span, grid, lanes::sums),
+            "stdvar_over_time" => self.columns(range, span, grid, |windows, scratch, values, present| {
+                lanes::variances(windows, scratch, values, present, |variance| variance);
+            }),
+            "stddev_over_time" => self.columns(range, span, grid, |windows, scratch, values, present| {
+                lanes::variances(windows, scratch, values, present, f64::sqrt);
+            }),
+            "min_over_time" => self.columns(range, span, grid, |windows, scratch, values, present| {
+                lanes::extremes(windows, scratch, values, present, |a, b| a < b);
+            }),
+            "max_over_time" => self.columns(range, span, grid, |windows, scratch, values, present| {
+                lanes::extremes(windows, scratch, values, present, |a, b| a > b);
+            }),
+            "count_over_time" => self.roll(range, span, grid, |_, _, window| Some(window.values.len() as f64)),
+            "present_over_time" => self.roll(range, span, grid, |_, _, _| Some(1.0)),
             // The time functions take the last of equal samples, the value functions don't care.
-            "ts_of_min_over_time" => self.roll(range, span, grid, |_, w| Some(w.times[extreme(w, |a, b| a <= b)].secs_f64())),
-            "ts_of_max_over_time" => self.roll(range, span, grid, |_, w| Some(w.times[extreme(w, |a, b| a >= b)].secs_f64())),
-            "ts_of_first_over_time" => self.roll(range, span, grid, |_, w| w.times.first().map(|time| time.secs_f64())),
-            "ts_of_last_over_time" => self.roll(range, span, grid, |_, w| w.times.last().map(|time| time.secs_f64())),
-            "stdvar_over_time" => self.roll(range, span, grid, |_, window| Some(arithmetic::variance(window.values))),
-            "stddev_over_time" => self.roll(range, span, grid, |_, window| Some(arithmetic::variance(window.values).sqrt())),
-            "changes" => self.roll(range, span, grid, |_, window| Some(changes(window.values))),
-            "resets" => self.roll(range, span, grid, |_, window| Some(resets(window.values))),
-            "deriv" => self.roll(range, span, grid, |_, window| {
+            "ts_of_min_over_time" => self.roll(range, span, grid, |_, _, w| Some(w.times[extreme(w, |a, b| a <= b)].secs_f64())),
+            "ts_of_max_over_time" => self.roll(range, span, grid, |_, _, w| Some(w.times[extreme(w, |a, b| a >= b)].secs_f64())),
+            "ts_of_first_over_time" => self.roll(range, span, grid, |_, _, w| w.times.first().map(|time| time.secs_f64())),
+            "ts_of_last_over_time" => self.roll(range, span, grid, |_, _, w| w.times.last().map(|time| time.secs_f64())),
+            "changes" => self.roll(range, span, grid, |_, _, window| Some(changes(window.values))),
+            "resets" => self.roll(range, span, grid, |_, _, window| Some(resets(window.values))),
+            "deriv" => self.roll(range, span, grid, |_, _, window| {
                 (window.values.len() > 1).then(|| arithmetic::linear_regression(window.times, window.values, window.times[0].0).0)
             }),
-            "last_over_time" => self.roll_named(range, grid, |_, window| window.values.last().copied()),
-            "first_over_time" => self.roll_named(range, grid, |_, window| window.values.first().copied()),
+            "last_over_time" => self.rolled(range, grid, span, false, |_, _, window| window.values.last().copied()),
+            "first_over_time" => self.rolled(range, grid, span, false, |_, _, window| window.values.first().copied()),
             "predict_linear" => {
                 let ahead = self.scalar(&call.args[1], grid)?;
-                self.roll(range, span, grid, |step, window| {
+                self.roll(range, span, grid, move |_, step, window| {
                     (window.values.len() > 1).then(|| {
                         let (slope, now) = arithmetic::linear_regression(window.times, window.values, grid.time(step));
                         slope * ahead[step] + now
@@ -74,17 +87,13 @@ impl Evaluator<'_> {
             "quantile_over_time" => {
                 let quantiles = self.scalar(&call.args[0], grid)?;
                 self.warn_of_quantiles(&quantiles, call.args[0].span);
-                let mut sorted = Vec::new();
-                self.roll(range, span, grid, |step, window| {
+                self.roll(range, span, grid, move |sorted, step, window| {
                     sorted.clear();
                     sorted.extend_from_slice(window.values);
-                    Some(arithmetic::quantile(quantiles[step], &mut sorted))
+                    Some(arithmetic::quantile(quantiles[step], sorted))
                 })
             }
-            "mad_over_time" => {
-                let mut sorted = Vec::new();
-                self.roll(range, span, grid, |_, window| Some(median_deviation(window.values, &mut sorted)))
-            }
+            "mad_over_time" => self.roll(range, span, grid, |sorted, _, window| Some(median_deviation(window.values, sorted))),
             "double_exponential_smoothing" => {
                 let (smoothing, trend) = (self.scalar(&call.args[1], grid)?, self.scalar(&call.args[2], grid)?);
                 for (factors, what, arg) in [(&smoothing, "smoothing", 1), (&trend, "trend", 2)] {
@@ -94,23 +103,60 @@ impl Evaluator<'_> {
                         return Err(EvalError::failed(call.args[arg].span, message));
                     }
                 }
-                self.roll(range, span, grid, |step, window| double_smoothed(window.values, smoothing[step], trend[step]))
+                self.roll(range, span, grid, move |_, step, window| double_smoothed(window.values, smoothing[step], trend[step]))
             }
-            "absent_over_time" => self.absent_over_time(range, grid),
             other => Err(EvalError::not_yet(span, format!("the function `{other}`"))),
         }
     }
 
-    /// Makes one value of each window, and takes the metric's name off.
+    /// Makes one value of each window, and takes the metric's name off. The numbers are a buffer to use.
     fn roll(
         &mut self,
         range: &Expr,
         span: Span,
         grid: Grid,
-        make: impl FnMut(usize, Window<'_>) -> Option<f64>,
-    ) -> Result<Data, EvalError> {
-        let Data::Vector(table) = self.roll_named(range, grid, make)? else { unreachable!("rolling makes a vector") };
-        Ok(Data::Vector(self.renamed_strictly(table, span)?))
+        make: impl Fn(&mut Vec<f64>, usize, Window<'_>) -> Option<f64> + Sync + 'a,
+    ) -> Result<Stream<'a>, EvalError> {
+        self.rolled(range, grid, span, true, make)
+    }
+
+    fn rolled(
+        &mut self,
+        range: &Expr,
+        grid: Grid,
+        span: Span,
+        unnamed: bool,
+        make: impl Fn(&mut Vec<f64>, usize, Window<'_>) -> Option<f64> + Sync + 'a,
+    ) -> Result<Stream<'a>, EvalError> {
+        let stream = self.columns(range, span, grid, move |windows, scratch, values, present| {
+            let Scratch { columns, numbers, .. } = scratch;
+            windows.walk(columns, |step, window| {
+                if let Some(value) = make(numbers, step, window) {
+                    (values[step], present[step]) = (value, true);
+                }
+            });
+        })?;
+        Ok(Stream { unnamed, ..stream })
+    }
+
+    /// Makes the cells of a series out of its samples, all windows at once.
+    fn columns(
+        &mut self,
+        range: &Expr,
+        span: Span,
+        grid: Grid,
+        make: impl Fn(&Windows, &mut Scratch, &mut [f64], &mut [bool]) + Sync + 'a,
+    ) -> Result<Stream<'a>, EvalError> {
+        let (ranged, windows) = self.ranged(range, grid)?;
+        let means = self.means();
+        let rows =
+            (0..ranged.len()).map(|place| ranged.labels(place)).map(|(labels, drop_name)| Row { labels, drop_name }).collect();
+        let fill = move |row: usize, scratch: &mut Scratch, values: &mut [f64], present: &mut [bool]| {
+            ranged.load(&means, &windows, row, scratch)?;
+            make(&windows, scratch, values, present);
+            Ok(())
+        };
+        Ok(Stream { rows, fill: Box::new(fill), unnamed: true, counters: None, span })
     }
 
     /// As [`Self::renamed`], but two series may not have the same labels even where they never meet.
@@ -121,80 +167,17 @@ impl Evaluator<'_> {
         if delayed || one_name { Ok(table) } else { table.merge_same_labels(span, true) }
     }
 
-    fn roll_named(
-        &mut self,
-        range: &Expr,
-        grid: Grid,
-        mut make: impl FnMut(usize, Window<'_>) -> Option<f64>,
-    ) -> Result<Data, EvalError> {
-        self.roll_columns(range, grid, |windows, columns, values, present| {
-            windows.walk(columns, |step, window| {
-                if let Some(value) = make(step, window) {
-                    values[step] = value;
-                    present[step] = true;
-                }
-            });
-        })
-    }
-
-    fn roll_columns(
-        &mut self,
-        range: &Expr,
-        grid: Grid,
-        mut fill: impl FnMut(&Windows, &Columns, &mut [f64], &mut [bool]),
-    ) -> Result<Data, EvalError> {
-        let (ranged, windows) = self.ranged(range, grid)?;
-        self.charge_cells(ranged.len() * grid.count)?;
-        let mut table = Table::new(grid.count);
-        for place in 0..ranged.len() {
-            self.load_ranged(&ranged, place)?;
-            let (labels, drop_name) = ranged.labels(place);
-            let (values, present) = table.push(labels, drop_name);
-            fill(&windows, &self.columns, values, present);
-            table.pop_if_empty();
-        }
-        Ok(Data::Vector(table))
-    }
-
-    fn slope(&mut self, range: &Expr, span: Span, grid: Grid, slope: Slope) -> Result<Data, EvalError> {
-        let mut resets = Vec::new();
-        let data = self.roll_columns(range, grid, |windows, columns, values, present| {
-            resets.clear();
-            if slope.counter {
-                let pairs = columns.values.windows(2).enumerate();
-                resets.extend(pairs.filter(|(_, pair)| pair[1] < pair[0]).map(|(place, _)| place));
-            }
-            // Places in the column after which the counter started again; walked once, like the samples.
-            let mut next = 0;
-            windows.walk(columns, |step, window| {
-                while next < resets.len() && resets[next] < window.first {
-                    next += 1;
-                }
-                let last = window.first + window.values.len() - 1;
-                let lost = resets[next..].iter().take_while(|place| **place < last).map(|place| columns.values[*place]);
-                let value = match slope.edges {
-                    None => extrapolated(window, lost, windows.range, slope),
-                    Some(edges) => edges::growth(window, edges, slope.counter).map(|growth| {
-                        let seconds = windows.range as f64 / 1e6;
-                        if slope.per_second { growth / seconds } else { growth }
-                    }),
-                };
-                if let Some(value) = value {
-                    values[step] = value;
-                    present[step] = true;
-                }
-            });
+    fn slope(&mut self, range: &Expr, span: Span, grid: Grid, slope: Slope) -> Result<Stream<'a>, EvalError> {
+        let stream = self.columns(range, span, grid, move |windows, scratch, values, present| {
+            slope.fill(windows, scratch, values, present);
         })?;
-        let Data::Vector(table) = data else { unreachable!("rolling makes a vector") };
-        if slope.counter {
-            self.note_non_counters(&table, range.span);
-        }
-        Ok(Data::Vector(self.renamed_strictly(table, span)?))
+        Ok(Stream { counters: slope.counter.then_some(range.span), ..stream })
     }
 
-    fn note_non_counters(&mut self, table: &Table, span: Span) {
+    /// Says of each metric that is read as a counter but not named like one. Rows that made no value say nothing.
+    pub fn note_non_counters<'r>(&mut self, rows: impl Iterator<Item = &'r Row>, span: Span) {
         let mut told = "";
-        for row in table.rows.iter().filter(|row| !row.drop_name) {
+        for row in rows.filter(|row| !row.drop_name) {
             let name = row.labels.metric();
             let counter = ["_total", "_sum", "_count", "_bucket"].iter().any(|end| name.ends_with(end));
             if !counter && !name.is_empty() && name != told {
@@ -212,15 +195,13 @@ impl Evaluator<'_> {
         }
     }
 
-    fn absent_over_time(&mut self, range: &Expr, grid: Grid) -> Result<Data, EvalError> {
-        let Data::Vector(found) = self.roll_named(range, grid, |_, _| Some(1.0))? else { unreachable!("rolling makes a vector") };
-        Ok(Data::Vector(super::labels::absent(range, &found)))
-    }
-
     /// `timestamp(x)`: the samples' own times where `x` is a selector, else the steps.
     pub fn timestamps(&mut self, arg: &Expr, span: Span, grid: Grid) -> Result<Data, EvalError> {
         let table = match &arg.unparenthesized().kind {
-            ExprKind::Vector(selector) => self.select(selector, grid, Take::Time)?,
+            ExprKind::Vector(selector) => {
+                let stream = self.select(selector, grid, Take::Time)?;
+                self.collect(stream, grid.count)?
+            }
             _ => {
                 let mut table = self.vector(arg, grid)?;
                 for row in 0..table.rows.len() {
@@ -232,44 +213,6 @@ impl Evaluator<'_> {
         };
         Ok(Data::Vector(self.renamed(table, span)?))
     }
-}
-
-/// The growth within the window, carried on to its edges where the samples come close enough to them.
-pub(super) fn extrapolated(window: Window<'_>, lost: impl Iterator<Item = f64>, range: i64, slope: Slope) -> Option<f64> {
-    let count = window.values.len();
-    if count < 2 {
-        return None;
-    }
-    let (first, last) = (window.values[0], window.values[count - 1]);
-    let mut growth = last - first;
-    lost.for_each(|value| growth += value);
-    let (first_time, last_time) = (window.times[0].0, window.times[count - 1].0);
-    let seconds = |micros: i64| micros as f64 / 1e6;
-    let mut to_start = seconds(first_time.saturating_sub(window.start));
-    let mut to_end = seconds(window.end.saturating_sub(last_time));
-    let sampled = seconds(last_time - first_time);
-    let between = sampled / (count - 1) as f64;
-    // A sample would have been expected within 1.1 intervals; else the series begins or ends inside the window, and is
-    // carried on by half an interval.
-    let threshold = between * 1.1;
-    if to_start >= threshold {
-        to_start = between / 2.0;
-    }
-    if slope.counter && growth > 0.0 && first >= 0.0 {
-        // A counter was never below zero.
-        let to_zero = sampled * (first / growth);
-        if to_zero < to_start {
-            to_start = to_zero;
-        }
-    }
-    if to_end >= threshold {
-        to_end = between / 2.0;
-    }
-    let mut factor = if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled };
-    if slope.per_second {
-        factor /= seconds(range);
-    }
-    Some(growth * factor)
 }
 
 pub(super) fn last_two(window: Window<'_>, counter_rate: bool) -> Option<f64> {
