@@ -11,6 +11,7 @@ pub mod http;
 pub mod journal;
 pub mod link;
 pub mod logs;
+mod memory;
 pub mod outbox;
 pub mod people;
 pub mod perform;

@@ -46,6 +46,8 @@ const EVENTS_KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
 const DUES_MAX: usize = 1_024;
 /// What is owed is counted so often.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
+/// What a series takes in memory, with some to spare.
+const BYTES_PER_SERIES: u64 = 900;
 /// Each part has so long to end.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
@@ -99,12 +101,14 @@ impl StoreSettings {
     /// The store's options, for a folder.
     fn options(&self, folder: PathBuf) -> store::Options {
         let known = store::Options::new(folder);
+        // Three fifths of the memory are for series.
+        let fits = crate::memory::limit().map_or(usize::MAX, |limit| (limit / BYTES_PER_SERIES / 5 * 3) as usize);
         store::Options {
             retention: self.retention.unwrap_or(known.retention),
             out_of_order: self.out_of_order.unwrap_or(known.out_of_order),
             keep_log: self.keep_log.unwrap_or(known.keep_log),
             keep_log_bytes: self.keep_log_bytes.unwrap_or(known.keep_log_bytes),
-            series_max: self.series_max.unwrap_or(known.series_max),
+            series_max: self.series_max.unwrap_or(known.series_max.min(fits)),
             series_per_source_max: self.series_per_source_max.unwrap_or(known.series_per_source_max),
             source_label: self.source_label.clone().unwrap_or_else(|| known.source_label.clone()),
             ..known

@@ -96,6 +96,7 @@ pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
+#[cfg(test)]
 /// Appends `values` in groups of 16: one byte with the width in bits, then the numbers, low bits first, to a whole byte.
 pub(crate) fn pack(values: &[u64], out: &mut Vec<u8>) {
     for group in values.chunks(GROUP) {

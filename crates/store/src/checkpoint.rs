@@ -1,8 +1,8 @@
-//! A checkpoint: the head on the disk, as of a position in the log, so that an opening need not read the log from its begin.
+//! A checkpoint: the names of the series in memory, as of a position in the log, so that an opening need not read the log from its
+//! begin.
 //!
-//! Written beside the old one and renamed, while samples come in: it may hold some that came after its position, and
-//! reading the log from the position on gives the same state, since at one instant the last value wins. Names of series
-//! stand twice in it, so that a damaged block costs its samples only.
+//! Written beside the old one and renamed, while samples come in: it may name series that came after its position. A name whose block is
+//! damaged stands in the parts too. Those of the first format hold samples as well: they are read, not written.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,17 +12,19 @@ use model::{Labels, Time};
 
 use crate::Metadata;
 use crate::bits::{Reader, put_signed, put_varint};
-use crate::chunk::{CHUNK_LEN, Chunk, TimesCache};
+use crate::chunk::Chunk;
 use crate::error::StoreError;
 use crate::files::{File, Files, retry, write_all_at};
 use crate::frame::{self, Kind, Piece, Scanner};
-use crate::head::{cell_of, place_of};
+use crate::head::slab::SERIES;
 use crate::record;
 use crate::segment::Lost;
 use crate::store::Inner;
 
-/// A block is closed when it is longer than this, in bytes: with one more chunk it stays below 32 KiB.
-const BLOCK_LEN: usize = 24 * 1024;
+/// A block is closed when it is longer than this, in bytes before it is compressed.
+const BLOCK_LEN: usize = 64 * 1024;
+/// No block of names is longer: one cell more than [`BLOCK_LEN`].
+const UNPACKED_MAX: usize = 256 << 20;
 /// Blocks are written together from this many bytes on.
 const WRITE_LEN: usize = 1 << 20;
 const SUFFIX: &str = ".head";
@@ -81,6 +83,17 @@ impl Output<'_> {
         if self.buffer.len() >= WRITE_LEN { self.write() } else { Ok(()) }
     }
 
+    /// The same compressed by zstd: neighbours' names have most in common.
+    fn put_packed(&mut self, kind: Kind, block: &mut Vec<u8>) -> std::io::Result<()> {
+        let packed = zstd::bulk::compress(block, 1)?;
+        let len = block.len() as u64;
+        block.clear();
+        self.put(kind, |out| {
+            put_varint(out, len);
+            out.extend_from_slice(&packed);
+        })
+    }
+
     fn write(&mut self) -> std::io::Result<()> {
         frame::seal(&mut self.buffer, self.salt);
         write_all_at(self.file, &self.buffer, self.at)?;
@@ -91,19 +104,9 @@ impl Output<'_> {
 }
 
 impl Inner {
-    /// Writes a checkpoint and removes what it makes needless.
-    pub fn checkpoint(&self) -> Result<(), StoreError> {
-        let done = self.write_checkpoint();
-        match &done {
-            Ok(()) => self.checkpoints.fetch_add(1, Relaxed),
-            Err(_) => self.checkpoints_failed.fetch_add(1, Relaxed),
-        };
-        done
-    }
-
-    fn write_checkpoint(&self) -> Result<(), StoreError> {
-        let _one = self.checkpointing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let below = self.log.next_sequence();
+    /// Writes the names of all series of memory and removes the log that is needless now: the samples of all records below
+    /// `below` are in parts.
+    pub fn write_checkpoint(&self, below: u64) -> Result<(), StoreError> {
         let next_id = self.head().next_id;
         let head = Head { position: below, next_id, newest: self.newest.load(Relaxed), received: self.received() };
         let dir = self.head_dir();
@@ -129,58 +132,31 @@ impl Inner {
         }
         let keep_from = Time(head.received.0.saturating_sub(self.options.keep_log.as_micros() as i64));
         self.log.checkpointed(head.position, keep_from, self.options.keep_log_bytes);
-        // Not waited for: it only lets an opening see that a checkpoint is missing.
-        drop(self.log.append_record(Kind::Checkpointed, |out| put_varint(out, head.position)));
         Ok(())
     }
 
     fn write_blocks(&self, output: &mut Output<'_>, head: Head) -> std::io::Result<()> {
         output.put(Kind::Head, |out| head.put(out))?;
         let mut block = Vec::new();
-        let all: Vec<(u64, Labels)> = self.head().series().map(|(id, labels)| (id, labels.clone())).collect();
-        for (id, labels) in &all {
-            record::put_series(&mut block, *id, labels);
-            block.push(0);
-            put_signed(&mut block, 0);
+        let cells: Vec<usize> = self.head().cells().map(|(cell, _)| cell).collect();
+        for cell in cells {
+            // Copied under the lock, a cell at a time; written without it.
+            if let Some(cell_of_names) = self.head().cell(cell) {
+                for (place, labels) in cell_of_names.series() {
+                    record::put_series(&mut block, (cell * SERIES + place) as u64, labels);
+                    block.push(0);
+                    put_signed(&mut block, 0);
+                }
+            }
             if block.len() >= BLOCK_LEN {
-                output.put(Kind::Names, |out| out.append(&mut block))?;
+                output.put_packed(Kind::PackedNames, &mut block)?;
             }
         }
-        output.put(Kind::Names, |out| out.append(&mut block))?;
+        output.put_packed(Kind::PackedNames, &mut block)?;
         let metadata = self.metadata.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         for (metric, metadata) in &metadata {
             output.put(Kind::Metadata, |out| record::put_metadata(out, metric, metadata))?;
         }
-        let (mut cache, mut chunks) = (TimesCache::new(), Vec::new());
-        let (mut times, mut values) = (Vec::new(), Vec::new());
-        for (id, labels) in &all {
-            times.clear();
-            values.clear();
-            if let Some(cell) = self.head().cell(cell_of(*id)) {
-                let _ = cell.slab().read(place_of(*id), i64::MIN, i64::MAX, &mut times, &mut values);
-            }
-            let mut runs: Vec<(usize, Vec<u8>)> = Vec::new();
-            let mut count = 0;
-            for (times, values) in times.chunks(CHUNK_LEN).zip(values.chunks(CHUNK_LEN)) {
-                Chunk::seal(times, values, &mut cache).write(&mut chunks);
-                count += 1;
-                if chunks.len() >= BLOCK_LEN / 2 {
-                    runs.push((std::mem::take(&mut count), std::mem::take(&mut chunks)));
-                }
-            }
-            if count > 0 {
-                runs.push((count, std::mem::take(&mut chunks)));
-            }
-            for (count, chunks) in runs {
-                record::put_series(&mut block, *id, labels);
-                put_varint(&mut block, count as u64);
-                block.extend_from_slice(&chunks);
-                if block.len() >= BLOCK_LEN / 2 {
-                    output.put(Kind::Columns, |out| out.append(&mut block))?;
-                }
-            }
-        }
-        output.put(Kind::Columns, |out| out.append(&mut block))?;
         let frames = output.frames + 1;
         output.put(Kind::Foot, |out| {
             head.put(out);
@@ -213,7 +189,6 @@ pub(crate) struct Loaded {
 pub(crate) fn load(files: &dyn Files, dir: &Path, position: u64) -> Result<Option<Loaded>, StoreError> {
     let file = path(dir, position);
     let bytes = retry(|| files.read(&file, 0, u64::MAX)).map_err(StoreError::io("read the checkpoint", &file))?;
-    let cache = &mut TimesCache::new();
     let (mut head, mut lost, mut frames, mut promised) = (None, Lost::default(), 0u64, None);
     let (mut names, mut columns, mut metadata) = (AHashMap::new(), AHashMap::new(), Vec::new());
     for piece in Scanner::new(&bytes, 0, salt(position)) {
@@ -236,7 +211,8 @@ pub(crate) fn load(files: &dyn Files, dir: &Path, position: u64) -> Result<Optio
                 Some(())
             })(),
             kind if kind == Kind::Names as u8 => read_names(&mut reader, &mut names),
-            kind if kind == Kind::Columns as u8 => read_columns(&mut reader, &mut names, &mut columns, cache),
+            kind if kind == Kind::PackedNames as u8 => unpack_names(&mut reader, &mut names),
+            kind if kind == Kind::Columns as u8 => read_columns(&mut reader, &mut names, &mut columns),
             kind if kind == Kind::Metadata as u8 => record::read_metadata(&mut reader).map(|entry| metadata.push(entry)),
             _ => Some(()),
         };
@@ -255,6 +231,12 @@ fn read_entry(reader: &mut Reader<'_>) -> Option<(u64, Labels)> {
     Some((reader.varint()?, Labels::from_key(reader.text()?).ok()?))
 }
 
+fn unpack_names(reader: &mut Reader<'_>, names: &mut AHashMap<u64, (Labels, Option<i64>)>) -> Option<()> {
+    let len = usize::try_from(reader.varint()?).ok().filter(|len| *len <= UNPACKED_MAX)?;
+    let block = zstd::bulk::decompress(reader.rest, len).ok()?;
+    read_names(&mut Reader::new(&block), names)
+}
+
 fn read_names(reader: &mut Reader<'_>, names: &mut AHashMap<u64, (Labels, Option<i64>)>) -> Option<()> {
     while !reader.rest.is_empty() {
         let (id, labels) = read_entry(reader)?;
@@ -269,7 +251,6 @@ fn read_columns(
     reader: &mut Reader<'_>,
     names: &mut AHashMap<u64, (Labels, Option<i64>)>,
     columns: &mut AHashMap<u64, Vec<Chunk>>,
-    cache: &mut TimesCache,
 ) -> Option<()> {
     while !reader.rest.is_empty() {
         let id = reader.varint()?;
@@ -280,7 +261,7 @@ fn read_columns(
         let count = reader.count()?;
         let chunks: &mut Vec<Chunk> = columns.entry(id).or_default();
         for _ in 0..count {
-            chunks.push(Chunk::take(reader, cache)?);
+            chunks.push(Chunk::take(reader)?);
         }
     }
     Some(())

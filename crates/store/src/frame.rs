@@ -32,6 +32,7 @@ pub(crate) enum Kind {
     Names = 33,
     Columns = 34,
     Foot = 35,
+    PackedNames = 36,
 }
 
 /// Appends a frame whose checksums are still missing; see [`seal`].

@@ -7,7 +7,7 @@
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering::Relaxed;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use model::intake::{KeyHash, LabelsFault, Protocol, Rows};
 use model::{Labels, Time};
 use query::source::SeriesRef;
@@ -264,7 +264,7 @@ impl Inner {
             tell_all: self.watches_all.load(Relaxed),
         };
         let unknown = self.place_known(&mut going);
-        let new_series = if unknown.is_empty() { Vec::new() } else { self.place_unknown(&mut going, unknown)? };
+        let new_series = if unknown.is_empty() { Vec::new() } else { self.place_unknown(&mut going, &unknown) };
         self.newest.fetch_max(going.newest, Relaxed);
         self.samples.fetch_add(going.risen, Relaxed);
         if going.refused.total() > 0 {
@@ -300,57 +300,56 @@ impl Inner {
         unknown
     }
 
-    /// Makes the series that are missing, a few hundred at a time, and puts their samples.
-    fn place_unknown(&self, going: &mut Going<'_>, unknown: Vec<usize>) -> Result<Vec<(SeriesRef, Labels)>, StoreError> {
-        let mut known: AHashMap<KeyHash, Result<u64, Reason>> = AHashMap::new();
-        let mut missing: Vec<Unknown> = Vec::new();
-        for &at in &unknown {
-            let key = going.rows.rows()[at].key;
-            known.entry(key).or_insert_with(|| {
-                let labels = going.rows.labels(at);
-                let text = labels.as_ref().map_or("", Labels::key);
-                missing.push(Unknown { key, by_labels: self.secret.hash(Protocol::Labels, text.as_bytes()), labels });
-                Ok(0)
-            });
-        }
+    /// Makes the series that are missing, a few hundred at a time, and puts their samples under the same lock: a series
+    /// without samples could be retired in between.
+    fn place_unknown(&self, going: &mut Going<'_>, unknown: &[usize]) -> Vec<(SeriesRef, Labels)> {
         let mut new_series = Vec::new();
-        let mut missing = missing.into_iter().peekable();
-        while missing.peek().is_some() {
+        let mut blame: Option<String> = None;
+        for rows in unknown.chunks(CREATE_AT_ONCE) {
+            let mut place_of_key: AHashMap<KeyHash, usize> = AHashMap::new();
+            let mut missing: Vec<Unknown> = Vec::new();
+            for &at in rows {
+                let key = going.rows.rows()[at].key;
+                place_of_key.entry(key).or_insert_with(|| {
+                    let labels = going.rows.labels(at);
+                    let text = labels.as_ref().map_or("", Labels::key);
+                    missing.push(Unknown { key, by_labels: self.secret.hash(Protocol::Labels, text.as_bytes()), labels });
+                    missing.len() - 1
+                });
+            }
             let mut defined = Vec::new();
             let mut head = self.head_mut();
-            let mut blame: Option<String> = None;
-            for one in missing.by_ref().take(CREATE_AT_ONCE) {
-                let outcome = self.find_or_create(&mut head, &one, &mut defined, &mut new_series);
-                known.insert(one.key, outcome.map_err(|reason| blamed(reason, &head, &mut blame)));
-            }
+            let made: Vec<Result<u64, Reason>> = missing
+                .iter()
+                .map(|one| {
+                    let outcome = self.find_or_create(&mut head, one, &mut defined, &mut new_series);
+                    outcome.map_err(|reason| blamed(reason, &head, &mut blame))
+                })
+                .collect();
             if !defined.is_empty() {
                 // In line before any sample of theirs can be: whoever finds these series must wait for this lock.
                 self.log.define(defined);
             }
-        }
-        let head = self.head();
-        let mut cursor = Cursor::new(&head);
-        for at in unknown {
-            let row = &going.rows.rows()[at];
-            match &known[&row.key] {
-                Ok(id) => going.place(&mut cursor, at, *id),
-                Err(reason) => {
-                    let rows = going.rows;
-                    going.refused.note(at, || rows.labels(at), reason.clone());
+            let mut cursor = Cursor::new(&head);
+            for &at in rows {
+                match &made[place_of_key[&going.rows.rows()[at].key]] {
+                    Ok(id) => going.place(&mut cursor, at, *id),
+                    Err(reason) => {
+                        let rows = going.rows;
+                        going.refused.note(at, || rows.labels(at), reason.clone());
+                    }
                 }
             }
         }
-        drop(cursor);
-        drop(head);
         // A new series is nobody's to watch yet: its samples are told once, so that rules can take it up.
         if !new_series.is_empty() && !going.tell_all {
-            let fresh: ahash::AHashSet<u64> = new_series.iter().map(|(series, _): &(SeriesRef, Labels)| series.0).collect();
+            let fresh: AHashSet<u64> = new_series.iter().map(|(series, _): &(SeriesRef, Labels)| series.0).collect();
             let told = going.taken.iter().filter(|row| fresh.contains(&row.series));
             let told =
                 told.map(|row| Touched { series: SeriesRef(row.series), time: Time(row.time), value: row.value, late: false });
             going.touched.extend(told);
         }
-        Ok(new_series)
+        new_series
     }
 
     fn find_or_create(

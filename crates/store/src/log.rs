@@ -24,6 +24,8 @@ use crate::segment::{self, RECORDS_AT, Segment};
 const SPARE_LEN: usize = 8;
 /// The largest of them.
 const SPARE_BYTES_MAX: usize = 512 << 10;
+/// Room that a new segment takes at first.
+const SEGMENT_BEGIN: u64 = 64 << 10;
 /// How long after a failure the next try is made.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
@@ -67,6 +69,8 @@ struct Writer {
     owed_once: Vec<Vec<u8>>,
     owed_twice: Vec<Vec<u8>>,
     since_checkpoint: u64,
+    /// All records below are in parts.
+    position: u64,
 }
 
 struct Current {
@@ -124,6 +128,7 @@ impl Log {
                 owed_once: Vec::new(),
                 owed_twice: Vec::new(),
                 since_checkpoint: resume.since_checkpoint,
+                position: 0,
             }),
             sync_nanos: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
@@ -325,10 +330,19 @@ impl Log {
 
     fn write_once(&self, writer: &mut Writer, frames: &mut [u8], first: u64, received: Time) -> io::Result<()> {
         let needed = frames.len() as u64;
-        if writer.current.as_ref().is_none_or(|current| current.at + needed > current.len) {
+        if writer.current.as_ref().is_none_or(|current| current.at + needed > current.len.max(self.segment_bytes)) {
             self.renew(writer, needed, first, received)?;
         }
         let current = writer.current.as_mut().expect("just made");
+        if current.at + needed > current.len {
+            // Room is taken in growing steps: an idle store takes little, a busy one rarely waits for more.
+            let len = (current.len * 4).max(current.at + needed).min(self.segment_bytes);
+            retry(|| current.file.preallocate(len))?;
+            current.len = len;
+            if let Some(segment) = writer.segments.iter_mut().find(|segment| segment.number == current.number) {
+                segment.bytes = len;
+            }
+        }
         frame::seal(frames, segment::salt(current.number));
         write_all_at(&*current.file, frames, current.at)?;
         let started = Instant::now();
@@ -342,7 +356,7 @@ impl Log {
 
     fn renew(&self, writer: &mut Writer, needed: u64, first: u64, received: Time) -> io::Result<()> {
         self.finish(writer);
-        let bytes = self.segment_bytes.max(RECORDS_AT + needed);
+        let bytes = SEGMENT_BEGIN.min(self.segment_bytes).max(RECORDS_AT + needed);
         let number = writer.next_number;
         writer.next_number += 1;
         let segment = Segment { number, first_sequence: Some(first), created: received, bytes };
@@ -382,6 +396,7 @@ impl Log {
     pub fn checkpointed(&self, position: u64, keep_from: Time, keep_bytes: u64) {
         let mut writer = self.writer();
         writer.since_checkpoint = 0;
+        writer.position = position;
         loop {
             let total: u64 = writer.segments.iter().map(|segment| segment.bytes).sum();
             // A segment whose head is damaged says nothing: the one behind it does.
@@ -397,6 +412,21 @@ impl Log {
             };
         }
         self.note_sizes(&writer);
+    }
+
+    /// Removes all segments that a flush has made needless, those too that were kept for back-tests.
+    pub fn forget_kept(&self) {
+        let mut writer = self.writer();
+        let position = writer.position;
+        if writer.current.is_none() && self.queue().next_sequence == position {
+            // Nothing came since: not even the last one is needed. The next one says where it begins.
+            writer.segments.retain(|segment| match retry(|| self.files.remove(&segment::path(&self.dir, segment.number))) {
+                Err(error) => error.kind() != io::ErrorKind::NotFound,
+                Ok(()) => false,
+            });
+        }
+        drop(writer);
+        self.checkpointed(position, Time::MAX, 0);
     }
 
     fn note_sizes(&self, writer: &Writer) {

@@ -20,11 +20,14 @@ use crate::files::{Files, retry};
 use crate::frame::Kind;
 use crate::head::slab::Placed;
 use crate::head::{Head, Limits, place_of};
+use crate::history::History;
 use crate::log::{Log, Resume};
 use crate::record::{self, Row};
 use crate::segment::{self, Segment};
 use crate::store::{Inner, Opened, Options, random_secret};
 
+/// What is read of the parts' indexes is kept, up to so many bytes.
+const CACHE_BYTES: usize = 32 << 20;
 /// Samples held back for want of their series' name; more are given up.
 const HELD_BACK_MAX: usize = 4_000_000;
 
@@ -43,12 +46,14 @@ pub struct Damage {
     pub samples_without_series: u64,
     /// Unreadable bytes at the end of a segment: a write that a crash cut off.
     pub torn_bytes: u64,
+    /// Parts that are missing or can't be opened, and copies of their manifest.
+    pub parts: u64,
 }
 
 impl Damage {
     /// Whether anything that had been synced may be lost.
     pub fn any(&self) -> bool {
-        self.log_places + self.checkpoint_places + self.samples_without_series > 0
+        self.log_places + self.checkpoint_places + self.samples_without_series + self.parts > 0
     }
 }
 
@@ -67,6 +72,8 @@ struct Recovery {
     metadata: BTreeMap<String, Metadata>,
     damage: Damage,
     position: u64,
+    /// The samples of all records below are in parts.
+    in_parts: u64,
     next_sequence: u64,
     last_sequence: Option<u64>,
     since_checkpoint: u64,
@@ -78,9 +85,15 @@ struct Recovery {
 pub(crate) fn open(options: Options, files: Arc<dyn Files>, now: Time) -> Result<Inner, StoreError> {
     let (log_dir, head_dir) = (options.dir.join("log"), checkpoint::head_dir(&options.dir));
     make_dirs(&*files, &options.dir, &[&log_dir, &head_dir])?;
+    let history = History::open(files.clone(), options.dir.join("parts"), CACHE_BYTES)?;
     let mut recovery = Recovery::new(&options);
+    recovery.head.next_id = recovery.head.next_id.max(history.id_end());
+    recovery.damage.parts = history.damage().parts + history.damage().manifest_copies;
     let segments = list_segments(&*files, &log_dir)?;
     let whole = recovery.load_checkpoint(&*files, &head_dir)?;
+    // Where a crash came between the two, parts know more than the checkpoint.
+    recovery.in_parts = recovery.position.max(history.position());
+    recovery.next_sequence = recovery.next_sequence.max(recovery.in_parts);
     let behind = |segment: &Segment| segment.first_sequence.is_some_and(|first| first <= recovery.position);
     let start = if whole { segments.iter().rposition(behind).unwrap_or(0) } else { 0 };
     if !whole
@@ -91,9 +104,9 @@ pub(crate) fn open(options: Options, files: Arc<dyn Files>, now: Time) -> Result
         recovery.damage.checkpoint_places += 1;
     }
     for segment in &segments[start..] {
-        recovery.read_segment(&*files, &log_dir, segment, whole)?;
+        recovery.read_segment(&*files, &log_dir, segment)?;
     }
-    let (inner, owed) = recovery.finish(&options, files.clone(), &log_dir, segments, now);
+    let (inner, owed) = recovery.finish(&options, files.clone(), history, &log_dir, segments, now);
     inner.log.owe(owed);
     if inner.damage.any() {
         tracing::error!(damage = ?inner.damage, "the store's files are damaged; the rest of them is in use");
@@ -135,6 +148,7 @@ impl Recovery {
             metadata: BTreeMap::new(),
             damage: Damage::default(),
             position: 0,
+            in_parts: 0,
             next_sequence: 0,
             last_sequence: None,
             since_checkpoint: 0,
@@ -165,7 +179,7 @@ impl Recovery {
         let head = loaded.head;
         self.position = head.position;
         self.next_sequence = head.position;
-        self.head.next_id = head.next_id;
+        self.head.next_id = self.head.next_id.max(head.next_id);
         self.newest = head.newest;
         self.damage.checkpoint_places += loaded.lost.places;
         self.damage.checkpoint_bytes += loaded.lost.bytes;
@@ -180,7 +194,7 @@ impl Recovery {
             for chunk in chunks {
                 times.clear();
                 values.clear();
-                if chunk.read(&mut times, &mut values).is_none() {
+                if chunk.read(&mut times, &mut values).is_none() || times.len() != values.len() {
                     self.damage.checkpoint_places += 1;
                     continue;
                 }
@@ -200,13 +214,12 @@ impl Recovery {
         }
     }
 
-    fn read_segment(&mut self, files: &dyn Files, dir: &Path, segment: &Segment, whole: bool) -> Result<(), StoreError> {
+    fn read_segment(&mut self, files: &dyn Files, dir: &Path, segment: &Segment) -> Result<(), StoreError> {
         let file = segment::path(dir, segment.number);
         let bytes = match retry(|| files.read(&file, 0, u64::MAX)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             read => read.map_err(StoreError::io("read the log", &file))?,
         };
-        let from = if whole { self.position } else { 0 };
         let lost = segment::records(&file, &bytes, segment.number, |record| {
             // A group that was written again after a failed sync may stand in two segments.
             if self.last_sequence.is_some_and(|last| record.sequence <= last) {
@@ -215,15 +228,16 @@ impl Recovery {
             self.last_sequence = Some(record.sequence);
             self.next_sequence = self.next_sequence.max(record.sequence + 1);
             let behind = record.sequence >= self.position;
+            let unwritten = record.sequence >= self.in_parts;
             if behind {
                 self.since_checkpoint += record.body.len() as u64;
             }
             let read = match record.kind {
                 kind if kind == Kind::Series as u8 => self.define(record.body, behind),
-                kind if kind == Kind::Packed as u8 && record.sequence >= from => {
+                kind if kind == Kind::Packed as u8 && unwritten => {
                     self.take_samples(|rows| record::read_packed(record.body, rows))
                 }
-                kind if kind == Kind::Samples as u8 && record.sequence >= from => {
+                kind if kind == Kind::Samples as u8 && unwritten => {
                     self.take_samples(|rows| record::read_samples(record.body, rows))
                 }
                 kind if kind == Kind::Metadata as u8 && behind => {
@@ -291,11 +305,20 @@ impl Recovery {
         mut self,
         options: &Options,
         files: Arc<dyn Files>,
+        history: History,
         log_dir: &Path,
         segments: Vec<Segment>,
         now: Time,
     ) -> (Inner, Vec<Vec<u8>>) {
-        self.damage.samples_without_series += self.held_back_len as u64;
+        for (id, held) in std::mem::take(&mut self.held_back) {
+            // Its name is lost in the log and in the checkpoint; a part may have it.
+            let Some(labels) = labels_in(&history, id) else {
+                self.damage.samples_without_series += held.len() as u64;
+                continue;
+            };
+            self.name(id, labels);
+            held.into_iter().for_each(|(time, value)| self.put(id, time, value));
+        }
         let mut owed = Vec::new();
         for (id, _) in self.defined.iter().filter(|(_, times)| **times == 1) {
             // What the log says once only, it must say again: one damaged place must not cost all later samples.
@@ -315,9 +338,16 @@ impl Recovery {
             samples: self.samples,
             metadata: self.metadata,
             damage: self.damage,
+            since: history.view().parts().iter().map(|part| part.summary().last.saturating_add(1)).max().unwrap_or(i64::MIN),
+            history,
         };
         (Inner::new(options.clone(), files, now, opened), owed)
     }
+}
+
+/// What parts say about the number of a series.
+fn labels_in(history: &History, id: u64) -> Option<Labels> {
+    history.view().parts().iter().rev().find_map(|part| part.labels(part.find(id)?))
 }
 
 /// Gives the kept batches from `from` on.
@@ -351,9 +381,10 @@ pub(crate) fn replay(inner: &Inner, from: Time, give: &mut dyn FnMut(Time, &Samp
             batch.clear();
             for row in &rows {
                 if !names.contains_key(&row.series)
-                    && let Some(labels) = inner.head().labels(row.series)
+                    && let Some(labels) =
+                        inner.head().labels(row.series).cloned().or_else(|| labels_in(&inner.history, row.series))
                 {
-                    names.insert(row.series, labels.clone());
+                    names.insert(row.series, labels);
                 }
                 if let Some(labels) = names.get(&row.series) {
                     batch.push(labels, Time(row.time), row.value);

@@ -1,91 +1,340 @@
-//! The store as a query sees it.
+//! The store as a query sees it: memory and parts as one.
+//!
+//! A [`View`] is made for each query. It holds on to the parts there were, and to what memory was about to let go of, so a flush or a
+//! compaction meanwhile takes nothing from it. Memory is read over the whole range, for late samples; parts only where memory does
+//! not reach. At the same instant memory is right, then the part that was published later.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use ahash::AHashMap;
 use model::{Labels, Time};
 use query::source::{Columns, Matcher, SeriesRef, Source, SourceError, TimeRange};
 
 use crate::error::StoreError;
-use crate::head::{cell_of, place_of};
-use crate::store::Store;
+use crate::flush::Visible;
+use crate::head::{Head, cell_of, place_of, slab};
+use crate::history;
+use crate::store::{Inner, Store};
 
+/// Handles from here on are places in a view's own list.
+const LISTED: u64 = 1 << 62;
+
+thread_local! {
+    /// Columns between a slab or a part and who asked.
+    static SCRATCH: RefCell<(Vec<i64>, Vec<f64>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+}
+
+/// Memory alone: what rules read, whose windows lie within [`Store::in_memory_since`]. Queries ask a [`View`].
 impl Source for Store {
     fn series(&self, matchers: &[Matcher], range: TimeRange, limit: usize) -> Result<Vec<(SeriesRef, Labels)>, SourceError> {
-        let found = self.live(matchers, range);
+        let head = self.inner.head();
+        let found = live(&head, matchers, range);
         if found.len() > limit {
             return Err(SourceError::TooManySeries { found: found.len(), limit });
         }
-        Ok(found)
+        Ok(found.into_iter().filter_map(|id| Some((SeriesRef(id), head.labels(id)?.clone()))).collect())
     }
 
     fn read(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
-        let head = self.inner.head();
-        // A series that retention dropped since has no samples: not an error.
-        let Some(cell) = head.cell(cell_of(series.0)) else { return Ok(()) };
-        let mut times = Vec::new();
-        let read = cell.slab().read(place_of(series.0), range.from.0, range.to.0, &mut times, &mut into.values);
-        into.times.extend(times.into_iter().map(Time));
-        into.values.truncate(into.times.len());
-        read.ok_or_else(|| undecodable(head.labels(series.0)))
+        read_memory(&self.inner, None, series.0, range, into)
     }
 
     fn last(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
-        let head = self.inner.head();
-        let Some(cell) = head.cell(cell_of(series.0)) else { return Ok(()) };
-        let slab = cell.slab();
-        let found = match slab.newest(place_of(series.0), range.from.0, range.to.0) {
-            Some(found) => found,
-            None => {
-                let (mut times, mut values) = (Vec::new(), Vec::new());
-                slab.read(place_of(series.0), range.from.0, range.to.0, &mut times, &mut values)
-                    .ok_or_else(|| undecodable(head.labels(series.0)))?;
-                times.pop().zip(values.pop())
-            }
-        };
-        if let Some((time, value)) = found {
-            into.times.push(Time(time));
-            into.values.push(value);
+        match newest_in_memory(&self.inner, series.0, range, into) {
+            true => Ok(()),
+            false => last_of(into, |into| self.read(series, range, into)),
         }
-        Ok(())
     }
 
     fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError> {
-        let found = self.live(matchers, range);
-        let names: BTreeSet<&str> = found.iter().flat_map(|(_, labels)| labels.iter().map(|(name, _)| name)).collect();
-        Ok(names.into_iter().map(str::to_owned).collect())
+        names(&self.series(matchers, range, usize::MAX)?)
     }
 
     fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError> {
-        let found = self.live(matchers, range);
-        let values: BTreeSet<&str> = found.iter().filter_map(|(_, labels)| labels.get(name)).collect();
-        Ok(values.into_iter().map(str::to_owned).collect())
+        values(&self.series(matchers, range, usize::MAX)?, name)
     }
 }
 
-fn undecodable(labels: Option<&Labels>) -> SourceError {
-    let series = labels.map_or_else(|| "?".to_owned(), Labels::to_string);
-    SourceError::Store(StoreError::Undecodable { series }.to_string())
+/// The whole store at one moment, for one query.
+pub struct View {
+    inner: Arc<Inner>,
+    visible: Arc<Visible>,
+    parts: Arc<history::View>,
+    listed: RwLock<Vec<Listed>>,
+}
+
+/// A series that parts know.
+struct Listed {
+    /// Its number in memory.
+    id: Option<u64>,
+    /// Place of the part, number of the series in it; in the order of the parts.
+    parts: Vec<(u32, u32)>,
 }
 
 impl Store {
-    /// Matching series with samples that may lie in the range.
-    fn live(&self, matchers: &[Matcher], range: TimeRange) -> Vec<(SeriesRef, Labels)> {
-        let head = self.inner.head();
-        let found = head.matching(matchers).into_iter();
-        let mut at = (usize::MAX, None);
-        found
-            .filter(|id| {
-                if at.0 != cell_of(*id) {
-                    at = (usize::MAX, None);
-                    at = (cell_of(*id), head.cell(cell_of(*id)).map(|cell| cell.slab()));
-                }
-                let Some(slab) = &at.1 else { return false };
-                let last = slab.last(place_of(*id));
-                last >= range.from.0
-                    && last > i64::MIN
-                    && (last <= range.to.0 || slab.first(place_of(*id)).is_none_or(|first| first <= range.to.0))
-            })
-            .filter_map(|id| Some((SeriesRef(id), head.labels(id)?.clone())))
-            .collect()
+    /// The store as it is now, for one query.
+    pub fn view(&self) -> View {
+        let visible = self.inner.visible();
+        // After it: what is not in memory by then is in these.
+        let parts = self.inner.history.view();
+        View { inner: self.inner.clone(), visible, parts, listed: RwLock::new(Vec::new()) }
     }
+}
+
+impl View {
+    /// Without what is older than the retention: parts and memory may have it a while longer.
+    fn clip(&self, range: TimeRange) -> TimeRange {
+        TimeRange { from: range.from.max(Time(self.inner.cutoff(self.inner.received()))), to: range.to }
+    }
+
+    /// The range where parts must be asked: `None` where memory has it all.
+    fn on_disk(&self, range: TimeRange) -> Option<(i64, i64)> {
+        let to = range.to.0.min(self.visible.since.saturating_sub(1));
+        (range.from.0 <= to && !self.parts.parts().is_empty()).then_some((range.from.0, to))
+    }
+
+    /// Finds what parts know about the matching series and joins it with what memory does.
+    fn joined(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        (from, to): (i64, i64),
+        limit: usize,
+    ) -> Result<Vec<(SeriesRef, Labels)>, SourceError> {
+        let mut found: Vec<(Labels, Listed)> = Vec::new();
+        let mut by_labels: AHashMap<Labels, usize> = AHashMap::new();
+        let mut by_id: AHashMap<u64, usize> = AHashMap::new();
+        for one in self.parts.select(matchers, from, to) {
+            // A series that left memory and came back has another number.
+            let at = *by_labels.entry(one.labels.clone()).or_insert(found.len());
+            match found.get_mut(at) {
+                None => found.push((one.labels, Listed { id: None, parts: one.places })),
+                Some((_, listed)) => {
+                    listed.parts.extend(one.places);
+                    listed.parts.sort_unstable();
+                }
+            }
+            by_id.insert(one.id, at);
+        }
+        {
+            let head = self.inner.head();
+            for id in live(&head, matchers, range) {
+                let Some(labels) = head.labels(id) else { continue };
+                let at = by_id.get(&id).or_else(|| by_labels.get(labels)).copied();
+                match at {
+                    Some(at) => found[at].1.id = Some(id),
+                    None => found.push((labels.clone(), Listed { id: Some(id), parts: Vec::new() })),
+                }
+            }
+        }
+        if found.len() > limit {
+            return Err(SourceError::TooManySeries { found: found.len(), limit });
+        }
+        let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
+        let told = found.into_iter().map(|(labels, one)| match one {
+            Listed { id: Some(id), parts } if parts.is_empty() => (SeriesRef(id), labels),
+            one => {
+                listed.push(one);
+                (SeriesRef(LISTED + listed.len() as u64 - 1), labels)
+            }
+        });
+        Ok(told.collect())
+    }
+}
+
+impl Source for View {
+    fn series(&self, matchers: &[Matcher], range: TimeRange, limit: usize) -> Result<Vec<(SeriesRef, Labels)>, SourceError> {
+        let range = self.clip(range);
+        if let Some(on_disk) = self.on_disk(range) {
+            return self.joined(matchers, range, on_disk, limit);
+        }
+        let head = self.inner.head();
+        let found = live(&head, matchers, range);
+        if found.len() > limit {
+            return Err(SourceError::TooManySeries { found: found.len(), limit });
+        }
+        Ok(found.into_iter().filter_map(|id| Some((SeriesRef(id), head.labels(id)?.clone()))).collect())
+    }
+
+    fn read(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
+        let range = self.clip(range);
+        if series.0 < LISTED {
+            return read_memory(&self.inner, Some(&self.visible), series.0, range, into);
+        }
+        let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(one) = listed.get((series.0 - LISTED) as usize) else { return Ok(()) };
+        let begin = into.times.len();
+        let to = range.to.0.min(self.visible.since.saturating_sub(1));
+        SCRATCH.with_borrow_mut(|(times, values)| {
+            times.clear();
+            values.clear();
+            self.parts.read(&one.parts, range.from.0, to, times, values);
+            add(begin, times, values, into);
+        });
+        match one.id {
+            Some(id) => read_memory_over(&self.inner, Some(&self.visible), id, range, begin, into),
+            None => Ok(()),
+        }
+    }
+
+    fn last(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
+        let range = self.clip(range);
+        let id = match series.0 < LISTED {
+            true => Some(series.0),
+            false => {
+                let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
+                listed.get((series.0 - LISTED) as usize).and_then(|one| one.id)
+            }
+        };
+        if let Some(id) = id
+            && self.inner.head().cell(cell_of(id)).is_some_and(|cell| cell.slab().last(place_of(id)) >= range.from.0)
+            && newest_in_memory(&self.inner, id, range, into)
+        {
+            return Ok(());
+        }
+        let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
+        if series.0 >= LISTED
+            && id.is_none()
+            && let Some(one) = listed.get((series.0 - LISTED) as usize)
+        {
+            let to = range.to.0.min(self.visible.since.saturating_sub(1));
+            if let Some((time, value)) = self.parts.last(&one.parts, range.from.0, to) {
+                into.times.push(Time(time));
+                into.values.push(value);
+            }
+            return Ok(());
+        }
+        drop(listed);
+        last_of(into, |into| self.read(series, range, into))
+    }
+
+    fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError> {
+        if !matchers.is_empty() {
+            return names(&self.series(matchers, range, usize::MAX)?);
+        }
+        let mut found: BTreeSet<String> = self.inner.head().postings.names().map(str::to_owned).collect();
+        if let Some((from, to)) = self.on_disk(range) {
+            found.extend(self.parts.label_names(from, to));
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError> {
+        if !matchers.is_empty() {
+            return values(&self.series(matchers, range, usize::MAX)?, name);
+        }
+        let mut found: BTreeSet<String> = self.inner.head().postings.values(name).map(|(value, _)| value.to_owned()).collect();
+        if let Some((from, to)) = self.on_disk(range) {
+            found.extend(self.parts.label_values(name, from, to));
+        }
+        Ok(found.into_iter().collect())
+    }
+}
+
+fn names(found: &[(SeriesRef, Labels)]) -> Result<Vec<String>, SourceError> {
+    let names: BTreeSet<&str> = found.iter().flat_map(|(_, labels)| labels.iter().map(|(name, _)| name)).collect();
+    Ok(names.into_iter().map(str::to_owned).collect())
+}
+
+fn values(found: &[(SeriesRef, Labels)], name: &str) -> Result<Vec<String>, SourceError> {
+    let values: BTreeSet<&str> = found.iter().filter_map(|(_, labels)| labels.get(name)).collect();
+    Ok(values.into_iter().map(str::to_owned).collect())
+}
+
+/// Matching series of memory with samples that may lie in the range.
+fn live(head: &Head, matchers: &[Matcher], range: TimeRange) -> Vec<u64> {
+    let mut at = (usize::MAX, None);
+    let mut found = head.matching(matchers);
+    found.retain(|id| {
+        if at.0 != cell_of(*id) {
+            // The lock before is given back first.
+            at.1 = None;
+            at = (cell_of(*id), head.cell(cell_of(*id)).map(|cell| cell.slab()));
+        }
+        let Some(slab) = &at.1 else { return false };
+        let last = slab.last(place_of(*id));
+        // Beyond the range's end only a whole look can tell, and reading it is one.
+        last >= range.from.0 && last > i64::MIN
+    });
+    found
+}
+
+fn newest_in_memory(inner: &Inner, id: u64, range: TimeRange, into: &mut Columns) -> bool {
+    let head = inner.head();
+    let Some(cell) = head.cell(cell_of(id)) else { return false };
+    match cell.slab().newest(place_of(id), range.from.0, range.to.0) {
+        Some(found) => {
+            if let Some((time, value)) = found {
+                into.times.push(Time(time));
+                into.values.push(value);
+            }
+            true
+        }
+        None => false,
+    }
+}
+
+fn last_of(into: &mut Columns, read: impl FnOnce(&mut Columns) -> Result<(), SourceError>) -> Result<(), SourceError> {
+    let begin = into.times.len();
+    read(into)?;
+    let newest = into.times.len().saturating_sub(1).max(begin);
+    into.times.drain(begin..newest);
+    into.values.drain(begin..newest);
+    Ok(())
+}
+
+fn read_memory(inner: &Inner, seen: Option<&Visible>, id: u64, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
+    let begin = into.times.len();
+    read_memory_over(inner, seen, id, range, begin, into)
+}
+
+/// Reads memory over what was appended since `begin`.
+fn read_memory_over(
+    inner: &Inner,
+    seen: Option<&Visible>,
+    id: u64,
+    range: TimeRange,
+    begin: usize,
+    into: &mut Columns,
+) -> Result<(), SourceError> {
+    SCRATCH.with_borrow_mut(|(times, values)| {
+        times.clear();
+        values.clear();
+        let head = inner.head();
+        // A series that retention dropped since has no samples: not an error.
+        let Some(cell) = head.cell(cell_of(id)) else { return Ok(()) };
+        let read = cell.slab().read(place_of(id), range.from.0, range.to.0, times, values);
+        let undecodable = || {
+            let series = head.labels(id).map_or_else(|| "?".to_owned(), Labels::to_string);
+            SourceError::Store(StoreError::Undecodable { series }.to_string())
+        };
+        read.ok_or_else(undecodable)?;
+        // Looked at after the slab was read: what it had let go of by then is taken from where the query holds on to it.
+        let gone = seen.into_iter().flat_map(|seen| &seen.generations).filter(|kept| kept.forgotten.load(SeqCst));
+        for runs in gone.filter_map(|kept| kept.of(cell_of(id))) {
+            let mut older = (Vec::new(), Vec::new());
+            runs.read(place_of(id), range.from.0, range.to.0, &mut older.0, &mut older.1).ok_or_else(undecodable)?;
+            add(begin, &older.0, &older.1, into);
+        }
+        add(begin, times, values, into);
+        Ok(())
+    })
+}
+
+/// Puts samples over what was appended since `begin`; at the same time they win.
+fn add(begin: usize, times: &[i64], values: &[f64], into: &mut Columns) {
+    let Some(first) = times.first() else { return };
+    if into.times[begin..].last().is_none_or(|last| last.0 < *first) {
+        into.times.extend(times.iter().map(|time| Time(*time)));
+        into.values.extend_from_slice(values);
+        return;
+    }
+    let over: Vec<(i64, f64)> = times.iter().copied().zip(values.iter().copied()).collect();
+    let mut had: (Vec<i64>, Vec<f64>) = (into.times.drain(begin..).map(|time| time.0).collect(), into.values.split_off(begin));
+    slab::merge(&over, 0, &mut had.0, &mut had.1);
+    into.times.extend(had.0.into_iter().map(Time));
+    into.values.append(&mut had.1);
 }

@@ -9,18 +9,22 @@ use std::time::Duration;
 
 use model::intake::{KEY_SECRET_LEN, KeySecret, KeyedBatch, Rows};
 use model::{SampleBatch, Time};
-use query::source::SeriesRef;
+use query::source::{Matcher, SeriesRef};
 
 use crate::commit::Commit;
 use crate::error::StoreError;
 use crate::files::Files;
+use crate::flush::{Generation, Visible};
 use crate::frame::Kind;
 use crate::head::{Head, Limits, cell_of, place_of};
+use crate::history::{History, HistoryStats};
 use crate::intake::{Appended, Refused, RowsPool};
 use crate::log::Log;
 use crate::open::Damage;
 use crate::record;
 
+/// At least so many bytes of log for each series between two flushes.
+const LOG_PER_SERIES: u64 = 128;
 /// Longest text of metadata, in bytes.
 const METADATA_LEN_MAX: usize = 4 * 1024;
 /// Most metrics with metadata.
@@ -31,8 +35,12 @@ const METADATA_MAX: usize = 100_000;
 pub struct Options {
     /// Its own folder; made where it is missing. The caller holds the lock on the data folder.
     pub dir: PathBuf,
-    /// Samples younger than this are kept in memory. Default 6 hours.
+    /// Samples younger than this are kept. Default 30 days.
     pub retention: Duration,
+    /// At most so many bytes of parts; the oldest days go first. Default none.
+    pub retention_bytes: Option<u64>,
+    /// What is in parts is kept in memory too, the newest, up to so many bytes. Default 32 MiB.
+    pub memory_bytes: usize,
     /// The log is kept so long behind the last checkpoint, for back-tests. Default 3 days.
     pub keep_log: Duration,
     /// But not more bytes of it. Default 2 GiB: 2 days of 1,500 series at 1 s.
@@ -43,7 +51,7 @@ pub struct Options {
     pub future_max: Duration,
     /// Length of a log segment. Default 16 MiB.
     pub segment_bytes: u64,
-    /// After so many bytes of log a checkpoint is written. Default 64 MiB.
+    /// After so many bytes of log what is in memory is written into parts. Default 64 MiB, and 128 bytes for each series.
     pub checkpoint_bytes: u64,
     /// Bytes that may wait for the disk before batches are refused. Default 32 MiB.
     pub queue_bytes_max: usize,
@@ -66,7 +74,9 @@ impl Options {
     pub fn new(dir: impl Into<PathBuf>) -> Options {
         Options {
             dir: dir.into(),
-            retention: Duration::from_secs(6 * 3600),
+            retention: Duration::from_secs(30 * 86_400),
+            retention_bytes: None,
+            memory_bytes: 32 << 20,
             keep_log: Duration::from_secs(3 * 86_400),
             keep_log_bytes: 2 << 30,
             out_of_order: Duration::from_secs(1800),
@@ -100,8 +110,10 @@ pub struct Stats {
     pub series: u64,
     /// Samples in memory.
     pub samples: u64,
-    /// Bytes of samples in memory, as of the last checkpoint or sweep.
+    /// Bytes of samples that are on the disk and kept in memory too.
     pub sample_bytes: u64,
+    /// What is on the disk in parts.
+    pub history: HistoryStats,
     /// Bytes of log on the disk.
     pub log_bytes: u64,
     /// Bytes that wait for the disk.
@@ -143,7 +155,10 @@ pub(crate) struct Inner {
     pub checkpoints: AtomicU64,
     pub checkpoints_failed: AtomicU64,
     pub damage: Damage,
-    pub checkpointing: Mutex<()>,
+    /// Held by the flush that runs: what is frozen and not in parts yet.
+    pub flushing: Mutex<Vec<Arc<Generation>>>,
+    pub visible: Mutex<Arc<Visible>>,
+    pub history: History,
     pub metadata: RwLock<BTreeMap<String, Metadata>>,
     due: Mutex<Due>,
     due_changed: Condvar,
@@ -151,7 +166,8 @@ pub(crate) struct Inner {
 
 #[derive(Default)]
 struct Due {
-    checkpoint: bool,
+    flush: bool,
+    merge: bool,
     stop: bool,
 }
 
@@ -171,7 +187,7 @@ impl Store {
             let log = inner.log.clone();
             threads.push(start("store-log", move || log.run())?);
             let shared = inner.clone();
-            threads.push(start("store-checkpoint", move || shared.checkpoint_when_due())?);
+            threads.push(start("store-flush", move || shared.flush_when_due())?);
         }
         Ok(Store { inner, threads: Mutex::new(threads) })
     }
@@ -184,10 +200,10 @@ impl Store {
 
     /// The same for rows that a decoder of a hot protocol left: its keys must be hashed with [`key_secret`](Self::key_secret).
     pub fn append_rows(&self, rows: &dyn Rows, received: Time) -> Result<Appended, StoreError> {
-        if self.inner.log.since_checkpoint() >= self.inner.options.checkpoint_bytes {
+        if self.inner.log.since_checkpoint() >= self.inner.flush_after() {
             match self.inner.options.driven_by_caller {
-                true => self.inner.checkpoint_or_postpone(),
-                false => self.inner.set_due(|due| due.checkpoint = true),
+                true => self.inner.flush_or_postpone(),
+                false => self.inner.set_due(|due| due.flush = true),
             }
         }
         self.inner.append(rows, received)
@@ -214,7 +230,7 @@ impl Store {
 
     /// Every sample that is not older than this is in memory: reading it asks no disk.
     pub fn in_memory_since(&self) -> Time {
-        Time::MIN
+        Time(self.inner.visible().since)
     }
 
     /// Writes what waits, where [`Options::driven_by_caller`] is set. False where nothing waited.
@@ -251,9 +267,34 @@ impl Store {
         self.inner.log.pause(paused);
     }
 
-    /// Writes a checkpoint now and drops the log that nobody needs any more. Returns when it is on the disk.
+    /// Writes all that is in memory into parts, and drops the log behind it, the part kept for back-tests too. Returns when it is
+    /// on the disk.
     pub fn flush(&self) -> Result<(), StoreError> {
-        self.inner.checkpoint()
+        self.inner.flush()?;
+        self.inner.log.forget_kept();
+        Ok(())
+    }
+
+    /// Deletes the samples from `from` to `to`, both included, of all series that fit all matchers of any set: from memory and from the
+    /// disk when this returns. The log that is kept for back-tests goes too. Says how many samples went.
+    pub fn delete(&self, sets: &[Vec<Matcher>], from: Time, to: Time) -> Result<u64, StoreError> {
+        self.flush()?;
+        self.inner.forget_old(0);
+        let head = self.inner.head();
+        for id in sets.iter().flat_map(|matchers| head.matching(matchers)) {
+            if let Some(cell) = head.cell(cell_of(id)) {
+                cell.slab().doubt(place_of(id));
+            }
+        }
+        drop(head);
+        self.inner.history.delete(sets, from, to)
+    }
+
+    /// Puts all samples up to now into the folder `to`, as `to/parts`: a store that opens there has them. The folder must not hold a
+    /// store yet. Durable when this returns; samples may come meanwhile.
+    pub fn snapshot(&self, to: &std::path::Path) -> Result<(), StoreError> {
+        self.inner.flush()?;
+        self.inner.history.snapshot(&to.join("parts"))
     }
 
     /// Figures. Never waits for the disk.
@@ -266,6 +307,7 @@ impl Store {
             series,
             samples: self.inner.samples.load(Relaxed),
             sample_bytes: self.inner.sample_bytes.load(Relaxed),
+            history: self.inner.history.stats(),
             log_bytes: log.bytes,
             queued_bytes: log.queued as u64,
             last_sync: log.last_sync,
@@ -293,10 +335,10 @@ impl Store {
         crate::open::replay(&self.inner, from, give)
     }
 
-    /// Writes what waits and a checkpoint, so that the next opening is quick. Takes nothing more afterwards.
+    /// Writes what waits, and all that is in memory into parts, so that the next opening is quick. Takes nothing more afterwards.
     pub fn close(&self) -> Result<(), StoreError> {
         self.stop();
-        let done = self.inner.checkpoint();
+        let done = self.inner.flush();
         self.inner.log.roll();
         done
     }
@@ -350,6 +392,9 @@ pub(crate) struct Opened {
     pub samples: u64,
     pub metadata: BTreeMap<String, Metadata>,
     pub damage: Damage,
+    pub history: History,
+    /// Parts may have samples before this.
+    pub since: i64,
 }
 
 impl Inner {
@@ -371,7 +416,9 @@ impl Inner {
             checkpoints: AtomicU64::new(0),
             checkpoints_failed: AtomicU64::new(0),
             damage: opened.damage,
-            checkpointing: Mutex::new(()),
+            flushing: Mutex::new(Vec::new()),
+            visible: Mutex::new(Arc::new(Visible { generations: Vec::new(), since: opened.since })),
+            history: opened.history,
             metadata: RwLock::new(opened.metadata),
             due: Mutex::new(Due::default()),
             due_changed: Condvar::new(),
@@ -391,6 +438,11 @@ impl Inner {
         Time(self.received.load(Relaxed))
     }
 
+    /// After so many bytes of log a flush is due: it costs something for each series, so many series make it rarer.
+    pub fn flush_after(&self) -> u64 {
+        self.options.checkpoint_bytes.max(self.head().len() as u64 * LOG_PER_SERIES)
+    }
+
     /// What is older is dropped. Counts from the newest sample, unless that is in the future of the clock.
     pub fn cutoff(&self, now: Time) -> i64 {
         self.newest.load(Relaxed).min(now.0).saturating_sub(self.options.retention.as_micros() as i64)
@@ -401,28 +453,52 @@ impl Inner {
         self.due_changed.notify_all();
     }
 
-    fn checkpoint_when_due(&self) {
+    /// Flushes when told to, and merges parts between, a step at a time.
+    fn flush_when_due(&self) {
         loop {
             let due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-            let idle = |due: &mut Due| !due.checkpoint && !due.stop;
+            let idle = |due: &mut Due| !due.flush && !due.merge && !due.stop;
             let mut due = self.due_changed.wait_while(due, idle).unwrap_or_else(PoisonError::into_inner);
             if due.stop {
                 return;
             }
-            due.checkpoint = false;
-            drop(due);
-            self.checkpoint_or_postpone();
+            if std::mem::take(&mut due.flush) {
+                due.merge = true;
+                drop(due);
+                self.flush_or_postpone();
+            } else {
+                due.merge = false;
+                drop(due);
+                if self.tidy() {
+                    self.set_due(|due| due.merge = true);
+                }
+            }
         }
     }
 
-    fn checkpoint_or_postpone(&self) {
-        if self.log.since_checkpoint() < self.options.checkpoint_bytes {
+    /// Drops what is too old or too much, and merges some parts. Whether there may be more to merge.
+    pub fn tidy(&self) -> bool {
+        let now = self.received();
+        let done = self.history.retain(Time(self.cutoff(now)), self.options.retention_bytes.unwrap_or(u64::MAX));
+        let done = done.and_then(|_| self.history.compact(now));
+        done.unwrap_or_else(|error| {
+            // Nothing is lost: the parts are as they were. The next flush tries again.
+            tracing::error!(%error, "tidying up the parts failed");
+            false
+        })
+    }
+
+    fn flush_or_postpone(&self) {
+        if self.log.since_checkpoint() < self.flush_after() {
             return;
         }
-        if let Err(error) = self.checkpoint() {
+        if let Err(error) = self.flush() {
             // The log holds everything, so nothing is lost; the next try comes after as many bytes again.
-            tracing::error!(%error, "a checkpoint failed, the log is kept");
+            tracing::error!(%error, "writing parts failed, the log is kept");
             self.log.postpone_checkpoint();
+        }
+        if self.options.driven_by_caller {
+            while self.tidy() {}
         }
     }
 }

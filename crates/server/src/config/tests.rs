@@ -180,7 +180,7 @@ fn the_example_for_measuring_tells_a_webhook_that_it_may_reach() {
     let told = config.notification.default.iter().filter_map(|name| config.notification.receivers[name].webhook.as_ref());
     let urls: Vec<&str> = told.map(|webhook| webhook.url.as_str()).collect();
     assert_eq!(urls, ["http://127.0.0.1:9192/"]);
-    assert!(config.outgoing.allow.iter().any(|allowed| allowed.to_string() == "127.0.0.1:9192"));
+    assert!(config.outgoing.allow.iter().any(|allowed| *allowed == "127.0.0.1:9192"));
     assert_eq!(config.groups[0].rules[0].expr, "bench_bad > 0");
 }
 

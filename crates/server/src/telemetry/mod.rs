@@ -165,7 +165,7 @@ impl Samples for Telemetry {
     }
 
     fn source(&self) -> Arc<dyn Source + Send + Sync> {
-        self.store.clone()
+        Arc::new(self.store.view())
     }
 
     fn metadata(&self) -> BTreeMap<String, store::Metadata> {

@@ -87,10 +87,11 @@ impl Truth {
 /// What the store says about a series; `None` where it does not know it, or knows it twice.
 pub(super) fn read(store: &Store, number: u64, range: TimeRange) -> Option<Vec<Put>> {
     let matcher = Matcher::new("instance", MatchOp::Equal, format!("host-{number}")).ok()?;
-    let found = store.series(&[matcher], range, 10).ok()?;
+    let view = store.view();
+    let found = view.series(&[matcher], range, 10).ok()?;
     let [(series, _)] = found[..] else { return None };
     let mut columns = Columns::default();
-    store.read(series, range, &mut columns).ok()?;
+    view.read(series, range, &mut columns).ok()?;
     let put = |(time, value): (&Time, &f64)| Put { series: number, time: *time, bits: value.to_bits() };
     Some(columns.times.iter().zip(&columns.values).map(put).collect())
 }

@@ -4,10 +4,7 @@
 //! The samples lie in slabs, each with a lock of its own. Numbers rise and are never given twice; series made together have
 //! numbers in a row, so a sender that sends them in the same order again finds the next one beside the last.
 
-// Freezing and retiring are called by the flush into parts.
-#[allow(dead_code)]
 mod postings;
-#[allow(dead_code)]
 pub(crate) mod slab;
 
 use std::collections::HashMap;
@@ -127,11 +124,6 @@ impl Head {
         self.cells.get(cell)?.as_deref()
     }
 
-    #[allow(dead_code)]
-    pub fn cell_mut(&mut self, cell: usize) -> Option<&mut Cell> {
-        self.cells.get_mut(cell)?.as_deref_mut()
-    }
-
     /// Its slab, to work on with no lock where there is only one owner.
     pub fn slab_mut(&mut self, id: u64) -> Option<&mut Slab> {
         let cell = self.cells.get_mut(cell_of(id))?.as_deref_mut()?;
@@ -211,7 +203,6 @@ impl Head {
     }
 
     /// Forgets series that have nothing in memory.
-    #[allow(dead_code)]
     pub fn retire(&mut self, gone: &AHashSet<u64>, secret: &KeySecret, limits: &Limits) {
         if gone.is_empty() {
             return;

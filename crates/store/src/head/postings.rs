@@ -75,9 +75,13 @@ impl Postings {
         self.names.get(name).and_then(|values| values.get(value)).map_or(&[], Vec::as_slice)
     }
 
+    /// The numbers of a label's value; `next_id` is the next that will be given.
+    pub fn ids(&self, name: &str, value: &str, next_id: u64) -> impl Iterator<Item = u64> {
+        self.list(name, value).iter().map(move |low| widen(*low, next_id))
+    }
+
     /// The series that fit all matchers: the shortest list, met with the others.
     pub fn matching(&self, matchers: &[Matcher], head: &Head) -> Vec<u64> {
-        let widen = |low: u32| head.next_id.wrapping_sub(u64::from((head.next_id as u32).wrapping_sub(low)));
         let mut lists: Vec<(usize, &[u32])> = Vec::new();
         let mut narrow: Option<(Vec<u32>, usize)> = None;
         for (at, matcher) in matchers.iter().enumerate().filter(|(_, matcher)| !matcher.matches("")) {
@@ -115,7 +119,7 @@ impl Postings {
         }
         let rest: Vec<&Matcher> = matchers.iter().zip(&done).filter(|(_, done)| !**done).map(|(matcher, _)| matcher).collect();
         let fits = |id: &u64| head.labels(*id).is_some_and(|labels| rest.iter().all(|matcher| matcher.matches_labels(labels)));
-        found.into_iter().map(widen).filter(|id| rest.is_empty() || fits(id)).collect()
+        found.into_iter().map(|low| widen(low, head.next_id)).filter(|id| rest.is_empty() || fits(id)).collect()
     }
 
     fn all(&self, matchers: &[Matcher], head: &Head) -> Vec<u64> {
@@ -131,6 +135,11 @@ impl Postings {
         union.sort_unstable();
         union
     }
+}
+
+/// The number behind its lower half: the last one with it.
+fn widen(low: u32, next_id: u64) -> u64 {
+    next_id.wrapping_sub(u64::from((next_id as u32).wrapping_sub(low)))
 }
 
 fn insert_sorted(list: &mut Vec<u32>, id: u32) {

@@ -45,10 +45,13 @@ pub(crate) struct Slab {
     own_times: [u8; SERIES],
     /// Series whose samples are told.
     watched: u64,
+    /// Series whose newest sample may have been deleted.
+    unsure: u64,
     values: Option<Box<[[f64; OPEN]; SERIES]>>,
     times: Vec<[i64; OPEN]>,
     runs: Runs,
-    frozen: Option<Arc<Runs>>,
+    /// What was frozen and is kept in memory, the oldest first.
+    frozen: Vec<Arc<Runs>>,
 }
 
 /// Sealed runs and late samples.
@@ -71,10 +74,11 @@ impl Slab {
             count: [0; SERIES],
             own_times: [0; SERIES],
             watched: 0,
+            unsure: 0,
             values: None,
             times: Vec::new(),
             runs: Runs::default(),
-            frozen: None,
+            frozen: Vec::new(),
         }
     }
 
@@ -93,13 +97,6 @@ impl Slab {
     #[inline]
     pub fn last(&self, place: usize) -> i64 {
         self.last[place]
-    }
-
-    /// From when on a series has nothing newer: what an opening knows from parts.
-    pub fn set_last(&mut self, place: usize, time: i64, value: f64) {
-        if time > self.last[place] {
-            (self.last[place], self.last_value[place]) = (time, value);
-        }
     }
 
     #[inline]
@@ -141,6 +138,7 @@ impl Slab {
         self.count[place] = count as u8 + 1;
         self.last[place] = time;
         self.last_value[place] = value;
+        self.unsure &= !(1 << place);
         Placed::Newest
     }
 
@@ -190,32 +188,37 @@ impl Slab {
         self.count[place] = 0;
     }
 
-    /// Takes all samples out; they stay readable here until [`thaw`](Self::thaw). The newest value of each series stays.
-    pub fn freeze(&mut self) -> Arc<Runs> {
+    /// Takes all samples out, to be written; they stay readable here until [`forget`](Self::forget). The newest value of each
+    /// series stays. `None` where there is nothing.
+    pub fn freeze(&mut self) -> Option<Arc<Runs>> {
         (0..SERIES).for_each(|place| self.seal(place));
         self.values = None;
         self.times = Vec::new();
         self.own_times = [0; SERIES];
+        if self.runs.samples == 0 {
+            return None;
+        }
         let mut runs = std::mem::take(&mut self.runs);
         runs.arena.shrink_to_fit();
         let frozen = Arc::new(runs);
-        self.frozen = Some(frozen.clone());
-        frozen
+        self.frozen.push(frozen.clone());
+        Some(frozen)
     }
 
-    /// What was frozen is in parts now.
-    pub fn thaw(&mut self) {
-        self.frozen = None;
-    }
-
-    /// Takes the frozen back to the others: writing it failed. Only right after [`freeze`](Self::freeze) failed to be used.
-    pub fn frozen(&self) -> Option<&Arc<Runs>> {
-        self.frozen.as_ref()
+    /// Lets go of something frozen: it is in parts, and they are read instead.
+    pub fn forget(&mut self, frozen: &Arc<Runs>) {
+        self.frozen.retain(|kept| !Arc::ptr_eq(kept, frozen));
+        self.frozen.shrink_to_fit();
     }
 
     /// Whether there is nothing in memory but the newest value.
     pub fn is_idle(&self, place: usize) -> bool {
-        self.count[place] == 0 && !self.runs.has(place) && self.frozen.as_ref().is_none_or(|frozen| !frozen.has(place))
+        self.count[place] == 0 && !self.runs.has(place) && !self.frozen.iter().any(|frozen| frozen.has(place))
+    }
+
+    /// Samples of the series were deleted: the newest may be among them.
+    pub fn doubt(&mut self, place: usize) {
+        self.unsure |= 1 << place;
     }
 
     /// Forgets a series.
@@ -229,10 +232,9 @@ impl Slab {
     /// Appends the samples of memory from `from` to `to`, both included, in time order, each instant once.
     pub fn read(&self, place: usize, from: i64, to: i64, times: &mut Vec<i64>, values: &mut Vec<f64>) -> Option<()> {
         let begin = times.len();
-        if let Some(frozen) = &self.frozen {
-            frozen.read(place, from, to, times, values)?;
+        for frozen in &self.frozen {
+            frozen.read_sealed(place, from, to, times, values)?;
         }
-        let late_from = times.len();
         self.runs.read_sealed(place, from, to, times, values)?;
         let count = usize::from(self.count[place]);
         if let Some(open) = self.values.as_deref().filter(|_| count > 0) {
@@ -242,7 +244,9 @@ impl Slab {
                 values.push(*value);
             }
         }
-        debug_assert!(late_from >= begin);
+        for frozen in &self.frozen {
+            frozen.merge_late(place, from, to, begin, times, values);
+        }
         self.runs.merge_late(place, from, to, begin, times, values);
         Some(())
     }
@@ -250,24 +254,13 @@ impl Slab {
     /// The newest sample of memory, where it is within the range. `None` where only a whole read can tell.
     pub fn newest(&self, place: usize, from: i64, to: i64) -> Option<Option<(i64, f64)>> {
         let last = self.last[place];
+        if self.unsure & (1 << place) != 0 {
+            return None;
+        }
         if last == i64::MIN || last < from {
             return Some(None);
         }
         (last <= to).then_some(Some((last, self.last_value[place])))
-    }
-
-    /// The oldest time that may be in memory.
-    pub fn first(&self, place: usize) -> Option<i64> {
-        let open = (self.count[place] > 0).then(|| self.open_time(place, 0));
-        let frozen = self.frozen.as_ref().and_then(|frozen| frozen.first(place));
-        [open, self.runs.first(place), frozen].into_iter().flatten().min()
-    }
-
-    /// Bytes of samples.
-    pub fn bytes(&self) -> usize {
-        let frozen = self.frozen.as_ref().map_or(0, |frozen| frozen.bytes());
-        let open = if self.values.is_some() { SERIES * OPEN * 8 } else { 0 };
-        open + self.times.capacity() * OPEN * 8 + self.runs.bytes() + frozen
     }
 }
 
@@ -278,11 +271,6 @@ impl Runs {
 
     fn has(&self, place: usize) -> bool {
         self.chain(place) != 0 || self.late_of(place).is_some()
-    }
-
-    /// Series that have something here.
-    pub fn places(&self) -> impl Iterator<Item = usize> {
-        (0..SERIES).filter(|place| self.has(*place))
     }
 
     fn late_of(&self, place: usize) -> Option<&LateRun> {
@@ -374,19 +362,8 @@ impl Runs {
         }
     }
 
-    fn first(&self, place: usize) -> Option<i64> {
-        let mut next = self.chain(place);
-        let mut first = None;
-        while next != 0 {
-            let run = Run::at(&self.arena, next as usize - 1)?;
-            first = Some(run.first);
-            next = run.before;
-        }
-        let late = self.late_of(place).and_then(|late| late.first()).map(|(time, _)| *time);
-        [first, late].into_iter().flatten().min()
-    }
-
-    fn bytes(&self) -> usize {
+    /// Bytes of samples.
+    pub fn bytes(&self) -> usize {
         self.arena.capacity() + self.late.iter().map(|(_, run)| run.capacity() * 16).sum::<usize>()
     }
 }
@@ -462,7 +439,7 @@ mod tests {
     fn any_order_reads_like_a_map() {
         for seed in 0..12 {
             let mut random = Random::new(seed);
-            let (mut slab, mut map, mut written) = (Slab::new(), BTreeMap::new(), BTreeMap::new());
+            let (mut slab, mut map, mut written, mut frozen) = (Slab::new(), BTreeMap::new(), BTreeMap::new(), Vec::new());
             for step in 0..2_000i64 {
                 let late = random.chance(15);
                 let jitter = if seed % 2 == 0 { 0 } else { random.below(3) as i64 };
@@ -471,13 +448,15 @@ mod tests {
                 slab.put(7, time, value);
                 map.insert(time, value);
                 if random.chance(1) {
-                    // What is frozen twice over is in parts: here in a map.
-                    let mut times = (Vec::new(), Vec::new());
-                    if let Some(frozen) = slab.frozen() {
-                        frozen.read(7, i64::MIN, i64::MAX, &mut times.0, &mut times.1).unwrap();
-                    }
-                    written.extend(times.0.into_iter().zip(times.1));
-                    slab.freeze();
+                    frozen.extend(slab.freeze());
+                }
+                if frozen.len() > 2 {
+                    // What is forgotten is in parts: here in a map.
+                    let oldest = frozen.remove(0);
+                    let mut read = (Vec::new(), Vec::new());
+                    oldest.read(7, i64::MIN, i64::MAX, &mut read.0, &mut read.1).unwrap();
+                    written.extend(read.0.into_iter().zip(read.1));
+                    slab.forget(&oldest);
                 }
             }
             assert_eq!(slab.newest(7, i64::MIN, i64::MAX), Some(map.last_key_value().map(|(time, value)| (*time, *value))));

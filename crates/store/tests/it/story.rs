@@ -46,8 +46,9 @@ fn matcher(name: &str, op: MatchOp, value: &str) -> Matcher {
 fn read(store: &Store, series: &str) -> Vec<(i64, f64)> {
     let matchers: Vec<_> = labels(series).iter().map(|(name, value)| matcher(name, MatchOp::Equal, value)).collect();
     let mut columns = Columns::default();
-    for (found, _) in store.series(&matchers, EVER, 10).unwrap() {
-        store.read(found, EVER, &mut columns).unwrap();
+    let view = store.view();
+    for (found, _) in view.series(&matchers, EVER, 10).unwrap() {
+        view.read(found, EVER, &mut columns).unwrap();
     }
     columns.times.iter().zip(&columns.values).map(|(time, value)| (time.micros_from(at(0)) / 1_000_000, *value)).collect()
 }
@@ -80,7 +81,7 @@ fn a_callback_is_told_on_the_writers_thread() {
 
 #[test]
 fn bad_times_are_refused_counted_and_named() {
-    let store = open(&Simulated::new(1), options());
+    let store = open(&Simulated::new(1), Options { retention: Duration::from_secs(6 * 3600), ..options() });
     put(&store, &[("a=1", 0, 1.0), ("a=1", 4000, 2.0)], 4000);
     let rows = [("a=1", 4601, 1.0), ("a=1", 2199, 1.0), ("a=1", 2200, 7.0), ("b=1", -20_000, 1.0), ("a=1", 4000, 9.0)];
     let refused = put(&store, &rows, 4000);
@@ -150,11 +151,43 @@ fn closed_and_opened_it_is_the_same_and_the_log_replays() {
     let store = open(&files, options());
     assert_eq!((read(&store, "a=1"), read(&store, "b=2")), before);
     assert_eq!(store.metadata().get("a"), Some(&metadata));
-    assert_eq!(store.stats().samples, 2000);
     assert_eq!(store.damage(), store::Damage::default());
     let mut seen = Vec::new();
     store.replay_log(at(998), &mut |received, batch| seen.push((received.micros_from(at(0)) / 1_000_000, batch.len()))).unwrap();
     assert_eq!(seen, [(998, 2), (999, 2), (1000, 1)]);
+}
+
+#[test]
+fn retention_drops_samples_and_series_but_the_log_still_names_them() {
+    let files = Simulated::new(1);
+    let store = open(
+        &files,
+        Options {
+            retention: Duration::from_secs(86_400),
+            keep_log: Duration::from_secs(864_000),
+            checkpoint_bytes: 4 << 10,
+            memory_bytes: 0,
+            ..options()
+        },
+    );
+    for step in 0..300 {
+        put(&store, &[("gone=1", step, 1.0)], step);
+    }
+    for step in 3..2000 {
+        put(&store, &[("stays=1", step * 200, 1.0)], step * 200);
+    }
+    assert!(read(&store, "gone=1").is_empty());
+    assert_eq!(store.stats().series, 1);
+    assert!(read(&store, "stays=1").len() < 900, "two days at most: whole days go");
+    drop(store);
+    let store = open(&files, options());
+    let mut named = 0;
+    let mut count =
+        |_: Time, batch: &SampleBatch| named += batch.iter().filter(|(key, _)| *key == labels("gone=1").key()).count();
+    store.replay_log(Time::MIN, &mut count).unwrap();
+    assert_eq!(named, 300);
+    put(&store, &[("gone=1", 400_000, 2.0)], 400_000);
+    assert_eq!(read(&store, "gone=1"), [(400_000, 2.0)]);
 }
 
 #[test]
@@ -282,4 +315,41 @@ fn figures_are_read_while_series_are_new() {
     };
     assert!(reads <= 3_000);
     assert_eq!(store.stats().series, 3_000);
+}
+
+#[test]
+fn deleted_is_gone_from_memory_and_disk() {
+    let files = Simulated::new(1);
+    let store = open(&files, options());
+    for step in 0..100 {
+        put(&store, &[("a=1", step, step as f64), ("b=2", step, 0.5)], step);
+    }
+    store.flush().unwrap();
+    let gone = store.delete(&[vec![matcher("a", MatchOp::Equal, "1")]], at(40), Time::MAX).unwrap();
+    assert_eq!(gone, 60);
+    assert_eq!(read(&store, "a=1").last(), Some(&(39, 39.0)));
+    assert_eq!(read(&store, "b=2").len(), 100);
+    let view = store.view();
+    let (series, _) = view.series(&[matcher("a", MatchOp::Equal, "1")], EVER, 10).unwrap().remove(0);
+    let mut last = Columns::default();
+    view.last(series, EVER, &mut last).unwrap();
+    assert_eq!(last.values, [39.0], "the newest that is left");
+    drop((view, store));
+    assert_eq!(read(&open(&files, options()), "a=1").len(), 40);
+}
+
+#[test]
+fn a_snapshot_is_a_store_of_its_own() {
+    let files = Simulated::new(1);
+    let store = open(&files, options());
+    for step in 0..100 {
+        put(&store, &[("a=1", step, step as f64)], step);
+    }
+    store.snapshot(std::path::Path::new("/snapshot")).unwrap();
+    put(&store, &[("a=1", 100, 100.0)], 100);
+    assert!(store.snapshot(std::path::Path::new("/snapshot")).is_err(), "one is there");
+    let copy = open(&files, Options { dir: "/snapshot".into(), ..options() });
+    assert_eq!(read(&copy, "a=1").len(), 100);
+    put(&copy, &[("a=1", 200, 1.0), ("new=1", 200, 1.0)], 200);
+    assert_eq!((read(&copy, "a=1").len(), read(&copy, "new=1").len(), read(&store, "a=1").len()), (101, 1, 101));
 }

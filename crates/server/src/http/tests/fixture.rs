@@ -220,7 +220,7 @@ impl Samples for StoreAlone {
     }
 
     fn source(&self) -> Arc<dyn Source + Send + Sync> {
-        self.store.clone()
+        Arc::new(self.store.view())
     }
 
     fn metadata(&self) -> BTreeMap<String, store::Metadata> {

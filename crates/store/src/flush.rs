@@ -1,0 +1,214 @@
+//! From memory to disk: freezes the head, writes what was frozen into parts of one day each, and lets the log behind it go.
+//!
+//! The order is what makes it safe. The log's position is read first, so every record below it is in what is frozen. Parts are
+//! synced and named by the manifest before the names of the series are written, and those before any segment of the log is
+//! removed. A crash in between replays records whose samples are in parts already: the same samples at the same times.
+//! What was frozen stays in memory for queries until newer memory needs its room.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+use ahash::AHashSet;
+use model::Labels;
+use model::labels::METRIC_NAME;
+
+use crate::error::StoreError;
+use crate::head::slab::Runs;
+use crate::head::{Head, cell_of, place_of};
+use crate::history::Give;
+use crate::store::Inner;
+
+/// A series without samples for so long leaves memory, in microseconds.
+const IDLE_AFTER: i64 = 2 * 3_600_000_000;
+/// Series whose labels are looked up under one lock.
+const AT_ONCE: usize = 512;
+
+/// What was frozen at once.
+pub(crate) struct Generation {
+    /// By cell.
+    runs: Vec<(usize, Arc<Runs>)>,
+    /// No sample of it is newer.
+    newest: i64,
+    bytes: usize,
+    /// The slabs have let go of it, or are about to.
+    pub forgotten: AtomicBool,
+}
+
+/// What a query sees of the flushes.
+#[derive(Default)]
+pub(crate) struct Visible {
+    /// The oldest first; all that slabs hold on to, and one that a query began with may be forgotten since.
+    pub generations: Vec<Arc<Generation>>,
+    /// Every sample that is not older is in memory.
+    pub since: i64,
+}
+
+impl Generation {
+    /// What is frozen of a cell.
+    pub fn of(&self, cell: usize) -> Option<&Arc<Runs>> {
+        self.runs.binary_search_by_key(&cell, |(cell, _)| *cell).ok().map(|place| &self.runs[place].1)
+    }
+}
+
+impl Inner {
+    /// Writes all that is in memory into parts, and drops the log that nobody needs any more. Returns when it is on the disk.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        let done = self.try_flush();
+        match &done {
+            Ok(()) => self.checkpoints.fetch_add(1, Relaxed),
+            Err(_) => self.checkpoints_failed.fetch_add(1, Relaxed),
+        };
+        done
+    }
+
+    fn try_flush(&self) -> Result<(), StoreError> {
+        let mut pending = self.flushing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let position = self.log.next_sequence();
+        self.log.roll();
+        if let Some(frozen) = self.freeze() {
+            self.show(|visible| visible.generations.push(frozen.clone()));
+            pending.push(frozen);
+        }
+        if !pending.is_empty() {
+            self.write_parts(&pending, position)?;
+            pending.clear();
+        }
+        self.forget_old(self.options.memory_bytes);
+        self.retire_idle();
+        self.write_checkpoint(position)
+    }
+
+    /// Changes what new queries see.
+    fn show(&self, change: impl FnOnce(&mut Visible)) {
+        let mut visible = self.visible.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut next = Visible { generations: visible.generations.clone(), since: visible.since };
+        change(&mut next);
+        *visible = Arc::new(next);
+    }
+
+    /// What new queries see.
+    pub fn visible(&self) -> Arc<Visible> {
+        self.visible.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn freeze(&self) -> Option<Arc<Generation>> {
+        let head = self.head();
+        let newest = self.newest.load(Relaxed);
+        let mut runs = Vec::new();
+        let mut bytes = 0;
+        for (cell, series) in head.cells() {
+            if let Some(frozen) = series.slab().freeze() {
+                bytes += frozen.bytes();
+                runs.push((cell, frozen));
+            }
+        }
+        // Taken again: batches go on coming while slabs are frozen one after the other.
+        let newest = newest.max(self.newest.load(Relaxed));
+        let forgotten = AtomicBool::new(false);
+        (!runs.is_empty()).then(|| Arc::new(Generation { runs, newest, bytes, forgotten }))
+    }
+
+    /// Writes what was frozen: of what is older, what is newer wins where both have the same instant.
+    fn write_parts(&self, pending: &[Arc<Generation>], position: u64) -> Result<(), StoreError> {
+        let order = order(&self.head());
+        let mut feed = |give: &mut Give<'_>| self.feed(pending, &order, give);
+        let written = self.history.write(&mut feed)?;
+        self.history.publish(written, position)
+    }
+
+    fn feed(&self, pending: &[Arc<Generation>], order: &[u64], give: &mut Give<'_>) -> Result<(), StoreError> {
+        let mut columns = (Vec::new(), Vec::new());
+        let mut labels: Vec<(u64, Labels)> = Vec::new();
+        for ids in order.chunks(AT_ONCE) {
+            labels.clear();
+            let head = self.head();
+            labels.extend(ids.iter().filter_map(|id| Some((*id, head.labels(*id)?.clone()))));
+            drop(head);
+            for (id, labels) in &labels {
+                columns.0.clear();
+                columns.1.clear();
+                for runs in pending.iter().filter_map(|generation| generation.of(cell_of(*id))) {
+                    read_over(runs, place_of(*id), &mut columns)
+                        .ok_or_else(|| StoreError::Undecodable { series: labels.to_string() })?;
+                }
+                give(*id, labels, &columns.0, &columns.1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets go of the oldest in memory where it takes too much room. Queries ask the parts for it then.
+    pub fn forget_old(&self, keep_bytes: usize) {
+        let kept = &self.visible().generations;
+        let mut bytes: usize = kept.iter().map(|generation| generation.bytes).sum();
+        self.sample_bytes.store(bytes as u64, Relaxed);
+        for oldest in kept {
+            if bytes <= keep_bytes {
+                break;
+            }
+            bytes -= oldest.bytes;
+            self.show(|visible| {
+                visible.generations.retain(|kept| !Arc::ptr_eq(kept, oldest));
+                visible.since = visible.since.max(oldest.newest.saturating_add(1));
+            });
+            // Queries that began before have it still: they look at this after they have read the slab.
+            oldest.forgotten.store(true, SeqCst);
+            let head = self.head();
+            for (cell, runs) in &oldest.runs {
+                if let Some(cell) = head.cell(*cell) {
+                    cell.slab().forget(runs);
+                }
+            }
+        }
+    }
+
+    /// Series that have nothing in memory and got nothing for long.
+    fn retire_idle(&self) {
+        let newest = self.newest.load(Relaxed).min(self.received().0);
+        let is_old = |last: i64| last < newest.saturating_sub(IDLE_AFTER);
+        let mut gone = AHashSet::new();
+        for (at, cell) in self.head().cells() {
+            let slab = cell.slab();
+            let idle = cell.series().filter(|(place, _)| slab.is_idle(*place) && is_old(slab.last(*place)));
+            gone.extend(idle.map(|(place, _)| (at * crate::head::slab::SERIES + place) as u64));
+        }
+        if !gone.is_empty() {
+            let mut head = self.head_mut();
+            // A sample may have come meanwhile.
+            gone.retain(|id| {
+                head.slab_mut(*id).is_some_and(|slab| slab.is_idle(place_of(*id)) && is_old(slab.last(place_of(*id))))
+            });
+            head.retire(&gone, &self.secret, &self.limits);
+        }
+    }
+}
+
+/// All series as parts want them: by metric, then by number.
+fn order(head: &Head) -> Vec<u64> {
+    let mut metrics: Vec<&str> = head.postings.values(METRIC_NAME).map(|(value, _)| value).collect();
+    metrics.sort_unstable();
+    let mut order: Vec<u64> = head.series().filter(|(_, labels)| labels.metric().is_empty()).map(|(id, _)| id).collect();
+    for metric in metrics {
+        order.extend(head.postings.ids(METRIC_NAME, metric, head.next_id));
+    }
+    order
+}
+
+/// Reads one series of what was frozen, over what older frozen gave.
+fn read_over(runs: &Runs, place: usize, into: &mut (Vec<i64>, Vec<f64>)) -> Option<()> {
+    let (from, to) = (i64::MIN, i64::MAX);
+    if into.0.is_empty() {
+        return runs.read(place, from, to, &mut into.0, &mut into.1);
+    }
+    let mut newer = (Vec::new(), Vec::new());
+    runs.read(place, from, to, &mut newer.0, &mut newer.1)?;
+    if newer.0.first().is_none_or(|first| into.0.last().is_some_and(|last| first > last)) {
+        into.0.append(&mut newer.0);
+        into.1.append(&mut newer.1);
+    } else {
+        let over: Vec<(i64, f64)> = newer.0.into_iter().zip(newer.1).collect();
+        crate::head::slab::merge(&over, 0, &mut into.0, &mut into.1);
+    }
+    Some(())
+}
