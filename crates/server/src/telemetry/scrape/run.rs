@@ -126,7 +126,10 @@ impl Run {
         let mut beat = tokio::time::interval(every);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut scraped = false;
-        while !stopped {
+        loop {
+            if stopped {
+                break;
+            }
             tokio::select! {
                 _ = &mut stop => break,
                 _ = beat.tick() => {}
