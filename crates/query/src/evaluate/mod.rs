@@ -41,6 +41,8 @@ use table::{Data, Table, without_name};
 pub struct Limits {
     /// Most cells and samples held at once.
     pub samples: u64,
+    /// Most samples read from the source in all, whether held or not: for callers who have little time.
+    pub read: u64,
     /// Most series of one selector.
     pub series: usize,
     /// Most steps of a range.
@@ -49,7 +51,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { samples: 50_000_000, series: 1_000_000, steps: 11_000 }
+        Limits { samples: 50_000_000, read: u64::MAX, series: 1_000_000, steps: 11_000 }
     }
 }
 
@@ -247,9 +249,12 @@ impl Evaluator<'_> {
     }
 
     fn check_limits(&self) -> Result<(), EvalError> {
-        let limit = self.params.limits.samples;
+        let Limits { samples: limit, read, .. } = self.params.limits;
         if self.cells > limit {
-            return Err(EvalError::Limit { what: "the query reads too many samples", limit });
+            return Err(EvalError::Limit { what: "the query holds too many samples at once", limit });
+        }
+        if self.samples_read > read {
+            return Err(EvalError::Limit { what: "the query reads too many samples", limit: read });
         }
         Ok(())
     }

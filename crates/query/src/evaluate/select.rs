@@ -89,8 +89,7 @@ impl Windows {
             Some(windows) => means.source.read_windows(series, &windows, columns)?,
             None => means.source.read(series, self.all(), columns)?,
         }
-        scratch.read += columns.times.len() as u64;
-        means.held(columns)
+        means.count(scratch)
     }
 
     /// Reads only the newest sample of a series: one step sees no other.
@@ -99,8 +98,7 @@ impl Windows {
         columns.times.clear();
         columns.values.clear();
         means.source.last(series, self.all(), columns)?;
-        scratch.read += columns.times.len() as u64;
-        means.held(columns)
+        means.count(scratch)
     }
 
     /// Calls `see` with the window of each step that holds samples.

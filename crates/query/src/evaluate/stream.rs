@@ -75,11 +75,16 @@ pub(super) struct Means<'a> {
 }
 
 impl Means<'_> {
-    /// Stops a row whose samples alone are too many to hold.
-    pub fn held(&self, columns: &Columns) -> Result<(), EvalError> {
-        let limit = self.limits.samples;
-        if columns.times.len() as u64 > limit {
-            return Err(EvalError::Limit { what: "the query reads too many samples", limit });
+    /// Counts what was read of a series; stops a row whose samples alone are too many to hold, or one too many.
+    pub fn count(&self, scratch: &mut Scratch) -> Result<(), EvalError> {
+        let held = scratch.columns.times.len() as u64;
+        scratch.read += held;
+        let Limits { samples: limit, read, .. } = self.limits;
+        if held > limit {
+            return Err(EvalError::Limit { what: "the query holds too many samples at once", limit });
+        }
+        if scratch.read > read {
+            return Err(EvalError::Limit { what: "the query reads too many samples", limit: read });
         }
         Ok(())
     }
@@ -155,7 +160,7 @@ impl<'a> Evaluator<'a> {
             let done = work(&means, fill, first, steps, &mut scratch, shares);
             self.samples_read += std::mem::take(&mut scratch.read);
             self.scratch = scratch;
-            return done.map_err(|(_, error)| error);
+            return done.map_err(|(_, error)| error).and_then(|()| self.check_limits());
         }
         let queue = Mutex::new(shares);
         let failed: Mutex<Option<(usize, EvalError)>> = Mutex::new(None);
@@ -179,7 +184,7 @@ impl<'a> Evaluator<'a> {
         self.samples_read += read.into_inner();
         match failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
             Some((_, error)) => Err(error),
-            None => Ok(()),
+            None => self.check_limits(),
         }
     }
 }

@@ -35,7 +35,11 @@ fn ranges_that_make_no_sense_are_refused() {
 fn a_query_that_reads_too_much_is_stopped() {
     let mut params = Params::instant(Time::from_secs(6_000));
     params.limits = Limits { samples: 100, ..Limits::default() };
-    assert_eq!(error("sum_over_time(a[2h])", &params), "the query reads too many samples: 100 at most");
+    assert_eq!(error("sum_over_time(a[2h])", &params), "the query holds too many samples at once: 100 at most");
+    params.limits = Limits { read: 299, ..Limits::default() };
+    assert_eq!(error("sum(sum_over_time(a[2h]))", &params), "the query reads too many samples: 299 at most");
+    params.limits = Limits { read: 303, samples: 200, ..Limits::default() };
+    assert!(evaluate(&parse("sum(sum_over_time(a[2h]))").unwrap(), &params, &source()).is_ok());
     params.limits = Limits { series: 2, ..Limits::default() };
     assert_eq!(error("a", &params), "3 series match, the limit is 2: narrow the selector");
     params.limits = Limits { samples: 1_000, ..Limits::default() };

@@ -100,7 +100,7 @@ impl Asking {
         // Each series has at least a cell per step: too many are noticed before any of their samples is read.
         let steps = self.when.end.since(self.when.start).as_micros() / self.when.step.as_micros().max(1) + 1;
         let series = usize::try_from(u128::from(SMALL_SAMPLES) / steps).unwrap_or(usize::MAX).clamp(1, SMALL_SERIES);
-        let limits = Limits { samples: SMALL_SAMPLES, series, ..self.when.limits };
+        let limits = Limits { samples: SMALL_SAMPLES, read: SMALL_SAMPLES, series, ..self.when.limits };
         match evaluate(&self.parsed.expr, &When { limits, ..self.when.clone() }, source) {
             Err(EvalError::Limit { .. } | EvalError::Source(SourceError::TooManySeries { .. })) => None,
             Err(error) => Some(Err(of_evaluation(&error))),
