@@ -306,15 +306,26 @@ fn read_memory_over(
         let head = inner.head();
         // A series that retention dropped since has no samples: not an error.
         let Some(cell) = head.cell(cell_of(id)) else { return Ok(()) };
-        let read = cell.slab().read(place_of(id), range.from.0, range.to.0, times, values);
         let undecodable = || {
             let series = head.labels(id).map_or_else(|| "?".to_owned(), Labels::to_string);
             SourceError::Store(StoreError::Undecodable { series }.to_string())
         };
+        // Nothing to be put over: straight to where the samples go.
+        let alone = into.times.len() == begin;
+        let target = if alone { &mut into.values } else { &mut *values };
+        let read = cell.slab().read(place_of(id), range.from.0, range.to.0, times, target);
         read.ok_or_else(undecodable)?;
         // Looked at after the slab was read: what it had let go of by then is taken from where the query holds on to it.
         let gone = seen.into_iter().flat_map(|seen| &seen.generations).filter(|kept| kept.forgotten.load(SeqCst));
-        for runs in gone.filter_map(|kept| kept.of(cell_of(id))) {
+        let gone: Vec<_> = gone.filter_map(|kept| kept.of(cell_of(id))).collect();
+        if alone && gone.is_empty() {
+            into.times.extend(times.iter().map(|time| Time(*time)));
+            return Ok(());
+        }
+        if alone {
+            values.extend(into.values.drain(begin..));
+        }
+        for runs in gone {
             let mut older = (Vec::new(), Vec::new());
             runs.read(place_of(id), range.from.0, range.to.0, &mut older.0, &mut older.1).ok_or_else(undecodable)?;
             add(begin, &older.0, &older.1, into);

@@ -17,6 +17,8 @@ pub(crate) const SERIES: usize = 64;
 pub(crate) const OPEN: usize = 32;
 /// Bytes before the times of a sealed run: where the run before begins, first time, count, lengths of times and values.
 const RUN_HEAD: usize = 4 + 8 + 1 + 2 + 2;
+/// Runs of a read for which no memory is asked: an hour at 2 s.
+const READ_AT_ONCE: usize = 56;
 const NONE: KeyHash = KeyHash { hi: 0, lo: 0 };
 
 /// What became of a sample.
@@ -238,11 +240,17 @@ impl Slab {
         self.runs.read_sealed(place, from, to, times, values)?;
         let count = usize::from(self.count[place]);
         if let Some(open) = self.values.as_deref().filter(|_| count > 0) {
-            let wanted = (0..count).map(|nth| self.open_time(place, nth)).zip(&open[place][..count]);
-            for (time, value) in wanted.filter(|(time, _)| (from..=to).contains(time)) {
-                times.push(time);
-                values.push(*value);
+            let begin = times.len();
+            match self.own_times[place] {
+                0 => {
+                    let step = i64::from(self.step[place]);
+                    let first = self.open_time(place, 0);
+                    times.extend((0..count as i64).map(|nth| first + nth * step));
+                }
+                own => times.extend_from_slice(&self.times[usize::from(own) - 1][..count]),
             }
+            values.extend_from_slice(&open[place][..count]);
+            cut(begin, from, to, times, values);
         }
         for frozen in &self.frozen {
             frozen.merge_late(place, from, to, begin, times, values);
@@ -331,20 +339,27 @@ impl Runs {
     }
 
     fn read_sealed(&self, place: usize, from: i64, to: i64, times: &mut Vec<i64>, values: &mut Vec<f64>) -> Option<()> {
-        let mut wanted = Vec::new();
+        // From the newest run back to where the range begins, then forward again.
+        let mut wanted = [0; READ_AT_ONCE];
+        let mut more = Vec::new();
+        let mut count = 0;
         let mut next = self.chain(place);
         while next != 0 {
-            let run = Run::at(&self.arena, next as usize - 1)?;
-            if run.first <= to {
-                wanted.push(next as usize - 1);
+            let (before, first) = Run::link(&self.arena, next as usize - 1)?;
+            if first <= to {
+                match wanted.get_mut(count) {
+                    Some(free) => *free = next - 1,
+                    None => more.push(next - 1),
+                }
+                count += 1;
             }
-            if run.first <= from {
+            if first <= from {
                 break;
             }
-            next = run.before;
+            next = before;
         }
-        for at in wanted.into_iter().rev() {
-            let run = Run::at(&self.arena, at)?;
+        for at in more.iter().rev().chain(wanted[..count.min(READ_AT_ONCE)].iter().rev()) {
+            let run = Run::at(&self.arena, *at as usize)?;
             let begin = times.len();
             decode_times(run.times, run.first, run.count, times)?;
             decode_values(run.values, run.count, values)?;
@@ -370,7 +385,6 @@ impl Runs {
 
 /// One sealed run.
 struct Run<'a> {
-    before: u32,
     first: i64,
     count: usize,
     times: &'a [u8],
@@ -378,13 +392,19 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Where the run before begins, plus one, and the first time.
+    fn link(arena: &[u8], at: usize) -> Option<(u32, i64)> {
+        let head: &[u8; 12] = arena.get(at..at + 12)?.try_into().ok()?;
+        let (before, first) = head.split_first_chunk::<4>()?;
+        Some((u32::from_le_bytes(*before), i64::from_le_bytes(first.try_into().ok()?)))
+    }
+
     fn at(arena: &[u8], at: usize) -> Option<Run<'_>> {
         let head = arena.get(at..at + RUN_HEAD)?;
         let two = |at: usize| usize::from(u16::from_le_bytes([head[at], head[at + 1]]));
         let times_at = at + RUN_HEAD;
         let values_at = times_at + two(13);
         Some(Run {
-            before: u32::from_le_bytes(head[..4].try_into().ok()?),
             first: i64::from_le_bytes(head[4..12].try_into().ok()?),
             count: usize::from(head[12]),
             times: arena.get(times_at..values_at)?,
