@@ -14,7 +14,7 @@ use crate::error::StoreError;
 use std::path::Path;
 
 /// The newest format that this program reads, and the one that it writes.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 pub(crate) const HEADER_LEN: usize = 28;
 const MARKER: [u8; 4] = [0xf1, 0xba, 0x11, 0x5e];
 

@@ -85,7 +85,7 @@ struct Recovery {
 pub(crate) fn open(options: Options, files: Arc<dyn Files>, now: Time) -> Result<Inner, StoreError> {
     let (log_dir, head_dir) = (options.dir.join("log"), checkpoint::head_dir(&options.dir));
     make_dirs(&*files, &options.dir, &[&log_dir, &head_dir])?;
-    let history = History::open(files.clone(), options.dir.join("parts"), CACHE_BYTES)?;
+    let history = History::open(files.clone(), options.dir.join("history"), CACHE_BYTES)?;
     let mut recovery = Recovery::new(&options);
     recovery.head.next_id = recovery.head.next_id.max(history.id_end());
     recovery.damage.parts = history.damage().parts + history.damage().manifest_copies;

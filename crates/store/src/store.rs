@@ -290,11 +290,11 @@ impl Store {
         self.inner.history.delete(sets, from, to)
     }
 
-    /// Puts all samples up to now into the folder `to`, as `to/parts`: a store that opens there has them. The folder must not hold a
+    /// Puts all samples up to now into the folder `to`, as `to/history`: a store that opens there has them. The folder must not hold a
     /// store yet. Durable when this returns; samples may come meanwhile.
     pub fn snapshot(&self, to: &std::path::Path) -> Result<(), StoreError> {
         self.inner.flush()?;
-        self.inner.history.snapshot(&to.join("parts"))
+        self.inner.history.snapshot(&to.join("history"))
     }
 
     /// Figures. Never waits for the disk.

@@ -259,7 +259,7 @@ fn a_newer_format_is_refused_with_a_sentence() {
     files.put(path, bytes);
     let error = Store::open(options(), Arc::new(files), at(0)).err().unwrap().to_string();
     assert!(
-        error.ends_with("is in format version 9, this flyball reads up to 1: start the newer flyball that wrote it"),
+        error.ends_with("is in format version 9, this flyball reads up to 2: start the newer flyball that wrote it"),
         "{error}"
     );
 }
