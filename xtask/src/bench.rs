@@ -20,15 +20,24 @@ pub fn run(args: &[&str]) -> Done {
                 program("cargo", &["run", "--release", "--locked", "--quiet", "-p", "query", "--example", "bench_query", "--"]);
             run_program("bench query", command.arg("--out").arg(out).args(rest))
         }
-        Some((other, _)) => Err(Failure::Usage(format!("`{other}` is no benchmark; there is: loop, metrics, query"))),
+        Some((&"decode", rest)) => decode(rest),
+        Some((other, _)) => Err(Failure::Usage(format!("`{other}` is no benchmark; there is: loop, metrics, query, decode"))),
         None => Err(Failure::Usage(
             "cargo xtask bench loop [--runs N] [--quick] [--only notice,idle,bad-release,good-release]\n\
              cargo xtask bench metrics [--runs N] [--quick] [--only ingest,million,rate,query,detect,rules,month,days]\n\
              cargo xtask bench query [--only TEXT] [--times N]\n\
+             cargo xtask bench decode\n\
              --help lists all"
                 .into(),
         )),
     }
+}
+
+/// What the decoders of samples cost, without a server.
+fn decode(args: &[&str]) -> Done {
+    let mut command = program("cargo", &["run", "--release", "--locked", "--quiet", "-p", "wire", "--example", "decode", "--"]);
+    command.arg("--out").arg(root().join("target/bench/decode.json"));
+    run_program("bench decode", command.args(args))
 }
 
 /// Builds the release binary and runs the measuring program against it.

@@ -28,7 +28,7 @@ cargo xtask COMMAND
   up [--demo] [ARGS..]   build the web UI and the release binary, then start flyball; --demo shows the loop
   test [--quick]         install what the tests need, build, run everything; ends with `N passed, N failed`
                          --quick leaves out the browser, the real peers' installation and the release build
-  bench NAME [--runs N]  measure: loop, metrics, query; prints a table and writes target/bench/NAME.json
+  bench NAME [--runs N]  measure: loop, metrics, query, decode; prints a table and writes target/bench/NAME.json
   faults NAME            run a fault at its full size; without a name: the list
   promqltest DIR         run Prometheus' own PromQL tests, given as a folder of .test files, and count what holds
   gen [--check]          write the generated files (API document, UI types, references); --check only compares
