@@ -62,14 +62,25 @@ pub async fn serve(
     };
     let service = AgentLink(links.clone());
     let mut serving = tokio::spawn(server.serve_with_incoming_shutdown(service, ReceiverStream::new(lines), stopped));
-    tokio::select! {
-        _ = stopping.wait_for(|stopping| *stopping) => {}
-        ended = &mut accepting => tracing::error!(?ended, "the agents' listener ended"),
-        ended = &mut serving => tracing::error!(?ended, "serving agents ended"),
-    }
+    let asked = stopping.clone();
+    // Both may see the flag; what has ended must not be waited for again.
+    let has_ended = tokio::select! {
+        biased;
+        ended = &mut serving => {
+            if !*asked.borrow() {
+                tracing::error!(?ended, "serving agents ended");
+            }
+            true
+        }
+        ended = &mut accepting => {
+            tracing::error!(?ended, "the agents' listener ended");
+            false
+        }
+        _ = stopping.wait_for(|stopping| *stopping) => false,
+    };
     links.stopping.send_replace(true);
     accepting.abort();
-    if timeout(END_WITHIN, &mut serving).await.is_err() {
+    if !has_ended && timeout(END_WITHIN, &mut serving).await.is_err() {
         serving.abort();
     }
 }
