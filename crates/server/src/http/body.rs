@@ -1,5 +1,7 @@
 //! Bodies of requests: read up to a limit that the answer names, and JSON whose mistakes have a place.
 
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
@@ -29,8 +31,24 @@ pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes
 /// Memory for a body is taken in advance up to this, whatever length it claims.
 const RESERVED_MAX: usize = 1 << 20;
 
-/// Replaces `memory` by a body of at most `limit` bytes.
-pub async fn read_into(headers: &HeaderMap, mut body: Body, limit: usize, memory: &mut Vec<u8>) -> Result<(), HttpError> {
+/// A body of samples must be there within this: a sender that stops in the middle holds a place that others wait for.
+pub const SAMPLES_WITHIN: Duration = Duration::from_secs(30);
+
+/// Replaces `memory` by a body of at most `limit` bytes, which must come within this.
+pub async fn read_into(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    within: Duration,
+    memory: &mut Vec<u8>,
+) -> Result<(), HttpError> {
+    match tokio::time::timeout(within, read_all_into(headers, body, limit, memory)).await {
+        Ok(read) => read,
+        Err(_) => Err(HttpError::too_slow(format!("the body did not come within {} s", within.as_secs_f64())).at("body")),
+    }
+}
+
+async fn read_all_into(headers: &HeaderMap, mut body: Body, limit: usize, memory: &mut Vec<u8>) -> Result<(), HttpError> {
     let too_large = || HttpError::too_large(format!("the body is larger than {limit} bytes")).at("body");
     memory.clear();
     if let Some(len) = content_length(headers) {
@@ -79,11 +97,23 @@ pub fn of_compression(error: &CompressionError) -> HttpError {
     }
 }
 
-/// Bodies up to this length are taken apart where they are: a thread of its own would cost more than that takes.
-const HERE_LEN_MAX: usize = 32 * 1024;
+/// Bodies up to this length are taken apart where they are: the way to a thread of its own and back would cost more than the
+/// half millisecond that this takes.
+const HERE_LEN_MAX: usize = 96 * 1024;
+/// How much longer bodies get that are packed, as a rule.
+const UNPACKED_TIMES: usize = 12;
 
-/// Takes a body of `len` bytes apart, on a thread that may block where it is long.
-pub async fn take_apart<T: Send + 'static>(len: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HttpError> {
+/// Takes a body of `len` bytes apart, on a thread that may block where it is long. The packings that make bombs count as
+/// much more than they are; snappy can't.
+pub async fn take_apart<T: Send + 'static>(
+    len: usize,
+    encoding: Encoding,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, HttpError> {
+    let len = match encoding {
+        Encoding::Identity | Encoding::Snappy => len,
+        Encoding::Gzip | Encoding::Deflate | Encoding::Zstd => len.saturating_mul(UNPACKED_TIMES),
+    };
     if len <= HERE_LEN_MAX {
         return Ok(work());
     }
@@ -143,6 +173,24 @@ mod tests {
             assert_eq!(error.body().message, message, "{text}");
             assert_eq!(error.body().place.as_deref(), Some(place), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_is_given_up() {
+        let begun = futures::stream::once(async { Ok::<_, std::io::Error>(Bytes::from("m a=1")) });
+        let stuck = Body::from_stream(futures::StreamExt::chain(begun, futures::stream::pending()));
+        let within = Duration::from_millis(20);
+        let error = read_into(&HeaderMap::new(), stuck, 100, within, &mut Vec::new()).await.unwrap_err();
+        assert_eq!((error.status().as_u16(), error.body().message.as_str()), (408, "the body did not come within 0.02 s"));
+    }
+
+    #[tokio::test]
+    async fn a_body_lies_in_memory_that_is_used_again() {
+        let (headers, mut memory) = (HeaderMap::new(), b"from before".to_vec());
+        read_into(&headers, Body::from("12345"), 5, SAMPLES_WITHIN, &mut memory).await.unwrap();
+        assert_eq!(memory, b"12345");
+        let error = read_into(&headers, Body::from("123456"), 5, SAMPLES_WITHIN, &mut memory).await.unwrap_err();
+        assert_eq!(error.status().as_u16(), 413);
     }
 
     #[tokio::test]

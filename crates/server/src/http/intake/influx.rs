@@ -18,7 +18,7 @@ use wire::influx::{Lines, Options, Precision};
 
 use super::samples::{self, Memory, Taken, Taking};
 use crate::http::app::App;
-use crate::http::body;
+use crate::http::body::{self, SAMPLES_WITHIN};
 use crate::http::error::HttpError;
 use crate::http::limits::{INGEST_PLAIN_MAX, INGEST_SENT_MAX};
 use crate::http::params::{Params, short};
@@ -89,11 +89,11 @@ async fn write(
     let encoding = body::encoding(&headers)?;
     let turn = app.limits.ingest_turn().await;
     let mut memory = app.memories.take();
-    body::read_into(&headers, sent, INGEST_SENT_MAX, &mut memory.sent).await?;
+    body::read_into(&headers, sent, INGEST_SENT_MAX, SAMPLES_WITHIN, &mut memory.sent).await?;
     let options = Options::new(precision, app.clock.now());
     let mut taking = Taking::new(&app);
     let telemetry = app.telemetry.clone();
-    let (taking, report, memory) = body::take_apart(memory.sent.len(), move || {
+    let (taking, report, memory) = body::take_apart(memory.sent.len(), encoding, move || {
         let plain = encoding.open_into(&memory.sent, INGEST_PLAIN_MAX, &mut memory.plain);
         let plain = plain.map_err(|error| body::of_compression(&error))?;
         let mut lines = Lines::new(plain, telemetry.key_secret(), options, std::mem::take(&mut memory.rows));

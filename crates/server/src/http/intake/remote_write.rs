@@ -8,12 +8,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use model::rights::Right;
-use wire::compression::snappy_limited;
+use wire::compression::{Encoding, snappy_limited};
 use wire::remote_write::{Ended, Options, PLAIN_LEN_MAX, Request, WriteReport};
 
 use super::samples::{self, Memory, Taken, Taking};
 use crate::http::app::App;
-use crate::http::body::{self, header_text};
+use crate::http::body::{self, SAMPLES_WITHIN, header_text};
 use crate::http::error::HttpError;
 use crate::http::limits::INGEST_SENT_MAX;
 use crate::http::routes::{Access, NONE, Routes};
@@ -62,10 +62,10 @@ async fn write(
     app.limits.sender(&caller.name)?;
     let turn = app.limits.ingest_turn().await;
     let mut memory = app.memories.take();
-    body::read_into(&headers, sent, INGEST_SENT_MAX, &mut memory.sent).await?;
+    body::read_into(&headers, sent, INGEST_SENT_MAX, SAMPLES_WITHIN, &mut memory.sent).await?;
     let mut taking = Taking::new(&app);
     let telemetry = app.telemetry.clone();
-    let (taking, report, memory) = body::take_apart(memory.sent.len(), move || {
+    let (taking, report, memory) = body::take_apart(memory.sent.len(), Encoding::Snappy, move || {
         let plain = snappy_limited(&memory.sent, PLAIN_LEN_MAX, &mut memory.plain);
         let plain = plain.map_err(|error| body::of_compression(&error))?;
         let mut request = Request::new(plain, telemetry.key_secret(), Options::default(), std::mem::take(&mut memory.rows));

@@ -71,6 +71,11 @@ impl House {
 
     /// With a store over these files, as simulated ones that are full.
     pub async fn with_files(files: Arc<dyn Files>) -> House {
+        House::with_store(files, |_| {}).await
+    }
+
+    /// With a store whose options are changed first.
+    pub async fn with_store(files: Arc<dyn Files>, change: impl FnOnce(&mut store::Options)) -> House {
         let folder = tempfile::tempdir().unwrap();
         let configured = folder.path().join("config");
         std::fs::create_dir_all(configured.join("rules")).unwrap();
@@ -89,7 +94,9 @@ impl House {
         tokio::spawn(async move { while due.recv().await.is_some() {} });
         handle.submit(Event::Configured { config: Box::new(config), change: None }).await.unwrap();
 
-        let store = Store::open(store::Options::new(folder.path().join("metrics")), files, clock.now()).unwrap();
+        let mut options = store::Options::new(folder.path().join("metrics"));
+        change(&mut options);
+        let store = Store::open(options, files, clock.now()).unwrap();
         let app = App::new(Parts {
             pump: handle.clone(),
             projections: Arc::new(SqliteProjections::new(database)),

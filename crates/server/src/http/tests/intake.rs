@@ -15,7 +15,7 @@ use wire::{Metadata, MetricKind, remote_write};
 use super::fixture::{now_secs, recent};
 use super::{House, request};
 
-async fn value(house: &House, promql: &str) -> Option<f64> {
+pub async fn value(house: &House, promql: &str) -> Option<f64> {
     let uri = format!("/api/v1/query?query={}", promql.replace('{', "%7B").replace('}', "%7D").replace('"', "%22"));
     let answer = house.get(&uri).await.json();
     answer["data"]["result"][0]["value"][1].as_str().map(|text| text.parse().unwrap())

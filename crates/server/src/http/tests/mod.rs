@@ -1,6 +1,7 @@
 //! The whole door over a real store, a real journal and real accounts in a folder of its own.
 
 mod access;
+mod bad_samples;
 mod bodies;
 mod fixture;
 mod intake;
