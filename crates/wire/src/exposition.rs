@@ -4,16 +4,17 @@
 //! (Prometheus refuses it whole). Exemplars are checked and skipped. [`Writer`] writes flyball's own `/metrics`.
 
 pub mod keyed;
-
-use std::io::Write;
+mod writer;
 
 use model::labels::{LABELS_MAX, METRIC_NAME};
 use model::{Labels, SampleBatch, Time};
 
+use crate::decimal::Decimal;
 use crate::metadata::{METADATA_MAX, Metadata, MetricKind, cut};
-use crate::number::write_float;
 use crate::report::{Fault, Report};
 use crate::text::{PairsMemory, Piece};
+
+pub use writer::Writer;
 
 /// Prometheus' text format, as our `/metrics` announces it.
 pub const TEXT_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -96,10 +97,13 @@ impl Decoder {
     ) -> Report {
         let mut report = Report::default();
         let mut ended = false;
+        // Checked at once, which is quick; where that fails each line is.
+        let whole = str::from_utf8(body).ok();
         let (mut start, mut number) = (0, 0);
         while start < body.len() {
             let end = memchr::memchr(b'\n', &body[start..]).map_or(body.len(), |at| start + at);
             let bytes = &body[start..end];
+            let text = whole.map_or_else(|| str::from_utf8(bytes), |whole| Ok(&whole[start..end]));
             number += 1;
             start = end + 1;
             let taken = if ended {
@@ -107,7 +111,7 @@ impl Decoder {
             } else if bytes.len() > options.line_len_max {
                 Err(Fault::new(0, format!("a line of {} bytes, {} at most", bytes.len(), options.line_len_max)))
             } else {
-                match str::from_utf8(bytes) {
+                match text {
                     Err(error) => Err(Fault::new(error.valid_up_to(), "not UTF-8")),
                     Ok(text) if content == ContentType::OpenMetrics1 && text == "# EOF" => {
                         ended = true;
@@ -178,7 +182,7 @@ impl Line {
         let is_open_metrics = content == ContentType::OpenMetrics1;
 
         let start = skip_blanks(bytes, 0);
-        let name_end = start + bytes[start..].iter().take_while(|byte| is_name_byte(**byte)).count();
+        let name_end = name_end(bytes, start);
         self.name = Piece::line(start, name_end);
         let mut at = skip_blanks(bytes, name_end);
         if bytes.get(start).is_some_and(u8::is_ascii_digit) {
@@ -227,7 +231,9 @@ impl Line {
                 at = end;
                 name
             } else {
-                at += bytes[at..].iter().take_while(|byte| is_name_byte(**byte) && **byte != b':').count();
+                at = name_end(bytes, at);
+                // A colon belongs to names of metrics only.
+                at = memchr::memchr(b':', &bytes[start..at]).map_or(at, |colon| start + colon);
                 Piece::line(start, at)
             };
             at = skip_blanks(bytes, at);
@@ -413,8 +419,26 @@ fn unescape_help(text: &str) -> String {
     out
 }
 
+/// Which bytes a name may have that is not quoted.
+const IS_NAME: [bool; 256] = {
+    let mut is_name = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        is_name[byte] = (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_' || byte as u8 == b':';
+        byte += 1;
+    }
+    is_name
+};
+
 fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':')
+    IS_NAME[usize::from(byte)]
+}
+
+fn name_end(bytes: &[u8], mut at: usize) -> usize {
+    while at < bytes.len() && is_name_byte(bytes[at]) {
+        at += 1;
+    }
+    at
 }
 
 fn skip_blanks(bytes: &[u8], at: usize) -> usize {
@@ -427,14 +451,19 @@ fn word_end(bytes: &[u8], at: usize) -> usize {
 
 /// As Go reads it: `NaN`, `+Inf`, `-Inf` in any case, and decimal numbers.
 fn parse_value(text: &str) -> Option<f64> {
-    text.parse().ok()
+    match Decimal::read(text.as_bytes(), 0).filter(|decimal| decimal.end == text.len()).and_then(Decimal::float) {
+        Some(value) => Some(value),
+        None => text.parse().ok(),
+    }
 }
 
 fn parse_time(text: &str, content: ContentType) -> Result<Time, &'static str> {
     const RANGE: &str = "the timestamp is out of range";
     match content {
         ContentType::Text004 => {
-            let millis: i64 = text.parse().map_err(|_| "the timestamp is not a whole number of milliseconds")?;
+            let quick = Decimal::read(text.as_bytes(), 0).filter(|decimal| decimal.end == text.len()).and_then(Decimal::integer);
+            let millis = quick.map_or_else(|| text.parse(), Ok);
+            let millis: i64 = millis.map_err(|_| "the timestamp is not a whole number of milliseconds")?;
             millis.checked_mul(1_000).map(Time).ok_or(RANGE)
         }
         ContentType::OpenMetrics1 => {
@@ -442,62 +471,6 @@ fn parse_time(text: &str, content: ContentType) -> Result<Time, &'static str> {
             // Above this a float no longer knows microseconds of an i64.
             if secs.abs() < 9.2e12 { Ok(Time((secs * 1e6).round() as i64)) } else { Err(RANGE) }
         }
-    }
-}
-
-/// Writes Prometheus text: for our own `/metrics`.
-#[derive(Debug, Default)]
-pub struct Writer {
-    out: Vec<u8>,
-    family: String,
-}
-
-impl Writer {
-    /// An empty answer.
-    pub fn new() -> Writer {
-        Writer::default()
-    }
-
-    /// Begins a family; its samples follow.
-    pub fn family(&mut self, name: &str, kind: MetricKind, help: &str) -> &mut Writer {
-        let kind = if kind == MetricKind::Unknown { "untyped" } else { kind.word() };
-        let help = help.replace('\\', "\\\\").replace('\n', "\\n");
-        // Writing into a Vec can't fail.
-        let _ = writeln!(self.out, "# HELP {name} {help}\n# TYPE {name} {kind}");
-        self.family.clear();
-        self.family.push_str(name);
-        self
-    }
-
-    /// A sample of the family with its own name.
-    pub fn sample(&mut self, labels: &[(&str, &str)], value: f64) -> &mut Writer {
-        self.suffixed("", labels, value)
-    }
-
-    /// A sample of the family with a suffix such as `_bucket`.
-    pub fn suffixed(&mut self, suffix: &str, labels: &[(&str, &str)], value: f64) -> &mut Writer {
-        let _ = write!(self.out, "{}{suffix}", self.family);
-        for (place, (name, text)) in labels.iter().enumerate() {
-            let _ = write!(self.out, "{}{name}=\"", if place == 0 { '{' } else { ',' });
-            for byte in text.bytes() {
-                match byte {
-                    b'\\' => self.out.extend_from_slice(b"\\\\"),
-                    b'"' => self.out.extend_from_slice(b"\\\""),
-                    b'\n' => self.out.extend_from_slice(b"\\n"),
-                    byte => self.out.push(byte),
-                }
-            }
-            self.out.push(b'"');
-        }
-        self.out.extend_from_slice(if labels.is_empty() { b" " } else { b"} " });
-        write_float(&mut self.out, value);
-        self.out.push(b'\n');
-        self
-    }
-
-    /// The body.
-    pub fn finish(self) -> Vec<u8> {
-        self.out
     }
 }
 

@@ -43,6 +43,10 @@ impl Lines<'_> {
         loop {
             let name_start = at;
             let name_end = name_end(body, name_start)?;
+            if !self.is_text {
+                // Behind a text over several lines nothing was checked yet.
+                check_text(&body[..name_end], name_start)?;
+            }
             if key_end - key_start + name_end - name_start >= LABEL_LEN_MAX {
                 super::key::check_name(body, key_start, name_start..name_end)?;
             }
