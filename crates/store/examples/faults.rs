@@ -1,6 +1,6 @@
 //! The store's fault campaigns in any size: `faults power-cut 10000`, `faults cut 65536`, `faults flip 65536`, `faults fail-call 500`,
 //! `faults model 100 10000`, `faults crash-in-history 100`,
-//! `faults flip-history 3000`, `faults kill 200`, `faults slow 1000`, `faults full`. One line of JSON; exit code 1 where something is lost.
+//! `faults flip-history 400`, `faults kill 200`, `faults slow 1000`, `faults full`. One line of JSON; exit code 1 where something is lost.
 
 use std::io::Write;
 use std::process::{Command, ExitCode};
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         "flip" => faults::flip(size(1, 65_536), 1),
         "flip-checkpoint" => faults::flip_checkpoint(size(1, 200) as i64, size(2, 0) > 0, 1),
         "crash-in-history" => faults::crash_in_history(0..size(1, 100), 1),
-        "flip-history" => faults::flip_history(size(1, 3_000), 1),
+        "flip-history" => faults::flip_history(size(1, 400), 1),
         "fail-call" => faults::fail_call(size(1, 500), size(2, 1)),
         "model" => faults::model(0..size(1, 100), size(2, 10_000)),
         "slow" => faults::slow_disk(size(1, 1_000)),

@@ -99,6 +99,8 @@ pub struct History {
 struct State {
     manifest: Manifest,
     parts: BTreeMap<u64, Arc<Part>>,
+    /// Parts of a change that failed: a manifest that names them may be on the disk, until the next one is.
+    orphans: Vec<u64>,
 }
 
 impl History {
@@ -153,11 +155,7 @@ impl History {
 
     /// One step from a set of parts to the next: everything that changes the set comes by here.
     fn replace(&self, old: &[u64], new: Vec<Written>, position: Option<u64>) -> Result<(), StoreError> {
-        let mut opened = Vec::new();
-        for part in &new {
-            opened.push(Arc::new(self.open_part(part.number)?));
-        }
-        retry(|| self.files.sync_dir(&self.dir)).map_err(StoreError::io("sync", &self.dir))?;
+        let opened = self.open_new(&new).inspect_err(|_| self.state().orphans.extend(new.iter().map(|part| part.number)))?;
         let mut state = self.state();
         let mut manifest = state.manifest.clone();
         manifest.generation += 1;
@@ -169,14 +167,18 @@ impl History {
             manifest.id_end = manifest.id_end.max(part.id_end);
             manifest.parts.push(Listed { number: part.number, day: part.summary.day, bytes: part.bytes });
         }
-        manifest.store(&*self.files, &self.dir)?;
+        if let Err(error) = manifest.store(&*self.files, &self.dir) {
+            state.orphans.extend(new.iter().map(|part| part.number));
+            return Err(error);
+        }
         state.manifest = manifest;
+        let orphans = std::mem::take(&mut state.orphans);
         old.iter().for_each(|number| drop(state.parts.remove(number)));
         state.parts.extend(opened.into_iter().map(|part| (part.number(), part)));
         let view = Arc::new(View::new(state.parts.values().cloned()));
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
         drop(state);
-        for number in old {
+        for number in old.iter().chain(&orphans) {
             let path = part::path(&self.dir, *number);
             match retry(|| self.files.remove(&path)) {
                 // One that was missing or damaged may be gone already.
@@ -188,6 +190,12 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    fn open_new(&self, new: &[Written]) -> Result<Vec<Arc<Part>>, StoreError> {
+        let opened = new.iter().map(|part| self.open_part(part.number).map(Arc::new)).collect();
+        retry(|| self.files.sync_dir(&self.dir)).map_err(StoreError::io("sync", &self.dir))?;
+        opened
     }
 
     fn open_part(&self, number: u64) -> Result<Part, StoreError> {

@@ -165,12 +165,22 @@ impl Part {
         decode: impl Fn(Vec<u8>) -> Option<T>,
         wrap: impl Fn(Arc<T>) -> Page,
     ) -> Option<Arc<T>> {
-        let before: usize = self.foot.sections[..section as usize].iter().map(Vec::len).sum();
-        let key = (self.number, (before + place) as u64);
+        let key = self.page_key(section, place);
         if let Some(page) = self.caches.pages.get(key) {
             return take(page);
         }
-        let body = match pages::read(&*self.file, self.number, &self.foot, section, place) {
+        let Some(page) = self.body(section, place).and_then(decode) else {
+            self.losses.pages.fetch_add(1, Relaxed);
+            return None;
+        };
+        let page = Arc::new(page);
+        self.caches.put_page(key, &wrap(page.clone()));
+        Some(page)
+    }
+
+    /// The body of a page as it is in the file.
+    fn body(&self, section: Section, place: usize) -> Option<Vec<u8>> {
+        match pages::read(&*self.file, self.number, &self.foot, section, place) {
             Ok(pages::Read::Good(body)) => Some(body),
             Ok(pages::Read::Restored(body)) => {
                 self.losses.restored.fetch_add(1, Relaxed);
@@ -181,14 +191,7 @@ impl Part {
                 self.failed(&error);
                 None
             }
-        };
-        let Some(page) = body.and_then(decode) else {
-            self.losses.pages.fetch_add(1, Relaxed);
-            return None;
-        };
-        let page = Arc::new(page);
-        self.caches.put_page(key, &wrap(page.clone()));
-        Some(page)
+        }
     }
 
     fn blocks_page(&self, place: usize) -> Option<Arc<BlocksPage>> {
@@ -209,6 +212,19 @@ impl Part {
     fn pairs_page(&self, place: usize) -> Option<Arc<PairsPage>> {
         let take = |page| if let Page::Pairs(page) = page { Some(page) } else { None };
         self.page(Section::Pairs, place, take, |body| PairsPage::read(&body), Page::Pairs)
+    }
+
+    /// The page, where it is in the cache.
+    fn cached_pairs(&self, place: usize) -> Option<Arc<PairsPage>> {
+        match self.caches.pages.get(self.page_key(Section::Pairs, place)) {
+            Some(Page::Pairs(page)) => Some(page),
+            _ => None,
+        }
+    }
+
+    fn page_key(&self, section: Section, place: usize) -> cache::Key {
+        let before: usize = self.foot.sections[..section as usize].iter().map(Vec::len).sum();
+        (self.number, (before + place) as u64)
     }
 
     fn lists_page(&self, place: usize) -> Option<Arc<Vec<u8>>> {

@@ -33,7 +33,7 @@ struct Input<'a> {
 
 impl Input<'_> {
     fn key(&self) -> Option<(&str, u64)> {
-        self.scan.series().map(|(id, labels)| (labels.metric(), id))
+        self.scan.series()
     }
 
     /// Time of the next sample of the series; `None` where there is none any more.
@@ -146,8 +146,7 @@ impl<'a> Merge<'a> {
             let Some(least) = inputs.iter().filter_map(Input::key).min() else { return Ok(()) };
             let id = least.1;
             let has: Vec<bool> = inputs.iter().map(|input| input.key() == Some(least)).collect();
-            let newest = has.iter().rposition(|has| *has).and_then(|place| inputs[place].scan.series());
-            let Some(labels) = newest.map(|(_, labels)| labels.clone()) else { return Ok(()) };
+            let labels = inputs.iter_mut().zip(&has).filter(|(_, has)| **has).find_map(|(input, _)| input.scan.labels());
             if self.writer.is_full() {
                 let number = (self.target.number)();
                 let next = PartWriter::new(self.target.files.clone(), self.target.dir, number, self.about.clone())?;
@@ -155,7 +154,10 @@ impl<'a> Merge<'a> {
             }
             let mut of_series: Vec<&mut Input<'_>> =
                 inputs.iter_mut().zip(&has).filter(|(_, has)| **has).map(|(input, _)| input).collect();
-            self.one_series(&mut of_series, id, &labels)?;
+            // Where all pages with its labels are lost, nothing can be said of the series.
+            if let Some(labels) = labels {
+                self.one_series(&mut of_series, id, &labels)?;
+            }
             for input in of_series {
                 input.scan.advance();
                 input.times.clear();

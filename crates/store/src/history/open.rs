@@ -58,7 +58,7 @@ pub(super) fn open(files: Arc<dyn Files>, dir: PathBuf, cache_bytes: usize) -> R
         merges: AtomicU64::new(0),
         merged_samples: AtomicU64::new(0),
         damage,
-        state: Mutex::new(State { manifest, parts }),
+        state: Mutex::new(State { manifest, parts, orphans: Vec::new() }),
         files,
         dir,
     })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use model::labels::METRIC_NAME;
 use query::source::{MatchOp, Matcher};
 
 use super::Part;
@@ -75,6 +76,11 @@ impl Part {
         let names = &self.foot.names;
         let place = names.binary_search_by(|name| (*name.text).cmp(text)).ok()?;
         Some((place as u32, &names[place]))
+    }
+
+    /// The pairs that are metric names: from and to.
+    pub(super) fn metrics(&self) -> (u32, u32) {
+        self.name(METRIC_NAME).map_or((0, 0), |(_, name)| (name.first_pair, name.first_pair.saturating_add(name.pairs)))
     }
 
     /// Gives the pairs of a name, sorted by value.

@@ -1,6 +1,5 @@
 //! Reads the samples and the labels of series out of a part.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use model::Labels;
@@ -96,13 +95,53 @@ pub(super) fn cut(begin: usize, from: i64, to: i64, times: &mut Vec<i64>, values
 /// Makes labels out of pairs; remembers those of the series before, since neighbours have most in common.
 pub(super) struct LabelReader<'a> {
     part: &'a Part,
-    before: Vec<(u32, Option<Text>)>,
+    before: Vec<Text>,
 }
 
-#[derive(Clone)]
-struct Text {
-    page: Arc<PairsPage>,
-    place: usize,
+/// A pair that was looked up.
+#[derive(Default)]
+pub(super) struct Text {
+    pair: Option<u32>,
+    name: u32,
+    value: String,
+    /// The page that was read without being decoded.
+    page: Option<usize>,
+}
+
+impl Text {
+    /// Looks up another pair. A page that is asked for twice running is decoded and kept: the pairs come in order then. Else they come
+    /// in any order, as values that only one series has do, and reading on to the pair is cheaper.
+    pub fn load(&mut self, part: &Part, pair: u32) -> Option<()> {
+        if self.pair == Some(pair) {
+            return Some(());
+        }
+        self.pair = None;
+        let pages = part.foot.pages(Section::Pairs);
+        let place = pages.partition_point(|page| page.key <= u64::from(pair)).checked_sub(1)?;
+        let within = (u64::from(pair) - pages[place].key) as usize;
+        let again = self.page.replace(place) == Some(place);
+        match part.cached_pairs(place).or_else(|| if again { part.pairs_page(place) } else { None }) {
+            Some(page) => {
+                let found = page.pairs.get(within)?;
+                self.name = found.name;
+                page.value(found).clone_into(&mut self.value);
+            }
+            None if again => return None,
+            None => {
+                let found = part.body(Section::Pairs, place).and_then(|body| PairsPage::find(&body, within));
+                (self.name, self.value) = found.or_else(|| {
+                    part.losses.pages.fetch_add(1, Relaxed);
+                    None
+                })?;
+            }
+        }
+        self.pair = Some(pair);
+        Some(())
+    }
+
+    pub fn value(&self) -> &str {
+        &self.value
+    }
 }
 
 impl<'a> LabelReader<'a> {
@@ -111,25 +150,12 @@ impl<'a> LabelReader<'a> {
     }
 
     pub fn labels(&mut self, pairs: &[u32]) -> Option<Labels> {
-        self.before.resize(pairs.len(), (u32::MAX, None));
-        for (pair, (before, text)) in pairs.iter().zip(&mut self.before) {
-            if text.is_none() || before != pair {
-                (*before, *text) = (*pair, find(self.part, *pair));
-            }
+        self.before.resize_with(pairs.len(), Text::default);
+        for (pair, text) in pairs.iter().zip(&mut self.before) {
+            text.load(self.part, *pair)?;
         }
         let names = &self.part.foot.names;
-        let pairs = self.before.iter().map(|(_, text)| {
-            let text = text.as_ref()?;
-            let pair = text.page.pairs.get(text.place)?;
-            Some((&*names.get(pair.name as usize)?.text, text.page.value(pair)))
-        });
+        let pairs = self.before.iter().map(|text| Some((&*names.get(text.name as usize)?.text, text.value())));
         Labels::new(pairs.collect::<Option<Vec<_>>>()?).ok()
     }
-}
-
-fn find(part: &Part, pair: u32) -> Option<Text> {
-    let pages = part.foot.pages(Section::Pairs);
-    let place = pages.partition_point(|page| page.key <= u64::from(pair)).checked_sub(1)?;
-    let within = (u64::from(pair) - pages[place].key) as usize;
-    Some(Text { page: part.pairs_page(place)?, place: within })
 }

@@ -9,7 +9,7 @@ use model::Labels;
 use super::Part;
 use super::block::{Block, BlockRef, Encoded, Entry};
 use super::layout::Section;
-use super::read::LabelReader;
+use super::read::{LabelReader, Text};
 use super::tables::SeriesPage;
 
 /// Where a scan stands: at a series, before one of its chunks.
@@ -18,7 +18,11 @@ pub struct Scan<'a> {
     names: LabelReader<'a>,
     series: u32,
     page: Option<(usize, Arc<SeriesPage>)>,
-    current: Option<(u64, Labels)>,
+    id: Option<u64>,
+    /// The pairs that are metric names, from and to, and the one of this series.
+    metrics: (u32, u32),
+    metric: Text,
+    has_metric: bool,
     /// Blocks that were not begun, newest page.
     blocks: std::vec::IntoIter<BlockRef>,
     next_blocks_page: usize,
@@ -36,7 +40,10 @@ impl<'a> Scan<'a> {
             names: LabelReader::new(part),
             series: 0,
             page: None,
-            current: None,
+            id: None,
+            metrics: part.metrics(),
+            metric: Text::default(),
+            has_metric: false,
             blocks: Vec::new().into_iter(),
             next_blocks_page: 0,
             block: None,
@@ -47,9 +54,15 @@ impl<'a> Scan<'a> {
         scan
     }
 
-    /// Id and labels of the series; `None` at the end.
-    pub fn series(&self) -> Option<(u64, &Labels)> {
-        self.current.as_ref().map(|(id, labels)| (*id, labels))
+    /// Metric name and id of the series; `None` at the end.
+    pub fn series(&self) -> Option<(&str, u64)> {
+        self.id.map(|id| (if self.has_metric { self.metric.value() } else { "" }, id))
+    }
+
+    /// Its labels; `None` where the page that holds them is lost.
+    pub fn labels(&mut self) -> Option<Labels> {
+        let (page, within) = self.place()?;
+        self.names.labels(page.pairs(within))
     }
 
     /// Its number in the part.
@@ -64,17 +77,17 @@ impl<'a> Scan<'a> {
     }
 
     fn load_series(&mut self) {
-        self.current = None;
-        let count = self.part.foot.summary.series;
-        while self.series < count && self.current.is_none() {
-            self.current = self.read_series();
-            if self.current.is_none() {
-                self.series += 1;
+        self.id = None;
+        while self.series < self.part.foot.summary.series {
+            self.id = self.read_series();
+            if self.id.is_some() {
+                return;
             }
+            self.series += 1;
         }
     }
 
-    fn read_series(&mut self) -> Option<(u64, Labels)> {
+    fn place(&mut self) -> Option<(Arc<SeriesPage>, usize)> {
         let pages = self.part.foot.pages(Section::Series);
         let place = pages.partition_point(|page| page.key <= u64::from(self.series)).checked_sub(1)?;
         if self.page.as_ref().is_none_or(|(have, _)| *have != place) {
@@ -82,8 +95,18 @@ impl<'a> Scan<'a> {
         }
         let (_, page) = self.page.as_ref()?;
         let within = (u64::from(self.series) - pages[place].key) as usize;
-        let id = *page.ids.get(within)?;
-        Some((id, self.names.labels(page.pairs(within))?))
+        (within < page.ids.len()).then(|| (page.clone(), within))
+    }
+
+    fn read_series(&mut self) -> Option<u64> {
+        let (page, within) = self.place()?;
+        let (from, to) = self.metrics;
+        let metric = page.pairs(within).iter().find(|pair| (from..to).contains(*pair));
+        self.has_metric = metric.is_some();
+        if let Some(metric) = metric {
+            self.metric.load(self.part, *metric)?;
+        }
+        Some(page.ids[within])
     }
 
     /// Puts the times of the series' next chunk into `times`, which is emptied before. False where there is none any more.

@@ -237,6 +237,28 @@ impl PairsPage {
         Some(page)
     }
 
+    /// Name and value of one pair of a page, without decoding the others.
+    pub fn find(body: &[u8], place: usize) -> Option<(u32, String)> {
+        let from = &mut Reader::new(body);
+        let (mut name, mut value) = (0u32, Vec::new());
+        for _ in 0..=place {
+            name = name.checked_add(u32::try_from(from.varint()?).ok()?)?;
+            let shared = usize::try_from(from.varint()?).ok().filter(|shared| *shared <= value.len())?;
+            let len = from.count()?;
+            value.truncate(shared);
+            value.extend_from_slice(from.bytes(len)?);
+            let inline = from.varint()? & 1 == 1;
+            if inline {
+                let len = from.count()?;
+                from.bytes(len)?;
+            } else {
+                from.varint()?;
+                from.varint()?;
+            }
+        }
+        Some((name, String::from_utf8(value).ok()?))
+    }
+
     pub fn value(&self, pair: &Pair) -> &str {
         self.text.get(pair.text.0 as usize..pair.text.1 as usize).unwrap_or_default()
     }

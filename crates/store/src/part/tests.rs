@@ -106,7 +106,8 @@ fn scanned_like(part: &Part, model: &Model) {
     let mut scan = Scan::new(part);
     let (mut times, mut values) = (Vec::new(), Vec::new());
     for (place, ((_, id), (labels, samples))) in model.series.iter().enumerate() {
-        assert_eq!(scan.series(), Some((*id, labels)));
+        assert_eq!(scan.series(), Some((labels.metric(), *id)));
+        assert_eq!(scan.labels().as_ref(), Some(labels));
         // Now and then a series is passed over, or left in the middle.
         let chunks = [usize::MAX, 0, 1][place % 3];
         let mut have = BTreeMap::new();

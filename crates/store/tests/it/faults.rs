@@ -45,13 +45,14 @@ fn f04_a_bit_flipped_in_a_checkpoint() {
 
 #[test]
 fn f04_a_bit_flipped_in_the_history() {
-    let (samples, stride) = if std::env::var_os("FLYBALL_SEEDS").is_some() { (3_000, 1) } else { (200, 11) };
+    let (samples, stride) = if std::env::var_os("FLYBALL_SEEDS").is_some() { (400, 1) } else { (200, 11) };
     check("history", faults::flip_history(samples, stride));
 }
 
 #[test]
 fn f10_crash_in_merge_retention_deletion_snapshot() {
-    check("history", faults::crash_in_history(fresh(size(1)), 1));
+    let stride = if std::env::var_os("FLYBALL_SEEDS").is_some() { 1 } else { 3 };
+    check("history", faults::crash_in_history(fresh(size(1)), stride));
 }
 
 #[test]
