@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::bind::Known;
 use super::template::Filling;
 use super::vanish::became;
-use super::{Compiled, Kind, RuleId, Rules};
+use super::{Compiled, Kind, Outside, RuleId, Rules};
 
 /// Most alerts of one rule where its group names no limit.
 pub const ALERTS_MAX: usize = 1_000;
@@ -55,7 +55,7 @@ pub(super) struct Held {
     pub(super) value: Option<f64>,
     /// Until when it stays bad though the condition is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    keep_until: Option<Time>,
+    pub(super) keep_until: Option<Time>,
 }
 
 /// What an evaluation found.
@@ -131,7 +131,7 @@ pub fn evaluate(rules: &Rules, state: &mut RuleState, which: &[RuleId], at: Time
         let memory = state.rules.entry(rule.key.clone()).or_default();
         let done = rows.and_then(|rows| match rule.kind {
             Kind::Alert => {
-                let now = keyed(rule, rows)?;
+                let now = keyed(rules, rule, rows, looked_at, source)?;
                 alerts(rules, rule, memory, now, at, looked_at, source, &mut found.transitions)
             }
             Kind::Record => record(rule, memory, rows, looked_at, &mut found.recorded),
@@ -156,11 +156,12 @@ fn rows(value: Value) -> Result<Vec<(Labels, f64)>, String> {
 /// A result that is an alert: its labels, those of the expression's result, its value.
 pub(super) type Now = BTreeMap<AlertKey, (Labels, Labels, f64)>;
 
-fn keyed(rule: &Compiled, rows: Vec<(Labels, f64)>) -> Result<Now, String> {
+fn keyed(rules: &Rules, rule: &Compiled, rows: Vec<(Labels, f64)>, at: Time, source: &dyn Source) -> Result<Now, String> {
     let mut now = Now::new();
     for (read, value) in rows {
         let read = read.without(METRIC_NAME);
-        let labels = labels_of(rule, &read, value)?;
+        let filling = Filling { labels: &read, value, outside: &rules.outside, source: Some((source, at)) };
+        let labels = labels_of(rule, &filling)?;
         if now.insert(AlertKey::of(&rule.name, &labels), (labels, read, value)).is_some() {
             return Err("two results have the same labels once the rule's own are on them".into());
         }
@@ -181,6 +182,7 @@ pub(super) fn alerts(
     transitions: &mut Vec<Transition>,
 ) -> Result<(), String> {
     limit(rule, memory, &mut now, at, transitions);
+    let teller = Teller { outside: &rules.outside, rule, source: (source, looked_at) };
     let mut over = Vec::new();
     for (key, held) in memory.alerts.iter_mut().filter(|(key, _)| !now.contains_key(*key)) {
         if held.said == AlertState::Ok {
@@ -194,7 +196,7 @@ pub(super) fn alerts(
             continue;
         }
         if became != held.said {
-            transitions.push(transition(rule, key, held, held.said, became, at));
+            transitions.push(teller.tell(key, held, held.said, became, at));
             held.said = became;
         }
         if became == AlertState::Ok {
@@ -214,37 +216,56 @@ pub(super) fn alerts(
         held.since = held.since.min(at);
         let long_enough = at.since(held.since) >= rule.hold.duration() || held.said != AlertState::Ok;
         if held.said != AlertState::Bad && long_enough {
-            transitions.push(transition(rule, &key, held, held.said, AlertState::Bad, held.since));
+            transitions.push(teller.tell(&key, held, held.said, AlertState::Bad, held.since));
             held.said = AlertState::Bad;
         }
     }
     Ok(())
 }
 
-pub(super) fn labels_of(rule: &Compiled, read: &Labels, value: f64) -> Result<Labels, String> {
-    let mut labels = read.clone();
-    let filling = Filling { labels: read, value };
+pub(super) fn labels_of(rule: &Compiled, filling: &Filling<'_>) -> Result<Labels, String> {
+    let mut labels = filling.labels.clone();
     for (name, template) in &rule.labels {
-        labels = labels.with(name, &template.fill(&filling));
+        labels = labels.with(name, &template.fill(filling));
     }
     labels = labels.with("alertname", rule.name.as_str());
     // A template may have made something that is longer than a label may be.
     Labels::from_key(labels.key()).map_err(|error| error.to_string())
 }
 
-fn transition(rule: &Compiled, key: &AlertKey, held: &Held, from: AlertState, to: AlertState, onset: Time) -> Transition {
-    let filling = Filling { labels: &held.read, value: held.value.unwrap_or(f64::NAN) };
-    Transition {
-        alert: key.clone(),
-        rule: rule.name.clone(),
-        labels: held.labels.clone(),
-        annotations: rule.annotations.iter().map(|(name, template)| (name.clone(), template.fill(&filling))).collect(),
-        from,
-        to,
-        value: held.value,
-        onset,
-        expr: rule.text.clone(),
+/// Makes transitions: what all of one evaluation have in common.
+struct Teller<'a> {
+    outside: &'a Outside,
+    rule: &'a Compiled,
+    source: (&'a dyn Source, Time),
+}
+
+impl Teller<'_> {
+    fn tell(&self, key: &AlertKey, held: &Held, from: AlertState, to: AlertState, onset: Time) -> Transition {
+        let rule = self.rule;
+        Transition {
+            alert: key.clone(),
+            rule: rule.name.clone(),
+            labels: held.labels.clone(),
+            annotations: annotations(rule, held, self.outside, Some(self.source)),
+            from,
+            to,
+            value: held.value,
+            onset,
+            expr: rule.text.clone(),
+        }
     }
+}
+
+/// A rule's annotations, filled in for one alert.
+pub(super) fn annotations(
+    rule: &Compiled,
+    held: &Held,
+    outside: &Outside,
+    source: Option<(&dyn Source, Time)>,
+) -> BTreeMap<String, String> {
+    let filling = Filling { labels: &held.read, value: held.value.unwrap_or(f64::NAN), outside, source };
+    rule.annotations.iter().map(|(name, template)| (name.clone(), template.fill(&filling))).collect()
 }
 
 /// The label of the alert that says that a rule has too many.

@@ -17,8 +17,6 @@ mod bind;
 mod compile;
 mod evaluate;
 mod live;
-mod number;
-mod printf;
 mod template;
 mod vanish;
 
@@ -31,7 +29,8 @@ use query::{Expr, SelectorUse};
 
 pub use compile::RuleError;
 pub use evaluate::{ALERTS_MAX, Evaluated, RuleState, evaluate};
-pub use live::{Arrived, Counts, Kept, Live, Surroundings};
+pub use live::{AlertSeen, Arrived, Counts, Kept, Live, RuleSeen, Surroundings};
+pub use template::Outside;
 
 use bind::{Bound, Readers};
 use template::Template;
@@ -52,6 +51,8 @@ pub struct Rules {
     by_metric: HashMap<String, Vec<(u32, u32)>>,
     /// Selectors that name no metric.
     unnamed: Vec<(u32, u32)>,
+    /// What templates know of the server.
+    outside: Outside,
     /// `up` of each job and instance.
     ups: HashMap<(String, String), SeriesRef>,
 }
@@ -99,6 +100,12 @@ impl Rules {
     /// True without rules.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// Says what templates know of the server.
+    pub fn with_outside(mut self, outside: Outside) -> Rules {
+        self.outside = outside;
+        self
     }
 
     /// A rule's name: of its alert, or of the metric that it records.

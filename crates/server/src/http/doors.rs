@@ -16,6 +16,7 @@ use store::StoreError;
 use tokio::sync::oneshot;
 use wire::Metadata;
 
+use crate::telemetry::RulesSeen;
 use crate::telemetry::scrape::TargetBoard;
 
 /// Takes samples and answers queries.
@@ -36,6 +37,11 @@ pub trait Samples: Send + Sync + 'static {
 
     /// What queries read.
     fn source(&self) -> Arc<dyn Source + Send + Sync>;
+
+    /// The rules and what they are like now; none where nobody evaluates any, or is too busy to say.
+    async fn rules(&self) -> Option<RulesSeen> {
+        None
+    }
 
     /// What is known about metrics, by name.
     fn metadata(&self) -> BTreeMap<String, store::Metadata>;

@@ -14,19 +14,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use engine::rule::{Arrived, Kept, Live, RuleId, RuleState, Rules, Surroundings};
+use engine::rule::{Arrived, Kept, Live, Outside, RuleId, RuleSeen, RuleState, Rules, Surroundings};
 use model::config::RuleGroup;
 use model::{Event, Labels, SampleBatch, Time};
 use query::source::{SeriesRef, Source};
 use store::{Store, Touched};
+use tokio::sync::oneshot;
 
 use crate::clock::SharedClock;
 use crate::pump::PumpHandle;
 
 /// Batches whose touch waits; past that everything is evaluated once instead.
 const QUEUE_LEN_MAX: usize = 4_096;
-/// The memory is written so often while rules have something to remember.
-const SAVE_EVERY: Duration = Duration::from_secs(30);
+/// The memory is written so often while it changes, and otherwise for the values in it.
+const SAVE_CHANGED_EVERY: Duration = Duration::from_secs(2);
+const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// Longest sleep, so that a moved clock is noticed.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
 /// Rules that take longer are evaluated so long before the queue is looked at again: what a sample waits at most, beside one rule.
@@ -36,10 +38,23 @@ const BEHIND_MAX: Duration = Duration::from_secs(5);
 /// Before an evaluation that came to nothing is tried again.
 const STUCK_PAUSE: Duration = Duration::from_millis(50);
 
+/// Who asks what rules are like waits so long.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
+
 enum News {
     Touched { received: Time, touched: Vec<Touched>, new_series: Vec<(SeriesRef, Labels)> },
     Rules(Vec<RuleGroup>),
+    Look(oneshot::Sender<RulesSeen>),
     Stop,
+}
+
+/// The rules that are evaluated now, group by group, and what each is like.
+#[derive(Clone, Debug, Default)]
+pub struct RulesSeen {
+    /// The groups.
+    pub groups: Arc<Vec<RuleGroup>>,
+    /// Their rules, in the same order.
+    pub rules: Vec<RuleSeen>,
 }
 
 /// The door to the thread.
@@ -64,8 +79,10 @@ impl Evaluator {
             let state = load(&memory);
             let live = around.live(Rules::default(), state.clone(), clock.now());
             let saved = clock.now();
-            let mut work = Work { around, clock, live, missed: shared, memory, saved, failing: BTreeSet::new() };
-            work.configure(&groups, Some(state));
+            let groups_now = Arc::default();
+            let failing = BTreeSet::new();
+            let mut work = Work { around, clock, live, groups: groups_now, missed: shared, memory, saved, failing };
+            work.configure(groups, Some(state));
             work.run(&inbox);
         });
         if let Err(error) = &thread {
@@ -89,6 +106,13 @@ impl Evaluator {
         let _ = self.news.send(News::Rules(groups));
     }
 
+    /// What the rules are like now; none where the thread is too busy to say.
+    pub async fn look(&self) -> Option<RulesSeen> {
+        let (answer, answered) = oneshot::channel();
+        self.news.try_send(News::Look(answer)).ok()?;
+        tokio::time::timeout(LOOK_WITHIN, answered).await.ok()?.ok()
+    }
+
     /// Ends the thread and waits for it.
     pub fn stop(&self) {
         let _ = self.news.send(News::Stop);
@@ -105,6 +129,12 @@ struct Around {
 }
 
 impl Around {
+    /// What templates know of this server.
+    fn outside(&self) -> Outside {
+        let url = self.pump.read_state(|state| state.config.flyball.external_url.trim_end_matches('/').to_owned());
+        Outside { url, ..Outside::default() }
+    }
+
     /// Rules bound to the store's series, their memory in agreement with the engine's.
     fn live(&mut self, rules: Rules, state: RuleState, now: Time) -> Live {
         let alerts = self.pump.read_state(|state| state.alerts.clone());
@@ -143,6 +173,7 @@ struct Work {
     around: Around,
     clock: SharedClock,
     live: Live,
+    groups: Arc<Vec<RuleGroup>>,
     missed: Arc<AtomicBool>,
     memory: PathBuf,
     saved: Time,
@@ -170,7 +201,12 @@ impl Work {
             for news in next.into_iter().chain(std::iter::from_fn(|| inbox.try_recv().ok()).take(QUEUE_LEN_MAX)) {
                 match news {
                     News::Touched { received, touched, new_series } => self.arrive(received, touched, &new_series),
-                    News::Rules(groups) => self.configure(&groups, None),
+                    News::Rules(groups) => self.configure(groups, None),
+                    News::Look(answer) => {
+                        let seen = RulesSeen { groups: self.groups.clone(), rules: self.live.look() };
+                        // Who asked may have gone.
+                        let _ = answer.send(seen);
+                    }
                     News::Stop => return self.save(),
                 }
             }
@@ -179,7 +215,8 @@ impl Work {
             }
             self.tick(self.clock.now());
             waits = self.work_a_while();
-            if self.clock.now().since(self.saved) >= SAVE_EVERY {
+            let every = if self.live.has_changed() { SAVE_CHANGED_EVERY } else { SAVE_EVERY };
+            if self.clock.now().since(self.saved) >= every {
                 self.save();
             }
         }
@@ -193,13 +230,15 @@ impl Work {
         due.map_or(SLEEP_MAX, |due| due.since(now).clamp(Duration::from_millis(1), SLEEP_MAX))
     }
 
-    fn configure(&mut self, groups: &[RuleGroup], state: Option<RuleState>) {
-        match Rules::compile(groups) {
+    fn configure(&mut self, groups: Vec<RuleGroup>, state: Option<RuleState>) {
+        match Rules::compile(&groups) {
             Ok(rules) => {
                 self.failing.clear();
                 let state = state.unwrap_or_else(|| self.live.state().clone());
                 self.around.watch(&self.live.series(), false);
+                let rules = rules.with_outside(self.around.outside());
                 self.live = self.around.live(rules, state, self.clock.now());
+                self.groups = Arc::new(groups);
             }
             // The loader checked them; an old journal may hold what this program no longer reads.
             Err(errors) => {
@@ -220,7 +259,9 @@ impl Work {
     fn tick(&mut self, now: Time) {
         while let Some(due) = self.live.next_due().filter(|due| *due <= now) {
             let at = if now.since(due) > BEHIND_MAX { now } else { due };
+            let began = Instant::now();
             self.live.tick(at, &mut self.around);
+            self.live.note_tick_took(began.elapsed());
             self.tell();
         }
     }
@@ -228,11 +269,15 @@ impl Work {
     /// Evaluates rules that take longer, for a short while only. True where some are left.
     fn work_a_while(&mut self) -> bool {
         let began = Instant::now();
-        while self.live.work(self.clock.now(), &mut self.around) {
+        let mut done = Duration::ZERO;
+        while let Some(rule) = self.live.work(self.clock.now(), &mut self.around) {
             self.tell();
-            if began.elapsed() >= WORK_WHILE {
+            let elapsed = began.elapsed();
+            self.live.note_took(rule, elapsed - done);
+            if elapsed >= WORK_WHILE {
                 return true;
             }
+            done = elapsed;
         }
         false
     }

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use wire::Metadata;
 
 pub use balancers::{BalancerBoard, ServerSeen};
-pub use evaluator::Evaluator;
+pub use evaluator::{Evaluator, RulesSeen};
 pub use own::OwnFigures;
 
 use scrape::{Scrapes, TargetBoard};
@@ -166,6 +166,10 @@ impl Samples for Telemetry {
 
     fn source(&self) -> Arc<dyn Source + Send + Sync> {
         Arc::new(self.store.view())
+    }
+
+    async fn rules(&self) -> Option<RulesSeen> {
+        self.evaluator.look().await
     }
 
     fn metadata(&self) -> BTreeMap<String, store::Metadata> {

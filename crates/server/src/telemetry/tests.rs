@@ -119,6 +119,67 @@ async fn a_bad_sample_is_told_on_arrival_and_so_is_its_end() {
     end(world).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_are_seen_as_they_are() {
+    let receiver = WebhookReceiver::start().await.unwrap();
+    let mut rules = vec![rule("Slow", "shop_slow > 5", Some(Span::secs(3_600))), rule("Odd", "a * on () b > 0", None)];
+    rules[0].annotations.insert("summary".into(), "{{ if gt $value 8.0 }}very slow{{ end }} at {{ $externalURL }}".into());
+    rules.push(Rule { alert: None, record: Some("shop:slow".into()), ..rule("", "shop_slow * 2", None) });
+    let configured = with_rules(webhook_config(&receiver.url(), &["127.0.0.0/8".to_owned()]), rules);
+    let world = start(configured).await;
+    world.telemetry.take(&sample_of(&world, "shop_slow", 9.0)).await.unwrap();
+    for (metric, host) in [("a", "1"), ("b", "1"), ("b", "2")] {
+        let mut batch = SampleBatch::new();
+        let labels = Labels::new([("__name__", metric), ("host", host)]).unwrap();
+        batch.push(&labels, world.telemetry.clock().now(), 1.0);
+        world.telemetry.take(&batch).await.unwrap();
+    }
+    let looked = async {
+        loop {
+            let seen = crate::http::doors::Samples::rules(&world.telemetry).await.unwrap();
+            // A rule that is evaluated whole comes when there is time.
+            if seen.rules.get(1).is_some_and(|odd| odd.error.is_some()) {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let seen = tokio::time::timeout(Duration::from_secs(20), looked).await.expect("within 20 s");
+    assert_eq!(seen.groups[0].rules.len(), 3);
+    let [slow, odd, record] = &seen.rules[..] else { panic!("{seen:?}") };
+    assert_eq!((slow.alerts[0].state, slow.alerts[0].value), (AlertState::Ok, Some(9.0)), "pending");
+    assert!(slow.alerts[0].annotations["summary"].starts_with("very slow at http"));
+    assert!(slow.error.is_none() && slow.evaluated.is_some());
+    assert!(odd.error.as_ref().unwrap().contains("many-to-many"), "{odd:?}");
+    assert_eq!((record.evaluated, record.alerts.len()), (None, 0), "its interval has not come round");
+    end(world).await;
+}
+
+/// What waits out its `for:` goes on after a start: the memory is on the disk soon after it changed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_pending_is_pending_after_a_start() {
+    let receiver = WebhookReceiver::start().await.unwrap();
+    let rules = vec![rule("Slow", "shop_slow > 5", Some(Span::secs(3_600)))];
+    let configured = with_rules(webhook_config(&receiver.url(), &["127.0.0.0/8".to_owned()]), rules);
+    let world = start(configured).await;
+    world.telemetry.take(&sample_of(&world, "shop_slow", 9.0)).await.unwrap();
+    let memory = world._folder.path().join("rules.json");
+    let waited = async {
+        while !std::fs::read_to_string(&memory).is_ok_and(|text| text.contains("since")) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waited).await.expect("kept within seconds");
+    let before = crate::http::doors::Samples::rules(&world.telemetry).await.unwrap().rules[0].alerts[0].since;
+    // As after a kill: a second evaluator over the same folder, with nothing but what the first had written.
+    let (store, clock) = (world.telemetry.store().clone(), world.telemetry.clock().clone());
+    let again = super::Evaluator::start(store, clock, world.pump.clone(), memory.clone());
+    let seen = again.look().await.unwrap();
+    assert_eq!((seen.rules[0].alerts[0].since, seen.rules[0].alerts[0].state), (before, AlertState::Ok));
+    tokio::task::spawn_blocking(move || again.stop()).await.unwrap();
+    end(world).await;
+}
+
 pub(super) async fn end(world: Loop) {
     world.stop.send_replace(true);
     let telemetry = world.telemetry.clone();

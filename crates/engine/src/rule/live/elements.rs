@@ -5,8 +5,9 @@
 //! further; that way is the one that rules evaluated whole take too.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
 
-use model::{AlertKey, Labels};
+use model::{AlertKey, Labels, Time};
 use query::source::Source;
 
 use super::graph::{CellId, Graph, Kind as CellKind};
@@ -14,6 +15,7 @@ use super::node::{Grown, Nodes, read_labels};
 use super::plan::{Plan, WithScalar};
 use super::{Live, RuleId};
 use crate::rule::evaluate::{alerts, labels_of};
+use crate::rule::template::Filling;
 use crate::rule::{Compiled, Kind};
 
 /// What a rule has of its own.
@@ -28,6 +30,10 @@ pub(super) struct Own {
     /// Those that hold, and those whose alert is not over yet.
     active: BTreeSet<u32>,
     keys: HashSet<AlertKey>,
+    /// How its last evaluation ended, as of when, and how long it took.
+    pub error: Option<String>,
+    pub evaluated: Option<Time>,
+    pub took: Duration,
     /// Of a recording rule.
     pub recorded: Vec<(CellId, Labels)>,
 }
@@ -110,7 +116,8 @@ impl Live {
                 continue;
             }
             let read = read_labels(&row.labels);
-            let Ok(labels) = labels_of(compiled, &read, f64::NAN) else { return self.make_whole(rule) };
+            let filling = Filling { labels: &read, value: f64::NAN, outside: &self.rules.outside, source: None };
+            let Ok(labels) = labels_of(compiled, &filling) else { return self.make_whole(rule) };
             let key = AlertKey::of(&compiled.name, &labels);
             let is_held = self.state.rules.get(&compiled.key).is_some_and(|memory| memory.alerts.contains_key(&key));
             let own = &mut self.own[rule as usize];
@@ -313,11 +320,10 @@ impl Live {
         let memory = self.state.rules.entry(compiled.key.clone()).or_default();
         let looked_at = self.now - compiled.query_offset.duration();
         let transitions = &mut self.found.transitions;
+        let before = (memory.alerts.len(), transitions.len());
         let done = alerts(&self.rules, compiled, memory, now, self.now, looked_at, source, transitions);
         memory.failed = done.is_err();
-        if let Err(why) = done {
-            self.found.failed.push((RuleId(rule), why));
-        }
+        self.has_changed |= before != (memory.alerts.len(), self.found.transitions.len());
         let mut over = 0;
         own.active.retain(|element| {
             let element = &self.elements[*element as usize];
@@ -331,7 +337,13 @@ impl Live {
             true => _ = self.lingering.insert(rule),
             false => _ = self.lingering.remove(&rule),
         }
+        self.note_done(rule, done.err());
         self.note_hold(rule);
+    }
+
+    /// The first rule that asks for a result.
+    pub(super) fn rule_at(&self, root: u32) -> u32 {
+        self.roots[root as usize].watches.first().map_or(0, |watch| self.elements[watch.element as usize].rule)
     }
 
     /// Alerts remember the last value for which they held.

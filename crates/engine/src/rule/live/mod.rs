@@ -4,7 +4,7 @@
 //! let mut live = Live::new(rules, state, &alerts, now, &mut surroundings);
 //! live.arrive(received, &touched, &new_series, &mut surroundings);   evaluates what these samples touch
 //! while live.next_due() <= now { live.tick(live.next_due(), ..) }    groups' intervals and alerts that have held long enough
-//! while live.work(now, ..) {}                                        what takes longer, one rule at a time
+//! while live.work(now, ..).is_some() {}                                        what takes longer, one rule at a time
 //! live.take()                                                        transitions for the journal
 //! ```
 //!
@@ -18,6 +18,7 @@
 
 mod elements;
 mod graph;
+mod look;
 mod node;
 mod plan;
 mod recording;
@@ -35,6 +36,7 @@ use super::{Evaluated, Kind, RuleId, RuleState, Rules, evaluate, micros};
 use elements::{Element, Own, Root};
 use graph::{Graph, Placed};
 
+pub use look::{AlertSeen, RuleSeen};
 pub(super) use plan::BOUND_REACH_US;
 
 /// Samples that are older cause no evaluation: they are history.
@@ -116,6 +118,9 @@ pub struct Live {
     elements: Vec<Element>,
     beats: Vec<Beat>,
     now: Time,
+    started: Time,
+    /// A rule's share of the last tick.
+    took: Duration,
     /// When alerts that are pending have held long enough.
     holds: BinaryHeap<Reverse<(i64, u32)>>,
     /// Rules that hold alerts whose condition is over: why may change with time.
@@ -130,6 +135,7 @@ pub struct Live {
     /// Elements that changed or have to be looked at.
     changed: Vec<u32>,
     found: Evaluated,
+    has_changed: bool,
     counts: Counts,
 }
 
@@ -153,6 +159,8 @@ impl Live {
             elements: Vec::new(),
             beats: Vec::new(),
             now: at,
+            started: at,
+            took: Duration::ZERO,
             holds: BinaryHeap::new(),
             lingering: BTreeSet::new(),
             waiting: BTreeSet::new(),
@@ -162,6 +170,7 @@ impl Live {
             dirty: Vec::new(),
             changed: Vec::new(),
             found: Evaluated::default(),
+            has_changed: false,
             counts: Counts::default(),
             rules,
             state,
@@ -283,19 +292,19 @@ impl Live {
         self.settle_also(looked, around.source());
     }
 
-    /// Evaluates one of the rules that take longer; false when none waits.
-    pub fn work(&mut self, at: Time, around: &mut dyn Surroundings) -> bool {
+    /// Evaluates one of the rules that take longer, and says which; none when none waits.
+    pub fn work(&mut self, at: Time, around: &mut dyn Surroundings) -> Option<RuleId> {
         self.next_event(at);
         if let Some(root) = self.slow.pop_first() {
             self.evaluate_root(root, around.source());
             self.settle(around.source());
-            return true;
+            return Some(RuleId(self.rule_at(root)));
         }
-        let Some((_, rule)) = self.waiting.pop_first() else { return false };
+        let (_, rule) = self.waiting.pop_first()?;
         self.turn += 1;
         self.turns[rule as usize] = self.turn;
         self.evaluate_whole(rule, around.source());
-        true
+        Some(RuleId(rule))
     }
 
     /// Whether [`take`](Self::take) has anything to give.
@@ -313,9 +322,15 @@ impl Live {
         &self.rules
     }
 
+    /// Whether alerts have begun, changed or ended since [`state`](Self::state) was asked for.
+    pub fn has_changed(&self) -> bool {
+        self.has_changed
+    }
+
     /// What the rules remember, as it is to be kept for the next start.
     pub fn state(&mut self) -> &RuleState {
         self.note_values();
+        self.has_changed = false;
         &self.state
     }
 
@@ -467,8 +482,14 @@ impl Live {
 
     fn evaluate_whole(&mut self, rule: u32, source: &dyn Source) {
         self.counts.whole += 1;
-        let found = evaluate(&self.rules, &mut self.state, &[RuleId(rule)], self.now, source);
+        let key = &self.rules.rules[rule as usize].key;
+        let held = |state: &RuleState| state.rules.get(key).map_or(0, |memory| memory.alerts.len());
+        let before = held(&self.state);
+        let mut found = evaluate(&self.rules, &mut self.state, &[RuleId(rule)], self.now, source);
+        self.has_changed |= before != held(&self.state) || !found.transitions.is_empty();
+        let error = found.failed.pop().map(|(_, why)| why);
         self.found.add(found);
+        self.note_done(rule, error);
         self.note_hold(rule);
     }
 

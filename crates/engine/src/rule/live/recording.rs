@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use model::{Labels, SampleBatch};
 use query::source::{Matcher, Source};
 
-use super::{Live, RuleId, Surroundings};
+use super::{Live, Surroundings};
 use crate::rule::evaluate::record;
 
 impl Live {
@@ -79,8 +79,6 @@ impl Live {
             None => record(compiled, memory, rows, looked_at, &mut self.found.recorded),
         };
         memory.failed = done.is_err();
-        if let Err(why) = done {
-            self.found.failed.push((RuleId(rule), why));
-        }
+        self.note_done(rule, done.err());
     }
 }

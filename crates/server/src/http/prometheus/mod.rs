@@ -57,8 +57,14 @@ pub fn register(routes: Routes<App>) -> Routes<App> {
         .get("/api/v1/status/walreplay", view, "The log was read before the door opened", NONE, info::replay)
         .get("/api/v1/targets", view, "What is scraped and how it went: state, scrapePool", NONE, targets::targets)
         .get("/api/v1/scrape_pools", view, "Names of the jobs that are scraped", NONE, targets::pools)
-        .get("/api/v1/rules", view, "Rules and their alerts: type", NONE, rules::rules)
-        .get("/api/v1/alerts", view, "Alerts that are not ok", NONE, rules::alerts)
+        .get(
+            "/api/v1/rules",
+            view,
+            "Rules, how they fare, and their alerts: type, rule_name[], rule_group[], file[], exclude_alerts, match[]",
+            NONE,
+            rules::rules,
+        )
+        .get("/api/v1/alerts", view, "Alerts that are pending or not ok", NONE, rules::alerts)
 }
 
 /// Long queries come as a form, short ones in the address.

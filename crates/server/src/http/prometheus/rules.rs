@@ -1,105 +1,226 @@
-//! Rules and alerts as Prometheus lists them, read from the engine's state.
+//! Rules and alerts as Prometheus lists them: the rules in force, how their last evaluation went, and their alerts.
+//!
+//! Read from the thread that evaluates them. Where it does not answer, what bad alerts there are is read from the engine's state,
+//! and the rules' health is said to be unknown.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use axum::extract::State;
 use axum::response::Response;
-use model::config::{Config, Rule, RuleGroup};
-use model::{AlertState, Time, Transition};
-use serde_json::{Value, json as value};
+use engine::rule::{AlertSeen, RuleSeen};
+use model::config::{Rule, RuleGroup, Span};
+use model::{AlertState, Labels, Time, labels::METRIC_NAME};
+use query::source::Matcher;
+use serde_json::{Map, Value, json as value};
 use wire::prom_json;
 
 use super::{Asked, PromError, json};
 use crate::http::app::App;
+use crate::http::params::short;
+use crate::http::selectors::selectors;
+use crate::telemetry::RulesSeen;
+
+/// Which rules are wanted.
+struct Wanted {
+    alerting: bool,
+    recording: bool,
+    alerts: bool,
+    rules: BTreeSet<String>,
+    groups: BTreeSet<String>,
+    files: BTreeSet<String>,
+    matching: Vec<Vec<Matcher>>,
+}
+
+impl Wanted {
+    fn of(asked: &Asked) -> Result<Wanted, PromError> {
+        let (alerting, recording) = match asked.0.one("type") {
+            None => (true, true),
+            Some("alert") => (true, false),
+            Some("record") => (false, true),
+            Some(other) => {
+                let why = format!("not supported value \"{}\"", short(other));
+                return Err(PromError::parameter("type", why));
+            }
+        };
+        let alerts = match asked.0.one("exclude_alerts") {
+            None | Some("" | "0" | "f" | "F" | "false" | "FALSE" | "False") => true,
+            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => false,
+            Some(other) => {
+                return Err(PromError::parameter("exclude_alerts", format!("\"{}\" is neither true nor false", short(other))));
+            }
+        };
+        let names = |name: &str| asked.0.all(name).map(str::to_owned).collect();
+        let (rules, groups, files) = (names("rule_name[]"), names("rule_group[]"), names("file[]"));
+        Ok(Wanted { alerting, recording, alerts, rules, groups, files, matching: selectors(&asked.0)? })
+    }
+
+    fn group(&self, group: &RuleGroup) -> bool {
+        // Files are not remembered: groups of all files are one configuration.
+        let fits = |set: &BTreeSet<String>, name: &str| set.is_empty() || set.contains(name);
+        fits(&self.groups, &group.name) && fits(&self.files, "")
+    }
+
+    fn rule(&self, group: &RuleGroup, rule: &Rule) -> bool {
+        let kind = if rule.alert.is_some() { self.alerting } else { self.recording };
+        let named = self.rules.is_empty() || self.rules.contains(name_of(rule));
+        let labels = || {
+            let own = labels_of(group, rule);
+            own.with(METRIC_NAME, "")
+        };
+        let matches = |labels: &Labels| self.matching.iter().any(|all| all.iter().all(|matcher| matcher.matches_labels(labels)));
+        kind && named && (self.matching.is_empty() || matches(&labels()))
+    }
+}
+
+fn name_of(rule: &Rule) -> &str {
+    rule.alert.as_deref().or(rule.record.as_deref()).unwrap_or("")
+}
+
+/// The labels that a rule puts on its results, as they stand in the file.
+fn labels_of(group: &RuleGroup, rule: &Rule) -> Labels {
+    let pairs = group.labels.iter().filter(|(name, _)| !rule.labels.contains_key(*name)).chain(&rule.labels);
+    Labels::new(pairs).unwrap_or_default()
+}
 
 pub(super) async fn rules(State(app): State<App>, asked: Asked) -> Result<Response, PromError> {
-    let (alerting, recording) = match asked.0.one("type") {
-        None => (true, true),
-        Some("alert") => (true, false),
-        Some("record") => (false, true),
-        Some(other) => {
-            let why = format!("not supported value \"{}\"", crate::http::params::short(other));
-            return Err(PromError::parameter("type", why));
+    let wanted = Wanted::of(&asked)?;
+    let seen = seen(&app).await;
+    let mut rules = seen.rules.into_iter();
+    let mut groups: Vec<Value> = Vec::new();
+    for group in seen.groups.iter() {
+        let of_group: Vec<RuleSeen> = rules.by_ref().take(group.rules.len()).collect();
+        let listed = group.rules.iter().zip(&of_group).filter(|(rule, _)| wanted.rule(group, rule));
+        let listed: Vec<Value> = listed.map(|(rule, seen)| one(group, rule, seen, wanted.alerts)).collect();
+        if listed.is_empty() || !wanted.group(group) {
+            continue;
         }
-    };
-    let config: std::sync::Arc<Config> = app.config();
-    let (alerts, at) = not_ok(&app);
-    let groups: Vec<Value> = config
-        .groups
-        .iter()
-        .map(|group| {
-            let rules = group.rules.iter().filter(|rule| if rule.alert.is_some() { alerting } else { recording });
-            value!({
-                "name": group.name,
-                "file": "",
-                "interval": interval_secs(group),
-                "limit": group.limit,
-                "rules": rules.map(|rule| one(group, rule, &alerts, at)).collect::<Vec<_>>(),
-                "evaluationTime": 0.0,
-                "lastEvaluation": at,
-            })
-        })
-        .collect();
+        let took: f64 = of_group.iter().map(|seen| seen.took.as_secs_f64()).sum();
+        let last = of_group.iter().filter_map(|seen| seen.evaluated).max();
+        groups.push(value!({
+            "name": group.name, "file": "", "interval": group.interval.map_or(60.0, secs), "limit": group.limit,
+            "rules": listed, "evaluationTime": took, "lastEvaluation": instant(last),
+        }));
+    }
     let mut out = Vec::new();
     prom_json::data(&mut out, &value!({ "groups": groups }));
     Ok(json(out))
 }
 
 pub(super) async fn alerts(State(app): State<App>) -> Response {
-    let (alerts, _) = not_ok(&app);
-    let rows: Vec<Value> = alerts.values().flatten().map(alert).collect();
+    let seen = seen(&app).await;
+    let rows: Vec<Value> = seen.rules.iter().flat_map(|rule| &rule.alerts).map(alert).collect();
     let mut out = Vec::new();
     prom_json::data(&mut out, &value!({ "alerts": rows }));
     json(out)
 }
 
-/// Alerts that are not ok by their rule's name, and the state's time.
-fn not_ok(app: &App) -> (BTreeMap<String, Vec<Transition>>, Time) {
-    app.pump.read_state(|state| {
-        let mut found: BTreeMap<String, Vec<Transition>> = BTreeMap::new();
-        for transition in state.alerts.values() {
-            found.entry(transition.rule.to_string()).or_default().push(transition.clone());
+/// What the rules are like; where nobody says, what the engine knows.
+async fn seen(app: &App) -> RulesSeen {
+    let told = app.telemetry.rules().await;
+    if let Some(told) = told.filter(|told| told.rules.len() == told.groups.iter().map(|group| group.rules.len()).sum::<usize>()) {
+        return told;
+    }
+    let groups = std::sync::Arc::new(app.config().groups.clone());
+    let known: Vec<_> = app.pump.read_state(|state| state.alerts.values().cloned().collect());
+    let of_rule = |rule: &Rule| RuleSeen {
+        alerts: known.iter().filter(|alert| Some(alert.rule.as_str()) == rule.alert.as_deref()).map(from_journal).collect(),
+        ..RuleSeen::default()
+    };
+    let rules = groups.iter().flat_map(|group| &group.rules).map(of_rule).collect();
+    RulesSeen { groups, rules }
+}
+
+fn from_journal(alert: &model::Transition) -> AlertSeen {
+    AlertSeen {
+        labels: alert.labels.clone(),
+        annotations: alert.annotations.clone(),
+        state: alert.to,
+        since: alert.onset,
+        value: alert.value,
+        kept_until: None,
+    }
+}
+
+fn secs(span: Span) -> f64 {
+    span.duration().as_secs_f64()
+}
+
+/// An instant as Go writes one that was never set.
+fn instant(at: Option<Time>) -> Value {
+    at.map_or_else(|| Value::from("0001-01-01T00:00:00Z"), |at| value!(at))
+}
+
+fn one(group: &RuleGroup, rule: &Rule, seen: &RuleSeen, with_alerts: bool) -> Value {
+    let health = match (&seen.error, seen.evaluated) {
+        (Some(_), _) => "err",
+        (None, Some(_)) => "ok",
+        (None, None) => "unknown",
+    };
+    let mut out = value!({
+        "name": name_of(rule), "query": rule.expr, "labels": labels_of(group, rule), "health": health,
+        "evaluationTime": seen.took.as_secs_f64(), "lastEvaluation": instant(seen.evaluated),
+        "type": if rule.alert.is_some() { "alerting" } else { "recording" },
+    });
+    let more: &mut Map<String, Value> = out.as_object_mut().expect("an object was just made");
+    if let Some(why) = &seen.error {
+        more.insert("lastError".into(), value!(why));
+    }
+    if rule.alert.is_some() {
+        let pending = |alert: &&AlertSeen| alert.state == AlertState::Ok;
+        let state = match (seen.alerts.iter().filter(pending).count(), seen.alerts.len()) {
+            (_, 0) => "inactive",
+            (pending, all) if pending == all => "pending",
+            _ => "firing",
+        };
+        more.insert("state".into(), value!(state));
+        more.insert("duration".into(), value!(rule.hold.map_or(0.0, secs)));
+        more.insert("keepFiringFor".into(), value!(rule.keep_firing_for.map_or(0.0, secs)));
+        more.insert("annotations".into(), value!(rule.annotations));
+        if with_alerts {
+            more.insert("alerts".into(), seen.alerts.iter().map(alert).collect());
         }
-        (found, state.at)
-    })
+    }
+    out
 }
 
-fn interval_secs(group: &RuleGroup) -> f64 {
-    group.interval.map_or(60.0, |interval| interval.duration().as_secs_f64())
-}
-
-fn one(group: &RuleGroup, rule: &Rule, alerts: &BTreeMap<String, Vec<Transition>>, at: Time) -> Value {
-    let labels: BTreeMap<_, _> = group.labels.iter().chain(&rule.labels).collect();
-    let Some(name) = &rule.alert else {
-        return value!({
-            "name": rule.record, "query": rule.expr, "labels": labels, "health": "ok", "evaluationTime": 0.0,
-            "lastEvaluation": at, "type": "recording",
-        });
+/// One alert. Prometheus knows two states; ours that are no `bad` stand in a field beside it.
+fn alert(seen: &AlertSeen) -> Value {
+    let (state, ours) = match seen.state {
+        AlertState::Bad => ("firing", "bad"),
+        AlertState::NoData => ("firing", "no_data"),
+        AlertState::SourceDown => ("firing", "source_down"),
+        AlertState::Ok => ("pending", "ok"),
     };
-    let secs = |span: Option<model::config::Span>| span.map_or(0.0, |span| span.duration().as_secs_f64());
-    let firing: Vec<Value> = alerts.get(name).into_iter().flatten().map(alert).collect();
-    let state = if firing.is_empty() { "inactive" } else { "firing" };
-    value!({
-        "state": state, "name": name, "query": rule.expr, "duration": secs(rule.hold),
-        "keepFiringFor": secs(rule.keep_firing_for), "labels": labels, "annotations": rule.annotations, "alerts": firing,
-        "health": "ok", "evaluationTime": 0.0, "lastEvaluation": at, "type": "alerting",
-    })
+    let mut out = value!({
+        "labels": seen.labels, "annotations": seen.annotations, "state": state, "flyballState": ours, "activeAt": seen.since,
+        "value": seen.value.map_or_else(|| "NaN".to_owned(), scientific),
+    });
+    if let (Some(until), Some(more)) = (seen.kept_until, out.as_object_mut()) {
+        more.insert("flyballKeptUntil".into(), value!(until));
+    }
+    out
 }
 
-/// One alert. Prometheus knows two states; ours that are no `bad` stand in a label's place beside it.
-fn alert(transition: &Transition) -> Value {
-    let state = match transition.to {
-        AlertState::Bad => "bad",
-        AlertState::NoData => "no_data",
-        AlertState::SourceDown => "source_down",
-        AlertState::Ok => "ok",
-    };
-    value!({
-        "labels": transition.labels,
-        "annotations": transition.annotations,
-        "state": if transition.to == AlertState::Ok { "inactive" } else { "firing" },
-        "flyballState": state,
-        "activeAt": transition.onset,
-        "value": transition.value.map_or_else(String::new, |value| value.to_string()),
-    })
+/// `1.5e+00`: a number as Prometheus shows an alert's value.
+fn scientific(number: f64) -> String {
+    let shown = format!("{number:e}");
+    let Some((mantissa, power)) = shown.split_once('e') else { return shown };
+    let mut out = mantissa.to_owned();
+    let (sign, digits) = power.strip_prefix('-').map_or(('+', power), |digits| ('-', digits));
+    // Writing into a text does not fail.
+    let _ = write!(out, "e{sign}{digits:0>2}");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_as_go_writes_them() {
+        for (number, shown) in [(0.0, "0e+00"), (1.5, "1.5e+00"), (-31.0, "-3.1e+01"), (1e-7, "1e-07"), (1e120, "1e+120")] {
+            assert_eq!(scientific(number), shown);
+        }
+    }
 }

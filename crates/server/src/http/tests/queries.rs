@@ -114,7 +114,19 @@ async fn rules_show_their_alerts() {
     let rules = house.get("/api/v1/rules?type=alert").await.json();
     assert_eq!(alerting(&rules)["state"], "firing");
     assert_eq!(alerting(&rules)["alerts"][0]["labels"]["instance"], "a");
-    assert_eq!(house.get("/api/v1/alerts").await.json()["data"]["alerts"][0]["value"], "0");
+    assert_eq!(house.get("/api/v1/alerts").await.json()["data"]["alerts"][0]["value"], "0e+00");
+    let count = async |asked: &str| {
+        let rules = house.get(&format!("/api/v1/rules?{asked}")).await.json();
+        rules["data"]["groups"].as_array().unwrap().iter().map(|group| group["rules"].as_array().unwrap().len()).sum::<usize>()
+    };
+    let all = count("").await;
+    assert_eq!(count("rule_name[]=Down&rule_name[]=Nothing").await, 1);
+    assert_eq!(count("rule_group[]=nothing").await, 0);
+    assert_eq!(count("file[]=nothing.yaml").await, 0);
+    assert_eq!(count("match[]=%7Bseverity%3D%22nothing%22%7D").await, 0);
+    assert_eq!(count("exclude_alerts=true").await, all);
+    let without = house.get("/api/v1/rules?exclude_alerts=true").await.json();
+    assert!(alerting(&without).get("alerts").is_none());
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
-//! `printf` of rule templates: Go's verbs `%s %v %d %f %e %g %q` with flags, width and precision.
+//! `printf` of rule templates: Go's verbs `%s %v %d %f %e %g %q %t %x` with flags, width and precision.
 //!
-//! A format is checked when the rule is loaded, so that printing never fails.
+//! A format is checked when the rule is loaded, so that printing never fails; one that is computed says what it lacks, as in Go.
 
 use super::number::{exponent, general, shortest};
-use super::template::{Item, number, text};
+use super::{Item, number, text};
 
 /// How many values a format prints; none where a verb is not known here.
 pub(super) fn places(format: &str) -> Option<usize> {
@@ -12,9 +12,11 @@ pub(super) fn places(format: &str) -> Option<usize> {
 
 /// Prints the values behind the format, which comes first.
 pub(super) fn print(items: &[Item]) -> String {
-    let Some((Item::Text(format), mut items)) = items.split_first() else { return String::new() };
+    let Some((format, mut items)) = items.split_first() else { return String::new() };
+    let format = text(format);
     let mut out = String::new();
-    for part in format_parts(format).unwrap_or_default() {
+    let Some(parts) = format_parts(&format) else { return format };
+    for part in parts {
         let verb = match part {
             Ok(verb) => verb,
             Err(plain) => {
@@ -22,11 +24,15 @@ pub(super) fn print(items: &[Item]) -> String {
                 continue;
             }
         };
-        let Some((item, rest)) = items.split_first() else { break };
+        let Some((item, rest)) = items.split_first() else {
+            out.push_str(&format!("%!{}(MISSING)", verb.verb));
+            continue;
+        };
         items = rest;
-        let value = number(std::slice::from_ref(item));
+        let value = number(item);
         let mut shown = match verb.verb {
-            's' | 'v' => text(item),
+            's' | 'v' | 't' => text(item),
+            'x' => format!("{:x}", value as i64),
             'q' => format!("{:?}", text(item)),
             'd' => format!("{}", value as i64),
             'f' if value.is_finite() => format!("{value:.*}", verb.precision.unwrap_or(6)),
@@ -58,7 +64,7 @@ struct Verb {
     verb: char,
 }
 
-/// Cuts a format into texts and verbs; none where a verb is not one of `s v d f e g q`.
+/// Cuts a format into texts and verbs; none where a verb is not one of `s v d f e g q t x`.
 fn format_parts(format: &str) -> Option<Vec<Result<Verb, String>>> {
     let mut parts: Vec<Result<Verb, String>> = Vec::new();
     let mut chars = format.chars().peekable();
@@ -88,7 +94,7 @@ fn format_parts(format: &str) -> Option<Vec<Result<Verb, String>>> {
         }
         match chars.next()? {
             '%' => plain.push('%'),
-            c @ ('s' | 'v' | 'd' | 'f' | 'e' | 'g' | 'q') => {
+            c @ ('s' | 'v' | 'd' | 'f' | 'e' | 'g' | 'q' | 't' | 'x') => {
                 parts.push(Err(std::mem::take(&mut plain)));
                 verb.verb = c;
                 parts.push(Ok(verb));
