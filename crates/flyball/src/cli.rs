@@ -81,7 +81,7 @@ enum Command {
         #[command(flatten)]
         server: Server,
     },
-    /// Look after the metric store: flush, cardinality
+    /// Look after the metric store: flush, cardinality, snapshot, restore, delete
     #[command(subcommand)]
     Store(store::StoreCommand),
     /// Print a token with which a host's agent enrols

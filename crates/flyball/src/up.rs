@@ -62,9 +62,12 @@ pub struct ServerArgs {
 /// How the metric store keeps samples.
 #[derive(Args, Clone, Debug)]
 pub struct StoreArgs {
-    /// Samples are kept so long, as 30d or 100y
+    /// Samples are kept so long, as 36h or 100y; 30d where nothing is said
     #[arg(long, value_name = "SPAN", value_parser = span, env = "FLYBALL_RETENTION")]
     pub retention: Option<Span>,
+    /// But at most so many bytes of them, as 50GiB; the oldest days go first
+    #[arg(long, value_name = "SIZE", value_parser = size, env = "FLYBALL_RETENTION_SIZE")]
+    pub retention_size: Option<Size>,
     /// A sample may be so much older than the newest of its series; 30m where nothing is said
     #[arg(long, value_name = "SPAN", value_parser = span_or_none, env = "FLYBALL_OUT_OF_ORDER")]
     pub out_of_order: Option<Span>,
@@ -197,11 +200,20 @@ fn options(args: &ServerArgs, data: &Path) -> server::Options {
     options.insecure_http = args.insecure_http;
     options.tls = args.tls_certificate.clone().zip(args.tls_key.clone()).map(|(certificate, key)| TlsFiles { certificate, key });
     options.advertise = args.advertise.clone();
-    let StoreArgs { retention, out_of_order, keep_log, keep_log_size, series_max, series_per_source_max, source_label } =
-        args.store.clone();
+    let StoreArgs {
+        retention,
+        retention_size,
+        out_of_order,
+        keep_log,
+        keep_log_size,
+        series_max,
+        series_per_source_max,
+        source_label,
+    } = args.store.clone();
     let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
     options.store = server::StoreSettings {
         retention: retention.map(Span::duration),
+        retention_bytes: retention_size.map(|size| size.0),
         out_of_order: out_of_order.map(Span::duration),
         keep_log: keep_log.map(Span::duration),
         keep_log_bytes: keep_log_size.map(|size| size.0),

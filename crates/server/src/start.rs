@@ -83,6 +83,8 @@ pub struct Options {
 pub struct StoreSettings {
     /// How long.
     pub retention: Option<Duration>,
+    /// But at most so many bytes; the oldest days go first.
+    pub retention_bytes: Option<u64>,
     /// How much older than the newest of its series a sample may be.
     pub out_of_order: Option<Duration>,
     /// How long the log is kept for back-tests.
@@ -105,6 +107,7 @@ impl StoreSettings {
         let fits = crate::memory::limit().map_or(usize::MAX, |limit| (limit / BYTES_PER_SERIES / 5 * 3) as usize);
         store::Options {
             retention: self.retention.unwrap_or(known.retention),
+            retention_bytes: self.retention_bytes.or(known.retention_bytes),
             out_of_order: self.out_of_order.unwrap_or(known.out_of_order),
             keep_log: self.keep_log.unwrap_or(known.keep_log),
             keep_log_bytes: self.keep_log_bytes.unwrap_or(known.keep_log_bytes),

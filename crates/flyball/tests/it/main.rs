@@ -10,4 +10,5 @@ mod peers;
 mod prometheus;
 mod rig;
 mod stand;
+mod store;
 mod up;

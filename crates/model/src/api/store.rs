@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::time::Time;
+
 /// GET /store/cardinality: the longest rows of each list, and how many rows each would have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Cardinality {
@@ -48,6 +50,44 @@ pub struct Flushed {
     pub log_bytes_before: u64,
     /// Bytes of log that are kept.
     pub log_bytes: u64,
+    /// Samples on the disk.
+    pub history_samples: u64,
+    /// Their bytes, indexes and checksums included.
+    pub history_bytes: u64,
+}
+
+/// POST /store/snapshot: a copy of all samples up to now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Snapshot {
+    /// Its name.
+    pub name: String,
+    /// Where it lies on the server.
+    pub folder: String,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// POST /store/delete: which samples.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Deletion {
+    /// Samples of series that fit any of these: `up{job="shop"}`.
+    pub selectors: Vec<String>,
+    /// From this instant on; none: from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Time>,
+    /// Up to this instant; none: to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Time>,
+}
+
+/// POST /store/delete: what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Deleted {
+    /// Samples that went.
+    pub samples: u64,
+    /// How long it took.
+    pub seconds: f64,
 }
 
 /// Something, and how many series have it.

@@ -11,11 +11,16 @@ const SELECTORS_MAX: usize = 100;
 
 /// Each `match[]`: the matchers of one selector.
 pub fn selectors(params: &Params) -> Result<Vec<Vec<Matcher>>, HttpError> {
-    let texts: Vec<&str> = params.all("match[]").collect();
+    read(params.all("match[]"), "match[]")
+}
+
+/// Each of these texts: the matchers of one selector. `place` is where they stand, for an error.
+pub fn read<'a>(texts: impl Iterator<Item = &'a str>, place: &str) -> Result<Vec<Vec<Matcher>>, HttpError> {
+    let texts: Vec<&str> = texts.collect();
     if texts.len() > SELECTORS_MAX {
-        return Err(HttpError::bad_request(format!("{} selectors, {SELECTORS_MAX} at most", texts.len())).at("match[]"));
+        return Err(HttpError::bad_request(format!("{} selectors, {SELECTORS_MAX} at most", texts.len())).at(place));
     }
-    texts.into_iter().map(|text| selector(text).map_err(|why| HttpError::bad_request(why).at("match[]"))).collect()
+    texts.into_iter().map(|text| selector(text).map_err(|why| HttpError::bad_request(why).at(place))).collect()
 }
 
 fn selector(text: &str) -> Result<Vec<Matcher>, String> {

@@ -9,7 +9,7 @@ mod incidents;
 mod orders;
 mod overview;
 mod services;
-mod store;
+pub mod store;
 mod timeline;
 
 use super::app::App;

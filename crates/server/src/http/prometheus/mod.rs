@@ -3,6 +3,7 @@
 //! Parameters come in the query or in a form. Queries are evaluated on threads of their own, a few at a time, and end with
 //! their time limit or when the caller goes away. Errors have Prometheus' own form and status.
 
+mod admin;
 mod info;
 mod parsed;
 mod pieces;
@@ -38,6 +39,7 @@ const FORM_LEN_MAX: usize = 2 << 20;
 /// Adds Prometheus' routes.
 pub fn register(routes: Routes<App>) -> Routes<App> {
     let view = Access::Needs(Right::View);
+    let routes = admin::register(routes);
     let routes = both(routes, "/api/v1/query", "PromQL at one instant: query, time, timeout, limit", query::instant);
     let routes =
         both(routes, "/api/v1/query_range", "PromQL over a range: query, start, end, step, timeout, limit", query::range);

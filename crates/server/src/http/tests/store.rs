@@ -40,3 +40,45 @@ async fn a_flush_needs_the_right_and_answers_when_it_is_done() {
     assert!(flushed["seconds"].as_f64().unwrap() > 0.0 && flushed["log_bytes"].is_u64(), "{flushed}");
     assert_eq!(house.get("/api/v1/query?query=a_b").await.json()["data"]["result"][0]["value"][1], "1");
 }
+
+#[tokio::test]
+async fn samples_are_deleted_and_copied_by_who_may() {
+    let house = House::open().await;
+    assert_eq!(house.ask(Role::Sender, "POST", "/write", &[], "a,x=1 b=1\na,x=2 b=2\nc d=3\n").await.status, 204);
+    let delete = "/api/flyball/v1/store/delete";
+    for path in [
+        delete,
+        "/api/flyball/v1/store/snapshot",
+        "/api/v1/admin/tsdb/delete_series?match[]=c_d",
+        "/api/v1/admin/tsdb/clean_tombstones",
+        "/api/v1/admin/tsdb/snapshot",
+    ] {
+        assert_eq!(house.ask(Role::Operator, "POST", path, &[], "").await.status, 403, "{path}");
+    }
+    for (wrong, place) in [
+        (json!({ "selectors": [] }), "selectors"),
+        (json!({ "selectors": ["sum(a_b)"] }), "selectors"),
+        (json!({ "selectors": ["a_b"], "from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z" }), "to"),
+    ] {
+        let (status, _, at, _) = house.post_json(delete, wrong.clone()).await.error();
+        assert_eq!((status, at.as_deref()), (400, Some(place)), "{wrong}");
+    }
+    let count = async |query: &str| {
+        let answer = house.get(&format!("/api/v1/query?query=count({query})")).await.json();
+        answer["data"]["result"][0]["value"][1].as_str().unwrap_or("0").to_owned()
+    };
+    assert_eq!((count("a_b").await, count("c_d").await), ("2".into(), "1".into()));
+    let before = house.ask(Role::Admin, "POST", "/api/v1/admin/tsdb/snapshot", &[], "").await.json();
+    let name = before["data"]["name"].as_str().unwrap();
+    assert!(house.folder.path().join("snapshots").join(name).join("parts").is_dir(), "{before}");
+    let deleted = house.post_json(delete, json!({ "selectors": ["a_b{x=\"1\"}"] })).await;
+    assert_eq!((deleted.status.as_u16(), &deleted.json()["samples"]), (200, &json!(1)), "{}", deleted.text());
+    assert_eq!((count("a_b").await, count("c_d").await), ("1".into(), "1".into()));
+    let theirs = house.ask(Role::Admin, "POST", "/api/v1/admin/tsdb/delete_series?match[]=c_d&end=4e9", &[], "").await;
+    assert_eq!(theirs.status, 204, "{}", theirs.text());
+    assert_eq!((count("a_b").await, count("c_d").await), ("1".into(), "0".into()));
+    assert_eq!(house.ask(Role::Admin, "POST", "/api/v1/admin/tsdb/delete_series", &[], "").await.status, 400);
+    assert_eq!(house.ask(Role::Admin, "POST", "/api/v1/admin/tsdb/clean_tombstones", &[], "").await.status, 204);
+    let audit = house.get("/api/flyball/v1/audit?limit=10").await.text();
+    assert!(audit.contains("\"store\":\"delete\"") && audit.contains("c_d"), "{audit}");
+}
