@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use model::rights::Role;
 
 use crate::exit::Failure;
-use crate::{demo, local, reference, remote, store, up};
+use crate::{demo, local, reference, remote, rules, store, up};
 
 /// The governor for production.
 #[derive(Parser)]
@@ -68,6 +68,9 @@ enum Command {
     /// Check a configuration folder
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Check rule files and run their unit tests
+    #[command(subcommand)]
+    Rules(rules::RulesCommand),
     /// Push an artifact
     #[command(subcommand)]
     Artifact(ArtifactCommand),
@@ -230,6 +233,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Link { person, data } => local::print_link(&data, &person),
         Command::Config(ConfigCommand::Check { folder }) => local::check_config(&folder),
         Command::Config(ConfigCommand::Schema) => reference::print("schema"),
+        Command::Rules(command) => rules::run(command),
         Command::Artifact(ArtifactCommand::Push { file, version, server }) => remote::push(&server, &file, version),
         Command::Query { query, back, server } => remote::query(&server, &query, back.as_deref()),
         Command::Store(command) => store::run(command),

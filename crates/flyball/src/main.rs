@@ -8,6 +8,7 @@ mod local;
 mod reference;
 mod remote;
 mod render;
+mod rules;
 mod signals;
 mod store;
 mod up;

@@ -16,6 +16,7 @@ pub mod outbox;
 pub mod people;
 pub mod perform;
 pub mod pump;
+pub mod rules;
 pub mod start;
 pub mod telemetry;
 pub mod testing;

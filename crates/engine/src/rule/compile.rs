@@ -20,6 +20,8 @@ pub struct RuleError {
     pub group: String,
     /// The rule's name; empty where the group is meant.
     pub rule: String,
+    /// The places of group and rule in what was compiled.
+    pub at: (usize, usize),
     /// The key in the file that holds the mistake: `expr`, `annotations.summary`.
     pub field: String,
     /// Bytes of that key's text, where the mistake has a place in it.
@@ -34,11 +36,11 @@ impl Rules {
         let mut rules = Rules::default();
         let mut errors = Vec::new();
         let mut alerts = BTreeSet::new();
-        for group in groups {
+        for (group_place, group) in groups.iter().enumerate() {
             let first = rules.rules.len() as u32;
             let interval = group.interval.filter(|interval| interval.0 > 0).unwrap_or(INTERVAL);
-            for rule in &group.rules {
-                match one(group, rule, &mut alerts) {
+            for (rule_place, rule) in group.rules.iter().enumerate() {
+                match one(group, rule, (group_place, rule_place), &mut alerts) {
                     Ok(compiled) => rules.rules.push(compiled),
                     Err(found) => errors.extend(found),
                 }
@@ -53,12 +55,13 @@ impl Rules {
     }
 }
 
-fn one(group: &RuleGroup, rule: &Rule, alerts: &mut BTreeSet<String>) -> Result<Compiled, Vec<RuleError>> {
+fn one(group: &RuleGroup, rule: &Rule, at: (usize, usize), alerts: &mut BTreeSet<String>) -> Result<Compiled, Vec<RuleError>> {
     let mut errors = Vec::new();
     let given = rule.alert.as_deref().or(rule.record.as_deref()).unwrap_or("");
     let error = |field: &str, place: Option<query::Span>, text: String| RuleError {
         group: group.name.clone(),
         rule: given.to_owned(),
+        at,
         field: field.to_owned(),
         place,
         text,

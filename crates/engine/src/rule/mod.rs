@@ -19,6 +19,7 @@ mod evaluate;
 mod live;
 mod template;
 mod vanish;
+mod words;
 
 use std::collections::HashMap;
 
@@ -31,6 +32,7 @@ pub use compile::RuleError;
 pub use evaluate::{ALERTS_MAX, Evaluated, RuleState, evaluate};
 pub use live::{AlertSeen, Arrived, Counts, Kept, Live, RuleSeen, Surroundings};
 pub use template::Outside;
+pub use words::Words;
 
 use bind::{Bound, Readers};
 use template::Template;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::SocketAddr;
 
-use model::config::{Config, PlaceConfig, ProbeConfig, RuleGroup, ServiceConfig, Span};
+use model::config::{Config, PlaceConfig, ProbeConfig, Rule, RuleGroup, ServiceConfig, Span};
 use model::{EnvironmentName, HostName, ProjectName, ServiceName};
 
 use super::Source;
 use super::diagnostic::Diagnostic;
-use super::located::path;
+use super::located::{Part, path};
 
 /// Shortest interval of a probe, a scrape or a poll.
 pub(super) const INTERVAL_MIN: Span = Span(100);
@@ -237,30 +237,53 @@ fn refs(parts: &[String]) -> Vec<&dyn Display> {
     parts.iter().map(|part| part as &dyn Display).collect()
 }
 
-/// Checks rule groups. `sources` say from which group on a file's groups stand in `groups`.
+/// Checks rule groups as they are compiled. `sources` say from which group on a file's groups stand in `groups`.
 pub(crate) fn check_rules(groups: &[RuleGroup], sources: &[(usize, Source)], mistakes: &mut Vec<Diagnostic>) {
-    for (at, (first, source)) in sources.iter().enumerate() {
-        let last = sources.get(at + 1).map_or(groups.len(), |(first, _)| *first);
-        for (place, group) in groups[*first..last].iter().enumerate() {
-            for (index, rule) in group.rules.iter().enumerate() {
-                let at = |key: &str| source.tree.value(&path(&[&"groups", &item(place), &"rules", &item(index), &key]));
-                let mut report = |key: &str, message: String| {
-                    mistakes.push(Diagnostic::at(&source.name, &source.text, at(key), message));
-                };
-                match (&rule.alert, &rule.record) {
-                    (Some(_), Some(_)) => report("record", "a rule has one of `alert` and `record`, not both".into()),
-                    (None, None) => report("expr", "a rule has an `alert` or a `record`".into()),
-                    _ => {}
-                }
-                if rule.record.is_some()
-                    && (rule.hold.is_some() || rule.keep_firing_for.is_some() || !rule.annotations.is_empty())
-                {
-                    report("record", "a recording rule has no `for`, `keep_firing_for` or `annotations`".into());
-                }
-                if let Err(error) = query::parse(&rule.expr) {
-                    report("expr", format!("PromQL: {error}"));
-                }
-            }
+    let Err(errors) = engine::rule::Rules::compile(groups) else { return };
+    for error in errors {
+        let (group, rule) = error.at;
+        let Some((first, source)) = sources.iter().rev().find(|(first, _)| *first <= group) else { continue };
+        let (key, below) = error.field.split_once('.').unwrap_or((&error.field, ""));
+        let mut at = path(&[&"groups", &item(group - first), &"rules", &item(rule), &key]);
+        if !below.is_empty() {
+            at.push(Part::Key(below.to_owned()));
         }
+        let begins = source.tree.value(&at);
+        let place = match (begins, error.place, value_of(&groups[group].rules[rule], key, below)) {
+            (Some(begins), Some(inside), Some(value)) => Some(inside_value(&source.text, begins, value, inside.start as usize)),
+            _ => begins,
+        };
+        let message = if key == "expr" { format!("PromQL: {}", error.text) } else { error.text };
+        mistakes.push(Diagnostic::at(&source.name, &source.text, place, message));
     }
+}
+
+/// The text of a rule's key in which a place may lie.
+fn value_of<'a>(rule: &'a Rule, key: &str, below: &str) -> Option<&'a str> {
+    match key {
+        "expr" => Some(&rule.expr),
+        "labels" => rule.labels.get(below).map(String::as_str),
+        "annotations" => rule.annotations.get(below).map(String::as_str),
+        _ => None,
+    }
+}
+
+/// The place of a byte of a value whose own place is known: behind a quote, or in a later line of a block. The value's place
+/// where the text stands otherwise than it reads, as when it is folded.
+fn inside_value(text: &str, begins: (u64, u64), value: &str, offset: usize) -> (u64, u64) {
+    let before = value.get(..offset).unwrap_or(value);
+    let down = before.matches('\n').count();
+    let inside = before.rsplit('\n').next().unwrap_or("").chars().count();
+    let Some(here) = text.lines().nth(begins.0 as usize - 1 + down) else { return begins };
+    let wanted = value.lines().nth(down).unwrap_or("").trim();
+    if down > 0 {
+        let indent = here.chars().take_while(|c| *c == ' ').count();
+        let own = value.lines().nth(down).unwrap_or("").chars().take_while(|c| *c == ' ').count();
+        let found = here.trim_start().starts_with(wanted) && indent >= own;
+        return if found { (begins.0 + down as u64, (indent - own + inside) as u64 + 1) } else { begins };
+    }
+    let rest: String = here.chars().skip(begins.1 as usize - 1).collect();
+    let quoted = usize::from(rest.starts_with(['"', '\'']));
+    let found = rest.get(quoted..).is_some_and(|rest| rest.starts_with(wanted));
+    if found { (begins.0, begins.1 + (quoted + inside) as u64) } else { begins }
 }

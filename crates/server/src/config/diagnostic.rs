@@ -90,8 +90,11 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
-            0 => write!(f, "{}: {}.", self.file, self.message)?,
-            line => write!(f, "{}:{line}:{}: {}.", self.file, self.column, self.message)?,
+            0 => write!(f, "{}: {}", self.file, self.message)?,
+            line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.message)?,
+        }
+        if !self.message.ends_with('?') {
+            f.write_str(".")?;
         }
         if let Some(hint) = &self.hint {
             write!(f, " {hint}")?;

@@ -23,7 +23,9 @@ pub use diagnostic::nearest;
 pub use difference::{difference, masked_url};
 pub use schema::{reference, schema};
 
+pub(crate) use check::check_rules;
 use located::Located;
+pub(crate) use located::path;
 
 /// Largest configuration file, in bytes.
 pub const FILE_LEN_MAX: u64 = 4 << 20;
@@ -76,7 +78,7 @@ pub fn load(folder: &Path) -> Result<Config, Vec<Diagnostic>> {
     }
     check::check(&config, &sources, &mut mistakes);
     check_scrapes::check(&config, &sources, &scrape_places, &mut mistakes);
-    check::check_rules(&config.groups, &rule_sources, &mut mistakes);
+    check_rules(&config.groups, &rule_sources, &mut mistakes);
     check_scrapes::in_folder(&mut config, folder);
     if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
 }
@@ -84,12 +86,12 @@ pub fn load(folder: &Path) -> Result<Config, Vec<Diagnostic>> {
 /// A rule file as Prometheus writes it.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct RuleFile {
-    groups: Vec<RuleGroup>,
+pub(crate) struct RuleFile {
+    pub(crate) groups: Vec<RuleGroup>,
 }
 
 /// The YAML files of a folder in the order of their names. A folder that is not there has none.
-fn files(folder: &Path, mistakes: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path, mistakes: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
@@ -110,7 +112,7 @@ fn files(folder: &Path, mistakes: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
     paths
 }
 
-fn read(folder: &Path, path: &Path, mistakes: &mut Vec<Diagnostic>) -> Option<Source> {
+pub(crate) fn read(folder: &Path, path: &Path, mistakes: &mut Vec<Diagnostic>) -> Option<Source> {
     let name = path.strip_prefix(folder).unwrap_or(path).display().to_string();
     let mut refuse = |why: String| {
         mistakes.push(Diagnostic::of_file(&name, why));

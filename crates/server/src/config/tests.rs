@@ -111,9 +111,9 @@ fn rules_are_checked_at_their_place() {
     check(
         &[("rules/a.yaml", "groups:\n  - name: host\n    rules:\n      - alert: Full\n        expr: sum(rate(x[5m])\n")],
         expect![[r#"
-            rules/a.yaml:5:15: PromQL: 1:16: the query ends where an operator, `,` or `)` was expected; a `(` is not closed.
+            rules/a.yaml:5:30: PromQL: 1:16: the query ends where an operator, `,` or `)` was expected; a `(` is not closed.
                 5 |         expr: sum(rate(x[5m])
-                  |               ^"#]],
+                  |                              ^"#]],
     );
     check(
         &[("rules/a.yaml", "groups:\n  - name: host\n    rules:\n      - alert: Full\n        expr: up == 0\n        for: 5\n")],

@@ -1,0 +1,37 @@
+//! How a rule words one result as an alert: for those who test rules, and for those who show what would be said.
+
+use std::collections::BTreeMap;
+
+use model::Labels;
+use model::labels::METRIC_NAME;
+
+use super::template::Filling;
+use super::{RuleId, Rules};
+
+/// An alert's labels and annotations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    /// Labels of the result, those of the rule filled in, and `alertname`.
+    pub labels: Labels,
+    /// Annotations, filled in.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Rules {
+    /// What an alerting rule makes of a result with these labels and this value. None for a rule that is not there; an error
+    /// where a filled template is longer than a label may be.
+    pub fn words(&self, rule: RuleId, read: &Labels, value: f64) -> Option<Result<Words, String>> {
+        let rule = self.rules.get(rule.0 as usize)?;
+        let read = read.without(METRIC_NAME);
+        let filling = Filling { labels: &read, value };
+        let mut labels = read.clone();
+        for (name, template) in &rule.labels {
+            labels = labels.with(name, &template.fill(&filling));
+        }
+        labels = labels.with("alertname", rule.name.as_str());
+        let annotations = rule.annotations.iter().map(|(name, template)| (name.clone(), template.fill(&filling))).collect();
+        // A template may have made something that is longer than a label may be.
+        let checked = Labels::from_key(labels.key()).map_err(|error| error.to_string());
+        Some(checked.map(|labels| Words { labels, annotations }))
+    }
+}
