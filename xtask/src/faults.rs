@@ -33,6 +33,13 @@ const FAULTS: &[Fault] = &[
     fault("F-40", "many orders on the same hosts", "engine", "f40_", 100),
     fault("fuzz", "mutated bodies of samples, against slow decoders", "wire", "fuzz_", 50),
     fault("F-52", "store against a model", "store", "f52_", 100),
+    fault(
+        "backtest",
+        "1,000 generated rule files over recorded feeds: a back-test against live rules",
+        "server",
+        "backtest_equals_live",
+        1000,
+    ),
     fault("promql-differential", "10,000 random queries, ours against Prometheus 2.42", "query", "promql_differential", 20),
 ];
 

@@ -1,12 +1,24 @@
-//! `flyball rules`: rule files before they are in force. Checks them and runs their unit tests; asks no server.
+//! `flyball rules`: rule files before they are in force. Checks them, runs their unit tests, says what they would have told.
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
-use server::rules::{check, unit};
+use clap::{Args, Subcommand};
+use model::Time;
+use model::backtest::{BacktestReport, BacktestRequest, BacktestRule};
+use model::config::Span;
+use server::clock::{Clock as _, SystemClock};
+use server::journal::JournalError;
+use server::rules::backtest::{Asked, BacktestError, picture};
+use server::rules::{backtest, check, unit};
 
-use crate::exit::{Failure, NOT_WELL, WELL};
-use crate::render::say;
+use crate::cli::Server;
+use crate::client::Client;
+use crate::exit::{Failure, NOT_WELL, WELL, chain};
+use crate::local::{DATA, block_on};
+use crate::render::{say, table};
+
+/// Characters of a bar.
+const BAR: usize = 48;
 
 /// What can be done with rule files.
 #[derive(Subcommand)]
@@ -23,6 +35,27 @@ pub enum RulesCommand {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Say what rules would have told: how often, how long, when
+    Backtest(BacktestArgs),
+}
+
+/// What a back-test goes over.
+#[derive(Args)]
+pub struct BacktestArgs {
+    /// A rule file or a folder of them
+    #[arg(value_name = "FILE|DIR")]
+    rules: PathBuf,
+    /// From when on: so long ago, as 24h, or a time as 2026-11-22T09:00:00Z
+    #[arg(long, default_value = "24h", value_name = "TIME")]
+    from: String,
+    /// Until when, in the same way
+    #[arg(long, default_value = "0s", value_name = "TIME")]
+    to: String,
+    /// Write a picture of it: SVG
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+    #[command(flatten)]
+    server: Server,
 }
 
 /// Runs what was written.
@@ -30,6 +63,7 @@ pub fn run(command: RulesCommand) -> Result<u8, Failure> {
     match command {
         RulesCommand::Check { paths } => check_files(&paths),
         RulesCommand::Test { files } => test_files(&files),
+        RulesCommand::Backtest(args) => run_backtest(&args),
     }
 }
 
@@ -80,6 +114,106 @@ fn test_files(files: &[PathBuf]) -> Result<u8, Failure> {
         }
     }
     Ok(code)
+}
+
+fn run_backtest(args: &BacktestArgs) -> Result<u8, Failure> {
+    let now = SystemClock::new().now();
+    let (from, to) = (instant(&args.from, now)?, instant(&args.to, now)?);
+    if !args.rules.exists() {
+        return Err(Failure::Usage(format!("`{}` is neither a file nor a folder", args.rules.display())));
+    }
+    let checked = check::check(std::slice::from_ref(&args.rules));
+    if !checked.mistakes.is_empty() {
+        checked.mistakes.iter().for_each(|mistake| say(&mistake.to_string()));
+        return Ok(NOT_WELL);
+    }
+    let request = BacktestRequest { groups: checked.groups, from, to };
+    let report = answered(args, &request, now)?;
+    if let Some(path) = &args.picture {
+        let write = std::fs::write(path, picture::svg(&report));
+        write.map_err(|error| Failure::Failed(format!("write `{}`: {error}", path.display())))?;
+    }
+    if args.server.json {
+        say(&serde_json::to_string_pretty(&report).unwrap_or_default());
+    } else {
+        show(&report);
+    }
+    Ok(WELL)
+}
+
+/// The data folder's own server answers where it runs; else the folder is read.
+fn answered(args: &BacktestArgs, request: &BacktestRequest, now: Time) -> Result<BacktestReport, Failure> {
+    if args.server.server.is_none() {
+        let data = args.server.data.clone().unwrap_or_else(|| PathBuf::from(DATA));
+        if !data.join("telemetry").is_dir() {
+            let why = "no server was started in this data folder; name one by --server, FLYBALL_SERVER or --data";
+            return Err(Failure::NotReachable { server: data.display().to_string(), why: why.to_owned() });
+        }
+        let asked = Asked { groups: &request.groups, from: request.from, to: request.to, stop: &|| false };
+        match backtest::run_folder(&data, now, &asked) {
+            Err(BacktestError::Folder(JournalError::Locked { .. })) => {}
+            Err(error @ (BacktestError::Times(_) | BacktestError::Rules(_))) => return Err(Failure::Usage(error.to_string())),
+            done => return done.map_err(|error| Failure::Failed(chain(&error))),
+        }
+    }
+    block_on(async { Client::new(&args.server)?.post("/api/flyball/v1/rules/backtest", request).await })?
+}
+
+/// `24h` is so long ago.
+fn instant(text: &str, now: Time) -> Result<Time, Failure> {
+    let wrong = || Failure::Usage(format!("`{text}` is neither a length of time as 24h nor a time as 2026-11-22T09:00:00Z"));
+    Span::parse(text).map(|span| now - span.duration()).or_else(|| Time::parse(text).ok()).ok_or_else(wrong)
+}
+
+fn show(report: &BacktestReport) {
+    let clock = |time: Time| time.to_string().split('.').next().unwrap_or_default().trim_end_matches('Z').replace('T', " ");
+    let row = |rule: &BacktestRule| {
+        let times = |at: Option<Time>| at.map_or_else(|| "-".to_owned(), clock);
+        let alerts = report.changes.iter().filter(|change| change.goes_bad() && change.transition.rule.as_str() == rule.name);
+        let first = alerts.clone().map(|change| change.at).min();
+        let last = alerts.map(|change| change.at).max();
+        let length = |span: Span| if span.0 == 0 { "-".to_owned() } else { Span(span.0 / 1_000 * 1_000).to_string() };
+        vec![
+            rule.name.clone(),
+            rule.times.to_string(),
+            length(rule.bad_for),
+            length(rule.longest),
+            times(first),
+            times(last),
+            picture::bar(report, rule, BAR),
+        ]
+    };
+    let rows: Vec<Vec<String>> = report.rules.iter().map(row).collect();
+    say(&table(&["rule", "times bad", "bad for", "longest", "first", "last", "when"], &rows));
+    for rule in &report.rules {
+        if rule.recorded > 0 {
+            say(&format!("{}: {}", rule.name, count(rule.recorded as usize, "sample recorded", "samples recorded")));
+        }
+        if let Some(why) = &rule.failed {
+            say(&format!("{}: failed to evaluate: {why}", rule.name));
+        }
+    }
+    say(&match report.exact_from {
+        Some(from) if from <= report.from => {
+            format!("{} to {}: exactly what live rules told", clock(report.from), clock(report.to))
+        }
+        Some(from) => format!(
+            "{} to {}: exactly what live rules told from {} on; before, as if each sample had come at its own time",
+            clock(report.from),
+            clock(report.to),
+            clock(from)
+        ),
+        None => format!(
+            "{} to {}: as if each sample had come at its own time; of this time no log is kept",
+            clock(report.from),
+            clock(report.to)
+        ),
+    });
+    say(&format!(
+        "{} of these rules' series were read, {} of them had come late",
+        count(report.samples as usize, "sample", "samples"),
+        report.late
+    ));
 }
 
 fn count(number: usize, one: &str, many: &str) -> String {

@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod api;
+pub mod backtest;
 pub mod change;
 pub mod command;
 pub mod config;

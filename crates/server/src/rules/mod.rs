@@ -2,5 +2,6 @@
 //!
 //! Knows no running server; every surface may call it. Nothing here writes.
 
+pub mod backtest;
 pub mod check;
 pub mod unit;

@@ -8,6 +8,7 @@ mod hosts;
 mod incidents;
 mod orders;
 mod overview;
+mod rules;
 mod services;
 pub mod store;
 mod timeline;
@@ -36,6 +37,7 @@ pub fn register(routes: Routes<App>) -> Routes<App> {
     let routes = command::register(routes);
     let routes = completion::register(routes);
     let routes = store::register(routes);
+    let routes = rules::register(routes);
     demo::register(routes)
 }
 

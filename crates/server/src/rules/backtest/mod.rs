@@ -1,0 +1,325 @@
+//! What rules would have told: the same live evaluation, fed with what the store kept.
+//!
+//! From the log batch by batch with the instants at which they were received, each evaluated as of that instant, with every interval
+//! between: so it is what live rules told. For times before the log each sample of the history counts as received at its own time,
+//! which is the same for a feed that came in time order. The samples go into a store of the back-test's own, in memory, so that late
+//! and doubled ones are taken as they were. Nothing is written, nobody is told.
+
+mod feed;
+pub mod picture;
+mod report;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::rule::{Arrived, Kept, Live, RuleState, Rules, Surroundings};
+use model::backtest::BacktestReport;
+use model::config::RuleGroup;
+use model::labels::METRIC_NAME;
+use model::{Labels, SampleBatch, Time};
+use query::source::{SeriesRef, Source, SourceError};
+use store::files::{OnDisk, Simulated};
+use store::{Store, StoreError};
+
+use crate::journal::{FolderLock, JournalError};
+use feed::InLog;
+use report::Book;
+
+/// Longest time that one back-test goes over.
+const SPAN_MAX: Duration = Duration::from_secs(366 * 86_400);
+/// The back-test's own log is thrown away after so many bytes.
+const LOG_BYTES: u64 = 16 << 20;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum BacktestError {
+    /// The rules are wrong.
+    #[error("{}", .0.join("\n"))]
+    Rules(Vec<String>),
+    /// The times make no sense.
+    #[error("{0}")]
+    Times(String),
+    /// A running server has the folder, or it can't be opened.
+    #[error(transparent)]
+    Folder(#[from] JournalError),
+    /// The store failed.
+    #[error("read the samples")]
+    Store(#[from] StoreError),
+    /// The history failed.
+    #[error("read the history")]
+    Source(#[from] SourceError),
+    /// It was told to stop.
+    #[error("the back-test takes too long: ask for a shorter time or fewer rules")]
+    Stopped,
+}
+
+/// What is asked.
+pub struct Asked<'a> {
+    /// The rules.
+    pub groups: &'a [RuleGroup],
+    /// From when on transitions are reported.
+    pub from: Time,
+    /// Until when.
+    pub to: Time,
+    /// Asked now and then: whether to give up.
+    pub stop: &'a dyn Fn() -> bool,
+}
+
+/// Runs rules over what a store kept.
+pub fn run(kept: &Store, asked: &Asked<'_>) -> Result<BacktestReport, BacktestError> {
+    if asked.to <= asked.from || asked.to.since(asked.from) > SPAN_MAX {
+        return Err(BacktestError::Times(format!(
+            "from {} to {}: the end is after the beginning, by a year at most",
+            asked.from, asked.to
+        )));
+    }
+    let rules =
+        Rules::compile(asked.groups).map_err(|errors| BacktestError::Rules(errors.iter().map(ToString::to_string).collect()))?;
+    let reach = Reach::of(asked.groups);
+    let mut play = Play::new(rules, asked, &reach, kept.options())?;
+    let data_from = reach.data_from(asked.from);
+    let log_from = log_begin(kept, data_from)?;
+    match log_from {
+        None => play.history(kept, &reach, Time(asked.to.0 + 1), &InLog::default())?,
+        Some(begin) if begin > data_from => {
+            let mut in_log = InLog::default();
+            kept.replay_log(begin, &mut |_, batch| in_log.note(begin, batch))?;
+            play.history(kept, &reach, begin, &in_log)?;
+        }
+        Some(_) => {}
+    }
+    let mut failed = None;
+    kept.replay_log(data_from, &mut |received, batch| {
+        if failed.is_none() && received <= asked.to {
+            failed = play.batch(received, batch).err();
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    play.tick(asked.to);
+    // Rules see nothing of before the log: exact once their windows lie in it, and what they remember is of it.
+    let exact_from = log_from.map(|begin| if begin <= data_from { asked.from } else { begin + reach.window + reach.warm });
+    Ok(play.book.finish(exact_from.filter(|exact| *exact < asked.to)))
+}
+
+/// When the first batch of the kept log came that is not older than `from`; `from` itself where the log begins before.
+fn log_begin(kept: &Store, from: Time) -> Result<Option<Time>, BacktestError> {
+    let mut begin = None;
+    let mut before = false;
+    kept.replay_log(Time::MIN, &mut |received, _| {
+        before |= received < from;
+        begin = begin.or(Some(received).filter(|received| *received >= from));
+    })?;
+    Ok(if before { begin.map(|_| from) } else { begin })
+}
+
+/// Runs rules over the data folder of a server that does not run.
+pub fn run_folder(data: &Path, now: Time, asked: &Asked<'_>) -> Result<BacktestReport, BacktestError> {
+    let _lock = FolderLock::take(data)?;
+    let kept = Store::open(store::Options::new(data.join("telemetry")), Arc::new(OnDisk), now)?;
+    run(&kept, asked)
+}
+
+/// How far back rules look, and how long they remember.
+struct Reach {
+    window: Duration,
+    warm: Duration,
+}
+
+/// Prometheus' lookback: what an instant selector reads.
+const LOOKBACK: Duration = Duration::from_secs(300);
+
+impl Reach {
+    fn of(groups: &[RuleGroup]) -> Reach {
+        let (mut window, mut warm) = (LOOKBACK, LOOKBACK);
+        for group in groups {
+            let offset = group.query_offset.unwrap_or_default().duration();
+            let interval = group.interval.unwrap_or(model::config::Span::secs(60)).duration();
+            for rule in &group.rules {
+                let Ok(expr) = query::parse(&rule.expr) else { continue };
+                let reads = query::selectors(&expr).iter().map(|used| used.window(LOOKBACK)).max().unwrap_or_default();
+                window = window.max(reads + offset);
+                let remembers = rule.hold.unwrap_or_default().duration() + rule.keep_firing_for.unwrap_or_default().duration();
+                warm = warm.max(LOOKBACK + remembers + interval * 2);
+            }
+        }
+        Reach { window, warm }
+    }
+
+    /// Rules are evaluated from here on, so that at `from` they remember what they would.
+    fn live_from(&self, from: Time) -> Time {
+        from - self.warm
+    }
+
+    /// Samples are needed from here on.
+    fn data_from(&self, from: Time) -> Time {
+        from - self.warm - self.window
+    }
+}
+
+/// A back-test while it goes on.
+struct Play<'a> {
+    asked: &'a Asked<'a>,
+    around: Around,
+    /// None until the first instant at which rules are evaluated.
+    live: Option<Live>,
+    rules: Option<Rules>,
+    live_from: Time,
+    /// Metrics that the rules record: they do that anew.
+    recorded: BTreeSet<String>,
+    book: Book,
+    now: Time,
+    steps: u64,
+}
+
+impl<'a> Play<'a> {
+    fn new(rules: Rules, asked: &'a Asked<'a>, reach: &Reach, options: &store::Options) -> Result<Play<'a>, BacktestError> {
+        let options = store::Options {
+            dir: "/backtest".into(),
+            keep_log: Duration::ZERO,
+            keep_log_bytes: 0,
+            checkpoint_bytes: LOG_BYTES,
+            driven_by_caller: true,
+            ..options.clone()
+        };
+        let begin = reach.data_from(asked.from);
+        let store = Store::open(options, Arc::new(Simulated::new(1)), begin)?;
+        // Until the first call everything is told.
+        store.watch(&[], true);
+        let names = asked.groups.iter().flat_map(|group| &group.rules);
+        let book = Book::new(asked);
+        Ok(Play {
+            asked,
+            around: Around { store, recorded: BTreeMap::new(), refused: None },
+            live: None,
+            rules: Some(rules),
+            live_from: reach.live_from(asked.from),
+            recorded: names.filter_map(|rule| rule.record.clone()).collect(),
+            book,
+            now: begin,
+            steps: 0,
+        })
+    }
+
+    /// Each sample of the history as received at its own time, up to where the log begins.
+    fn history(&mut self, kept: &Store, reach: &Reach, until: Time, in_log: &InLog) -> Result<(), BacktestError> {
+        let from = reach.data_from(self.asked.from);
+        let until = until.min(Time(self.asked.to.0 + 1));
+        let groups = self.asked.groups;
+        feed::history(kept, groups, (from, until), in_log, &mut |time, batch| self.batch(time, batch))
+    }
+
+    /// A batch as it was received.
+    fn batch(&mut self, received: Time, batch: &SampleBatch) -> Result<(), BacktestError> {
+        self.steps += 1;
+        if self.steps.is_multiple_of(256) && (self.asked.stop)() {
+            return Err(BacktestError::Stopped);
+        }
+        if received >= self.live_from {
+            // What was due before it came is as if it had not come.
+            self.tick(Time(received.0 - 1));
+        }
+        self.now = self.now.max(received);
+        let batch = self.without_recorded(batch);
+        let appended = self.around.store.append(&batch, received)?;
+        self.around.store.pump();
+        let (touched, new_series) = (appended.touched, appended.new_series);
+        if let Some(live) = &mut self.live {
+            self.book.count(touched.len() as u64, touched.iter().filter(|one| one.late).count() as u64);
+            live.arrive(received, touched.into_iter().map(arrived), &new_series, &mut self.around);
+            self.settle(received);
+        }
+        self.around.refused.take().map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// What the log has of rules that are tested they say themselves.
+    fn without_recorded(&self, batch: &SampleBatch) -> SampleBatch {
+        if self.recorded.is_empty() {
+            return batch.clone();
+        }
+        let mut kept = SampleBatch::new();
+        for (key, sample) in batch.iter() {
+            let Ok(labels) = Labels::from_key(key) else { continue };
+            if !labels.get(METRIC_NAME).is_some_and(|name| self.recorded.contains(name)) {
+                kept.push(&labels, sample.time, sample.value);
+            }
+        }
+        kept
+    }
+
+    /// Evaluates what is due up to an instant, at each instant at which it is.
+    fn tick(&mut self, until: Time) {
+        if until < self.live_from {
+            return;
+        }
+        if let Some(rules) = self.rules.take() {
+            let begin = Time(self.live_from.0 - 1);
+            self.live = Some(Live::new(rules, RuleState::default(), &BTreeMap::new(), begin, &mut self.around));
+        }
+        while let Some(due) = self.live.as_ref().and_then(Live::next_due).filter(|due| *due <= until) {
+            if let Some(live) = &mut self.live {
+                live.tick(due, &mut self.around);
+            }
+            self.settle(due);
+        }
+    }
+
+    fn settle(&mut self, at: Time) {
+        let Some(live) = &mut self.live else { return };
+        while live.work(at, &mut self.around) {}
+        if live.has_found() {
+            let found = live.take();
+            for (rule, why) in found.failed {
+                self.book.failed(live.rules().name(rule).map_or("", |name| name.as_str()), why);
+            }
+            self.book.told(at, found.transitions);
+        }
+        for (name, count) in std::mem::take(&mut self.around.recorded) {
+            self.book.recorded(&name, count);
+        }
+    }
+}
+
+/// The back-test's own store as rules see it.
+struct Around {
+    store: Store,
+    recorded: BTreeMap<String, u64>,
+    refused: Option<StoreError>,
+}
+
+impl Surroundings for Around {
+    fn source(&self) -> &dyn Source {
+        &self.store
+    }
+
+    fn watch(&self, series: &[SeriesRef], watched: bool) {
+        self.store.watch(series, watched);
+    }
+
+    fn keep(&mut self, recorded: &SampleBatch, at: Time) -> Kept {
+        for (key, _) in recorded.iter() {
+            let name = Labels::from_key(key).map(|labels| labels.metric().to_owned()).unwrap_or_default();
+            *self.recorded.entry(name).or_default() += 1;
+        }
+        match self.store.append(recorded, at) {
+            Ok(appended) => {
+                self.store.pump();
+                Kept { touched: appended.touched.into_iter().map(arrived).collect(), new_series: appended.new_series }
+            }
+            Err(error) => {
+                self.refused = Some(error);
+                Kept::default()
+            }
+        }
+    }
+}
+
+fn arrived(touched: store::Touched) -> Arrived {
+    Arrived { series: touched.series, time: touched.time, value: touched.value, late: touched.late }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! A back-test beside the live rules whose feed was kept: what each told, and when. Generated rules over feeds with late, lost and
+//! doubled batches, each from a seed.
+
+use store::files::Random;
+
+use super::*;
+
+/// The feed begins here, and goes on for so long.
+const BEGIN: i64 = 1_700_000_000;
+const SECONDS: u64 = 900;
+const HOSTS: u64 = 4;
+
+fn at(second: u64) -> Time {
+    Time::from_secs(BEGIN + second as i64)
+}
+
+/// Batches in the order of their arrival.
+fn feed(random: &mut Random) -> Vec<(Time, SampleBatch)> {
+    let mut batches: Vec<(Time, SampleBatch)> = Vec::new();
+    let mut counters = [0.0; HOSTS as usize];
+    for second in 0..SECONDS {
+        for host in 0..HOSTS {
+            counters[host as usize] += random.below(20) as f64;
+            // Each host in its own time; some rest for minutes.
+            let rests = (second / 180 + host) % 5 == 0;
+            if second % (host * 4 + 3) != 0 || rests || random.chance(8) {
+                continue;
+            }
+            let time = Time(at(second).0 - random.below(900_000) as i64);
+            let mut batch = SampleBatch::new();
+            let instance = format!("host-{host}");
+            let mut push = |name: &str, value: f64| {
+                let labels = [("__name__", name), ("instance", &instance), ("job", if host % 2 == 0 { "even" } else { "odd" })];
+                batch.push(&Labels::new(labels).unwrap(), time, value);
+            };
+            push("requests_total", counters[host as usize]);
+            push("load", random.below(100) as f64 / 10.0);
+            push("temperature", if random.chance(20) { f64::NAN } else { 20.0 + random.below(20) as f64 });
+            push("up", if random.chance(90) { 1.0 } else { 0.0 });
+            let late = if random.chance(12) { random.below(400) } else { 0 };
+            let received = Time(at(second + late).0 + random.below(999_000) as i64);
+            if random.chance(10) {
+                batches.push((received + Duration::from_millis(random.below(9_000)), batch.clone()));
+            }
+            batches.push((received, batch));
+        }
+    }
+    batches.sort_by_key(|(received, _)| *received);
+    batches
+}
+
+/// A rule file: one to four rules in groups with offsets, intervals and limits of their own.
+fn rules(random: &mut Random) -> Vec<RuleGroup> {
+    const EXPRS: [&str; 18] = [
+        "load > 5",
+        "load{instance=\"host-1\"} > 7",
+        "rate(requests_total[1m]) > 3",
+        "sum by (job) (rate(requests_total[2m])) > 8",
+        "increase(requests_total[90s]) < 200",
+        "avg by (job) (load) > 5",
+        "max(temperature) > 38",
+        "up == 0",
+        "absent(load{instance=\"host-3\"})",
+        "count(up == 1) < 3",
+        "load > 3 and on (instance) temperature > 30",
+        "load > 6 or temperature > 37",
+        "temperature unless on (instance) (load < 8)",
+        "avg_over_time(load[1m]) > 5",
+        "changes(up[5m]) > 2",
+        "topk(1, load) > 8",
+        "recorded:load:avg > 5",
+        "time() - timestamp(load) > 40",
+    ];
+    const HOLDS: [&str; 4] = ["", "        for: 10s\n", "        for: 1m\n", "        keep_firing_for: 45s\n"];
+    let mut text = String::from("groups:\n");
+    for group in 0..1 + random.below(2) {
+        let interval = ["5s", "10s", "15s", "1m"][random.below(4) as usize];
+        text.push_str(&format!("  - name: g{group}\n    interval: {interval}\n"));
+        if random.chance(20) {
+            text.push_str("    query_offset: 20s\n");
+        }
+        text.push_str("    rules:\n");
+        if random.chance(40) {
+            text.push_str("      - record: recorded:load:avg\n        expr: avg(load)\n");
+        }
+        for rule in 0..1 + random.below(3) {
+            let expr = EXPRS[random.below(EXPRS.len() as u64) as usize];
+            let hold = HOLDS[random.below(4) as usize];
+            text.push_str(&format!("      - alert: A{group}{rule}\n        expr: '{expr}'\n{hold}"));
+            if random.chance(30) {
+                text.push_str("        annotations: { summary: '{{ $labels.instance }} {{ $value }}' }\n");
+            }
+        }
+    }
+    serde_saphyr::from_str::<crate::config::RuleFile>(&text).unwrap().groups
+}
+
+fn options() -> store::Options {
+    store::Options { driven_by_caller: true, ..store::Options::new("/live") }
+}
+
+/// What live rules told, and the store that kept what they were told of. As the evaluator's thread does it.
+fn live(groups: &[RuleGroup], feed: &[(Time, SampleBatch)]) -> (Store, Vec<(Time, model::Transition)>) {
+    let store = Store::open(options(), Arc::new(Simulated::new(7)), at(0)).unwrap();
+    store.watch(&[], true);
+    let mut around = Around { store, recorded: BTreeMap::new(), refused: None };
+    let begin = Time(at(0).0 - 3_600_000_000);
+    let mut live = Live::new(Rules::compile(groups).unwrap(), RuleState::default(), &BTreeMap::new(), begin, &mut around);
+    let mut told = Vec::new();
+    let end = at(SECONDS + 420);
+    for (received, batch) in feed.iter().map(|(received, batch)| (*received, Some(batch))).chain([(end, None)]) {
+        while let Some(due) = live.next_due().filter(|due| *due < received) {
+            live.tick(due, &mut around);
+            while live.work(due, &mut around) {}
+            told.extend(live.take().transitions.into_iter().map(|one| (due, one)));
+        }
+        let Some(batch) = batch else { continue };
+        let appended = around.store.append(batch, received).unwrap();
+        around.store.pump();
+        live.arrive(received, appended.touched.into_iter().map(arrived), &appended.new_series, &mut around);
+        while live.work(received, &mut around) {}
+        told.extend(live.take().transitions.into_iter().map(|one| (received, one)));
+    }
+    (around.store, told)
+}
+
+fn backtest(store: &Store, groups: &[RuleGroup], from: Time) -> BacktestReport {
+    let asked = Asked { groups, from, to: Time(at(SECONDS + 420).0 - 1), stop: &|| false };
+    run(store, &asked).unwrap()
+}
+
+/// One generated rule file over one feed; how much was told.
+fn equal(seed: u64) -> usize {
+    let mut random = Random::new(seed);
+    let (groups, feed) = (rules(&mut random), feed(&mut random));
+    let (store, told) = live(&groups, &feed);
+    let report = backtest(&store, &groups, at(0));
+    let replayed: Vec<_> = report.changes.iter().map(|change| (change.at, change.transition.clone())).collect();
+    for (place, (ours, theirs)) in replayed.iter().zip(&told).enumerate() {
+        assert_eq!(ours, theirs, "seed {seed}, change {place}");
+    }
+    assert_eq!(replayed.len(), told.len(), "seed {seed}");
+    assert!(report.late > 0 && report.samples > report.late, "seed {seed}");
+    told.len()
+}
+
+#[test]
+fn backtest_equals_live() {
+    let seeds: u64 = std::env::var("FLYBALL_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    let told: usize = (1..=seeds).map(equal).sum();
+    assert!(told > seeds as usize * 5, "{told} changes: the rules are too quiet to compare");
+}
+
+#[test]
+fn a_feed_in_order_is_the_same_from_the_history() {
+    let groups = serde_saphyr::from_str::<crate::config::RuleFile>(
+        "groups:\n  - name: g\n    interval: 10s\n    rules:\n      - { alert: High, expr: load > 5, for: 10s }\n      - \
+         { alert: Fast, expr: 'rate(requests_total[1m]) > 3' }\n",
+    );
+    let groups = groups.unwrap().groups;
+    let mut feed = Vec::new();
+    for second in (0..600).step_by(5) {
+        let mut batch = SampleBatch::new();
+        let time = at(second);
+        batch.push(&Labels::new([("__name__", "load")]).unwrap(), time, if second % 200 > 120 { 7.0 } else { 1.0 });
+        batch.push(&Labels::new([("__name__", "requests_total")]).unwrap(), time, (second * second) as f64 / 100.0);
+        feed.push((time, batch));
+    }
+    let (store, told) = live(&groups, &feed);
+    // The same samples, but by the history alone.
+    let options = options();
+    let asked = Asked { groups: &groups, from: at(0), to: Time(at(SECONDS + 420).0 - 1), stop: &|| false };
+    let rules = Rules::compile(&groups).unwrap();
+    let reach = Reach::of(&groups);
+    let mut play = Play::new(rules, &asked, &reach, &options).unwrap();
+    play.history(&store, &reach, Time(asked.to.0 + 1), &InLog::default()).unwrap();
+    play.tick(asked.to);
+    let report = play.book.finish(None);
+    let replayed: Vec<_> = report.changes.iter().map(|change| (change.at, change.transition.clone())).collect();
+    assert!(told.len() >= 8, "{}", told.len());
+    assert_eq!(replayed, told);
+    assert_eq!(report.exact_from, None);
+    let high = &report.rules[0];
+    assert_eq!((high.name.as_str(), high.times, high.spells.len()), ("High", 3, 3));
+    assert!(high.bad_for.0 > 400_000 && high.longest.0 > 300_000 && report.rules[1].times > 0, "{:?}", report.rules);
+    let bar = picture::bar(&report, high, 40);
+    assert_eq!(bar.chars().count(), 40);
+    assert!(bar.starts_with("··") && bar.contains('█'), "{bar}");
+    let svg = picture::svg(&report);
+    assert!(svg.contains("High (3)") && svg.matches("<title>").count() == 4, "{svg}");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let store = Store::open(options(), Arc::new(Simulated::new(1)), at(0)).unwrap();
+    let groups = [];
+    let ask = |from, to| run(&store, &Asked { groups: &groups, from, to, stop: &|| false });
+    assert!(matches!(ask(at(10), at(10)), Err(BacktestError::Times(_))));
+    assert!(matches!(ask(at(0), at(400 * 86_400)), Err(BacktestError::Times(_))));
+    let empty = ask(at(0), at(10)).unwrap();
+    assert_eq!((empty.exact_from, empty.samples, empty.rules.len()), (None, 0, 0));
+}
