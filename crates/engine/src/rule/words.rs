@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use model::Labels;
 use model::labels::METRIC_NAME;
+use model::{Labels, Time};
+use query::source::Source;
 
 use super::template::Filling;
 use super::{RuleId, Rules};
@@ -18,12 +19,19 @@ pub struct Words {
 }
 
 impl Rules {
-    /// What an alerting rule makes of a result with these labels and this value. None for a rule that is not there; an error
+    /// What an alerting rule makes of a result with these labels and this value. `source` and an instant are for templates that
+    /// query. None for a rule that is not there; an error
     /// where a filled template is longer than a label may be.
-    pub fn words(&self, rule: RuleId, read: &Labels, value: f64) -> Option<Result<Words, String>> {
+    pub fn words(
+        &self,
+        rule: RuleId,
+        read: &Labels,
+        value: f64,
+        source: Option<(&dyn Source, Time)>,
+    ) -> Option<Result<Words, String>> {
         let rule = self.rules.get(rule.0 as usize)?;
         let read = read.without(METRIC_NAME);
-        let filling = Filling { labels: &read, value };
+        let filling = Filling { labels: &read, value, outside: &self.outside, source };
         let mut labels = read.clone();
         for (name, template) in &rule.labels {
             labels = labels.with(name, &template.fill(&filling));

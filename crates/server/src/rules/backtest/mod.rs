@@ -269,7 +269,7 @@ impl<'a> Play<'a> {
 
     fn settle(&mut self, at: Time) {
         let Some(live) = &mut self.live else { return };
-        while live.work(at, &mut self.around) {}
+        while live.work(at, &mut self.around).is_some() {}
         if live.has_found() {
             let found = live.take();
             for (rule, why) in found.failed {

@@ -111,14 +111,14 @@ fn live(groups: &[RuleGroup], feed: &[(Time, SampleBatch)]) -> (Store, Vec<(Time
     for (received, batch) in feed.iter().map(|(received, batch)| (*received, Some(batch))).chain([(end, None)]) {
         while let Some(due) = live.next_due().filter(|due| *due < received) {
             live.tick(due, &mut around);
-            while live.work(due, &mut around) {}
+            while live.work(due, &mut around).is_some() {}
             told.extend(live.take().transitions.into_iter().map(|one| (due, one)));
         }
         let Some(batch) = batch else { continue };
         let appended = around.store.append(batch, received).unwrap();
         around.store.pump();
         live.arrive(received, appended.touched.into_iter().map(arrived), &appended.new_series, &mut around);
-        while live.work(received, &mut around) {}
+        while live.work(received, &mut around).is_some() {}
         told.extend(live.take().transitions.into_iter().map(|one| (received, one)));
     }
     (around.store, told)

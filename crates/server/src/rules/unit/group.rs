@@ -78,7 +78,7 @@ impl Group {
         for (rule, one) in self.group.rules.iter().zip(&mut self.rules) {
             let found = rows(&one.expr, looked_at, every, source).and_then(|rows| match &rule.record {
                 Some(name) => record(&self.group, rule, name, rows),
-                None => one.alerts(&self.group, rule, rows, at),
+                None => one.alerts(&self.group, rule, rows, at, source),
             });
             match found {
                 Ok(samples) => {
@@ -127,10 +127,12 @@ impl One {
         rule: &Rule,
         rows: Vec<(Labels, f64)>,
         at: Time,
+        source: &MemorySource,
     ) -> Result<BTreeMap<Labels, f64>, String> {
         let mut now = BTreeMap::new();
         for (read, value) in rows {
-            let words = self.compiled.words(RuleId(0), &read, value).unwrap_or_else(|| Ok(Words::default()))?;
+            let words =
+                self.compiled.words(RuleId(0), &read, value, Some((source, at))).unwrap_or_else(|| Ok(Words::default()))?;
             if now.insert(words.labels, words.annotations).is_some() {
                 return Err("vector contains metrics with the same labelset after applying alert labels".into());
             }
