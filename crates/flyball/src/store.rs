@@ -155,9 +155,9 @@ fn restore(snapshot: &Path, data: &Path, yes: bool) -> Result<u8, Failure> {
         let said = format!("{doing} `{}`", path.display());
         move |error: std::io::Error| Failure::Failed(format!("{said}: {error}"))
     };
-    let from = snapshot.join("parts");
+    let from = snapshot.join("history");
     if !from.join("manifest").is_file() && !from.is_dir() {
-        return Err(Failure::Usage(format!("`{}` is no snapshot: it has no folder `parts`", snapshot.display())));
+        return Err(Failure::Usage(format!("`{}` is no snapshot: it has no folder `history`", snapshot.display())));
     }
     let _lock = server::journal::FolderLock::take(data).map_err(|error| Failure::Failed(crate::exit::chain(&error)))?;
     let store = data.join("telemetry");
@@ -178,7 +178,7 @@ fn restore(snapshot: &Path, data: &Path, yes: bool) -> Result<u8, Failure> {
     if making.exists() {
         std::fs::remove_dir_all(&making).map_err(failed("remove", &making))?;
     }
-    let into = making.join("parts");
+    let into = making.join("history");
     std::fs::create_dir_all(&into).map_err(failed("make", &into))?;
     let entries = std::fs::read_dir(&from).map_err(failed("read", &from))?;
     let (mut files, mut bytes) = (0, 0);

@@ -196,7 +196,7 @@ mod tests {
                 /r.yml:7:28: PromQL: 1:13: the query ends where `,` or `)` was expected; a `(` is not closed.
                     7 |         expr: "sum(x) by (y"
                       |                            ^
-                /r.yml:8:49: `nothing` is not a function of rule templates; nearest: printf.
+                /r.yml:8:49: `nothing` is not a function of rule templates; nearest: not.
                     8 |         annotations: { summary: "{{ $labels.a | nothing }}" }
                       |                                                 ^
                 /r.yml:12:21: PromQL: 2:11: `)` stands where `:` or `]` was expected.

@@ -70,7 +70,7 @@ async fn samples_are_deleted_and_copied_by_who_may() {
     assert_eq!((count("a_b").await, count("c_d").await), ("2".into(), "1".into()));
     let before = house.ask(Role::Admin, "POST", "/api/v1/admin/tsdb/snapshot", &[], "").await.json();
     let name = before["data"]["name"].as_str().unwrap();
-    assert!(house.folder.path().join("snapshots").join(name).join("parts").is_dir(), "{before}");
+    assert!(house.folder.path().join("snapshots").join(name).join("history").is_dir(), "{before}");
     let deleted = house.post_json(delete, json!({ "selectors": ["a_b{x=\"1\"}"] })).await;
     assert_eq!((deleted.status.as_u16(), &deleted.json()["samples"]), (200, &json!(1)), "{}", deleted.text());
     assert_eq!((count("a_b").await, count("c_d").await), ("1".into(), "1".into()));

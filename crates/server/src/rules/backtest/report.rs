@@ -70,10 +70,10 @@ impl Book {
         let transition = &change.transition;
         if change.goes_bad() {
             let name = transition.rule.to_string();
-            if change.at >= self.report.from {
-                if let Some(rule) = self.report.rules.iter_mut().find(|rule| rule.name == name) {
-                    rule.times += 1;
-                }
+            if change.at >= self.report.from
+                && let Some(rule) = self.report.rules.iter_mut().find(|rule| rule.name == name)
+            {
+                rule.times += 1;
             }
             self.bad.insert(transition.alert.clone(), (name, transition.labels.clone(), change.at));
         } else if let Some((name, labels, since)) = self.bad.remove(&transition.alert) {

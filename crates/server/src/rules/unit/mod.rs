@@ -159,7 +159,7 @@ fn coming(test: &Test, start: Time, interval: Span) -> Result<Coming, String> {
             }
         }
     }
-    coming.sort_by(|one, other| other.0.cmp(&one.0));
+    coming.sort_by_key(|one| std::cmp::Reverse(one.0));
     Ok(coming)
 }
 
