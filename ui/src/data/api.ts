@@ -229,6 +229,65 @@ export type Authorization = {
   /** The word before the secret. */
   type?: string;
 };
+/** One change of an alert's state. */
+export type BacktestChange = {
+  /** When it would have been told. */
+  at: Time;
+  /** What. */
+  transition: Transition;
+};
+/** The whole answer. */
+export type BacktestReport = {
+  /** Every change, in order; at most 100,000. */
+  changes: BacktestChange[];
+  exact_from?: (Time | null);
+  /** From when on transitions are reported. */
+  from: Time;
+  /** Of these, how many came later than a newer one of their series, or overwrote one. */
+  late: number;
+  /** Changes that are not in the list. */
+  left_out: number;
+  /** Each rule, in the order of the file. */
+  rules: BacktestRule[];
+  /** Samples of the rules' series that were read. */
+  samples: number;
+  /** Until when. */
+  to: Time;
+};
+/** What is asked of a back-test. */
+export type BacktestRequest = {
+  /** From when on transitions are reported. */
+  from: Time;
+  /** Rule groups, as a rule file has them. */
+  groups: RuleGroup[];
+  /** Until when. */
+  to: Time;
+};
+/** What one rule would have done. */
+export type BacktestRule = {
+  /** How long any alert of it was bad, overlaps counted once. */
+  bad_for: Span;
+  /** Why it could not be evaluated at some time. */
+  failed?: string | null;
+  /** The longest of these times. */
+  longest: Span;
+  /** Its name. */
+  name: string;
+  /** Samples that it recorded. */
+  recorded: number;
+  /** When, in order; at most 1,000. */
+  spells: BacktestSpell[];
+  /** How often an alert of it went bad. */
+  times: number;
+};
+/** A time during which one alert of a rule was bad. */
+export type BacktestSpell = {
+  /** When it was told. */
+  from: Time;
+  /** The alert's labels. */
+  labels: Record<string, string>;
+  to?: (Time | null);
+};
 /** A load balancer. */
 export type BalancerConfig = {
   /** How often its counters are read while nothing rolls. */
@@ -433,6 +492,20 @@ export type Confirmation = {
   /** What would happen, with figures. */
   what: Text;
 };
+/** POST /store/delete: what came of it. */
+export type Deleted = {
+  /** Samples that went. */
+  samples: number;
+  /** How long it took. */
+  seconds: number;
+};
+/** POST /store/delete: which samples. */
+export type Deletion = {
+  from?: (Time | null);
+  /** Samples of series that fit any of these: `up{job="shop"}`. */
+  selectors: string[];
+  to?: (Time | null);
+};
 /** GET /demo */
 export type Demo = {
   /** The environment. */
@@ -487,6 +560,10 @@ export type FileDiscovery = {
 };
 /** POST /store/flush: what is on the disk now. */
 export type Flushed = {
+  /** Their bytes, indexes and checksums included. */
+  history_bytes: number;
+  /** Samples on the disk. */
+  history_samples: number;
   /** Bytes of log that are kept. */
   log_bytes: number;
   /** Bytes of log before. */
@@ -1491,6 +1568,15 @@ export type ServiceRow = {
 /** The state of a supervised process. */
 export type ServiceState = "stopped" | "starting" | "running" | "stopping" | "crashed";
 export type Size = string;
+/** POST /store/snapshot: a copy of all samples up to now. */
+export type Snapshot = {
+  /** Where it lies on the server. */
+  folder: string;
+  /** Its name. */
+  name: string;
+  /** How long it took. */
+  seconds: number;
+};
 export type Span = string;
 /** One step: an action, its limit, how it is checked, and what takes it back. */
 export type Step = {
@@ -1643,6 +1729,27 @@ export type Track = {
   title: string;
   /** Its unit. */
   unit: string;
+};
+/** A rule changed its mind about one thing: the only thing of a rule that becomes an event. */
+export type Transition = {
+  /** The rule and the labels, as one key. */
+  alert: AlertKey;
+  /** The rule's annotations, filled in. */
+  annotations: Record<string, string>;
+  /** The rule's expression, for the link to Explore. */
+  expr: string;
+  /** Before. */
+  from: AlertState;
+  /** The alert's labels, `alertname` among them. */
+  labels: Labels;
+  /** Since when the condition holds (or the state lasts), on the server's clock. */
+  onset: Time;
+  /** The rule. */
+  rule: RuleName;
+  /** Now. */
+  to: AlertState;
+  /** The value that decided, where there is one. */
+  value?: number | null;
 };
 /** One action of an undo. */
 export type UndoStep = {
