@@ -15,6 +15,8 @@ use crate::codec::{decode_times, decode_values, encode_times, encode_values};
 pub(crate) const SERIES: usize = 64;
 /// Open samples of a series: 256 bytes of values. Fewer would cost more head bytes per sealed run (16 per run).
 pub(crate) const OPEN: usize = 32;
+/// Samples in a run of what is frozen.
+const JOINED: usize = 240;
 /// Bytes before the times of a sealed run: where the run before begins, first time, count, lengths of times and values.
 const RUN_HEAD: usize = 4 + 8 + 1 + 2 + 2;
 /// Runs of a read for which no memory is asked: an hour at 2 s.
@@ -200,9 +202,8 @@ impl Slab {
         if self.runs.samples == 0 {
             return None;
         }
-        let mut runs = std::mem::take(&mut self.runs);
-        runs.arena.shrink_to_fit();
-        let frozen = Arc::new(runs);
+        let runs = std::mem::take(&mut self.runs);
+        let frozen = Arc::new(runs.joined().unwrap_or(runs));
         self.frozen.push(frozen.clone());
         Some(frozen)
     }
@@ -328,6 +329,24 @@ impl Runs {
         // Below 4 GiB: a head is written to parts long before, and refuses samples where that fails.
         chain[place] = start as u32 + 1;
         self.samples += times.len() as u64;
+    }
+
+    /// The same in few long runs, those of a series one behind the other: what is frozen is read many times, and takes a third less.
+    fn joined(&self) -> Option<Runs> {
+        let mut joined = Runs { late: self.late.clone(), ..Runs::default() };
+        joined.arena.reserve_exact(self.arena.len() * 3 / 4);
+        let (mut times, mut values) = (Vec::new(), Vec::new());
+        for place in 0..SERIES {
+            times.clear();
+            values.clear();
+            self.read_sealed(place, i64::MIN, i64::MAX, &mut times, &mut values)?;
+            for (times, values) in times.chunks(JOINED).zip(values.chunks(JOINED)) {
+                joined.seal(place, times, values);
+            }
+        }
+        joined.samples = self.samples;
+        joined.arena.shrink_to_fit();
+        Some(joined)
     }
 
     /// Appends what is here, late samples at their places.
