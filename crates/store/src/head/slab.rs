@@ -15,8 +15,8 @@ use crate::codec::{decode_times, decode_values, encode_times, encode_values};
 pub(crate) const SERIES: usize = 64;
 /// Open samples of a series: 256 bytes of values. Fewer would cost more head bytes per sealed run (16 per run).
 pub(crate) const OPEN: usize = 32;
-/// Samples in a run of what is frozen.
-const JOINED: usize = 240;
+/// Samples in a run of what is frozen: an instant reads one run, an hour a few that lie one behind the other.
+const JOINED: usize = 64;
 /// Bytes before the times of a sealed run: where the run before begins, first time, count, lengths of times and values.
 const RUN_HEAD: usize = 4 + 8 + 1 + 2 + 2;
 /// Runs of a read for which no memory is asked: an hour at 2 s.
@@ -331,7 +331,7 @@ impl Runs {
         self.samples += times.len() as u64;
     }
 
-    /// The same in few long runs, those of a series one behind the other: what is frozen is read many times, and takes a third less.
+    /// The same in fewer, longer runs, those of a series one behind the other: what is frozen is read many times, and takes less.
     fn joined(&self) -> Option<Runs> {
         let mut joined = Runs { late: self.late.clone(), ..Runs::default() };
         joined.arena.reserve_exact(self.arena.len() * 3 / 4);
