@@ -75,6 +75,13 @@ struct Listed {
 }
 
 impl Store {
+    /// Every series whose samples would go on under the number that it has, whether memory holds any of it or not: what rules
+    /// watch. After a clean stop no sample of them is in memory.
+    pub fn known(&self, matchers: &[Matcher]) -> Vec<(SeriesRef, Labels)> {
+        let head = self.inner.head();
+        head.matching(matchers).into_iter().filter_map(|id| Some((SeriesRef(id), head.labels(id)?.clone()))).collect()
+    }
+
     /// The store as it is now, for one query.
     pub fn view(&self) -> View {
         let visible = self.inner.visible();

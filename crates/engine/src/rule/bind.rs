@@ -118,14 +118,22 @@ impl Rules {
     }
 
     /// The series of a source that rules may read.
-    pub(super) fn found(&self, source: &dyn Source, at: Time) -> Result<Vec<(SeriesRef, Labels)>, SourceError> {
+    fn found(&self, source: &dyn Source, at: Time) -> Result<Vec<(SeriesRef, Labels)>, SourceError> {
         let range = TimeRange { from: Time(at.0.saturating_sub(3_600_000_000)), to: at };
+        self.found_by(|matchers| source.series(matchers, range, SERIES_MAX))
+    }
+
+    /// The series that rules may read, found by their selectors.
+    pub(super) fn found_by(
+        &self,
+        find: impl Fn(&[Matcher]) -> Result<Vec<(SeriesRef, Labels)>, SourceError>,
+    ) -> Result<Vec<(SeriesRef, Labels)>, SourceError> {
         let mut found = Vec::new();
         for selector in self.rules.iter().flat_map(|rule| &rule.selectors) {
-            found.extend(source.series(&selector.matchers, range, SERIES_MAX)?);
+            found.extend(find(&selector.matchers)?);
         }
         if let Ok(up) = Matcher::new(METRIC_NAME, MatchOp::Equal, "up") {
-            found.extend(source.series(&[up], range, SERIES_MAX)?);
+            found.extend(find(&[up])?);
         }
         Ok(found)
     }

@@ -117,12 +117,25 @@ impl RuleState {
 
 /// Evaluates some rules at `at`, in the order given. Pure but for `state`: the same samples give the same answer.
 pub fn evaluate(rules: &Rules, state: &mut RuleState, which: &[RuleId], at: Time, source: &dyn Source) -> Evaluated {
+    evaluate_over(rules, state, which, at, source, None)
+}
+
+/// The same; expressions read the history where it is given, whose series have names of their own.
+pub(super) fn evaluate_over(
+    rules: &Rules,
+    state: &mut RuleState,
+    which: &[RuleId],
+    at: Time,
+    source: &dyn Source,
+    history: Option<&dyn Source>,
+) -> Evaluated {
     let mut found = Evaluated::default();
     for id in which {
         let Some(rule) = rules.rules.get(id.0 as usize) else { continue };
         let looked_at = at - rule.query_offset.duration();
         let known = Known { rule, source };
-        let answer = query::evaluate(&rule.expr, &Params::instant(looked_at), &known);
+        let read: &dyn Source = history.unwrap_or(&known);
+        let answer = query::evaluate(&rule.expr, &Params::instant(looked_at), read);
         let rows = answer.map_err(|error| error.to_string()).and_then(|answer| rows(answer.value));
         // Most rules have nothing to say: they need no memory.
         if !state.rules.contains_key(&rule.key) && rows.as_ref().is_ok_and(Vec::is_empty) {

@@ -22,6 +22,7 @@ mod vanish;
 mod words;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use model::config::Span;
 use model::{RuleName, Time};
@@ -143,8 +144,16 @@ impl Compiled {
     /// Whether a selector looks further back than series are bound for: then the source is asked which there were.
     fn reaches_history(&self, place: usize) -> bool {
         let used = &self.selectors[place];
-        let reach = used.window(std::time::Duration::ZERO) + self.query_offset.duration();
+        let reach = used.window(Duration::ZERO) + self.query_offset.duration();
         used.at.is_some() || reach.as_micros() > live::BOUND_REACH_US as u128
+    }
+
+    /// How far before an evaluation it reads.
+    fn reach(&self) -> Duration {
+        let fixed = self.selectors.iter().any(|used| used.at.is_some());
+        let longest = self.selectors.iter().map(|used| used.window(live::LOOKBACK)).max().unwrap_or_default();
+        // An instant that is written down may lie anywhere.
+        if fixed { Duration::from_secs(u64::from(u32::MAX)) } else { longest + self.query_offset.duration() }
     }
 
     /// Whether the value is part of an alert's labels, so that its key follows the value.

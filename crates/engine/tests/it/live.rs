@@ -1,7 +1,7 @@
 //! Rules kept up to date element by element say exactly what rules evaluated whole say, whatever is fed to them.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 use engine::rule::{Arrived, Kept, Live, RuleId, RuleState, Rules, Surroundings, evaluate};
 use model::config::RuleGroup;
@@ -56,11 +56,14 @@ impl Source for Shelf {
     }
 }
 
-/// A store that tells of watched and of new series only.
+/// A store that tells of watched and of new series only, and lets go of what it has written to the disk.
 #[derive(Default)]
 struct Around {
     shelf: Shelf,
-    watched: RefCell<BTreeSet<SeriesRef>>,
+    /// Everything, under other numbers.
+    written: Shelf,
+    since: Option<Time>,
+    watched: Mutex<BTreeSet<SeriesRef>>,
     recorded: Vec<String>,
 }
 
@@ -68,15 +71,52 @@ impl Around {
     fn write(&mut self, rows: &[Row]) -> Kept {
         let mut kept = Kept::default();
         for (labels, time, value) in rows {
+            let (told, _) = self.written.put(labels, *time, *value);
             let (arrived, is_new) = self.shelf.put(labels, *time, *value);
+            let arrived = Arrived { late: told.late, ..arrived };
             if is_new {
                 kept.new_series.push((arrived.series, labels.clone()));
             }
-            if self.watched.borrow().contains(&arrived.series) || kept.new_series.iter().any(|(new, _)| *new == arrived.series) {
+            if self.watched.lock().unwrap().contains(&arrived.series)
+                || kept.new_series.iter().any(|(new, _)| *new == arrived.series)
+            {
                 kept.touched.push(arrived);
             }
         }
         kept
+    }
+}
+
+impl Around {
+    /// All samples go to the disk: only names stay in memory.
+    fn flush(&mut self) {
+        let newest = self.written.series.iter().filter_map(|(_, samples)| samples.last_key_value()).map(|(time, _)| *time).max();
+        self.since = newest.map(|newest| Time(newest.0 + 1));
+        self.shelf.series.iter_mut().for_each(|(_, samples)| samples.clear());
+    }
+}
+
+/// The history numbers series in its own way.
+struct Renumbered<'a>(&'a Shelf);
+
+const OTHERS: u64 = 1 << 40;
+
+impl Source for Renumbered<'_> {
+    fn series(&self, matchers: &[Matcher], range: TimeRange, limit: usize) -> Result<Vec<(SeriesRef, Labels)>, SourceError> {
+        let found = self.0.series(matchers, range, limit)?;
+        Ok(found.into_iter().map(|(series, labels)| (SeriesRef(series.0 + OTHERS), labels)).collect())
+    }
+
+    fn read(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
+        self.0.read(SeriesRef(series.0 - OTHERS), range, into)
+    }
+
+    fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError> {
+        self.0.label_names(matchers, range)
+    }
+
+    fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError> {
+        self.0.label_values(name, matchers, range)
     }
 }
 
@@ -85,11 +125,19 @@ impl Surroundings for Around {
         &self.shelf
     }
 
+    fn memory_since(&self) -> Time {
+        self.since.unwrap_or(Time::MIN)
+    }
+
+    fn history(&self) -> Box<dyn Source + '_> {
+        Box::new(Renumbered(&self.written))
+    }
+
     fn watch(&self, series: &[SeriesRef], watched: bool) {
         for series in series {
             match watched {
-                true => self.watched.borrow_mut().insert(*series),
-                false => self.watched.borrow_mut().remove(series),
+                true => self.watched.lock().unwrap().insert(*series),
+                false => self.watched.lock().unwrap().remove(series),
             };
         }
     }
@@ -398,11 +446,15 @@ proptest! {
     #[test]
     fn rules_over_many_series_agree_with_whole_evaluation(seed in 1..u64::MAX) {
         let mut dice = Dice(seed);
+        let flushes = seed % 3 == 0;
         let mut both = Both::new(&groups(&mut dice, false), BEGIN);
         let mut at = BEGIN;
         for _ in 0..40 {
             at = Time(at.0 + 1_000_000 * (1 + dice.below(4) as i64 / 3 * dice.below(30) as i64));
             both.until(Time(at.0 - 1));
+            if flushes && dice.below(10) == 0 {
+                both.around.flush();
+            }
             let rows = batch(&mut dice, at);
             both.arrive(at, &rows);
             both.until(at);

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use engine::rule::{Arrived, Kept, Live, Outside, RuleId, RuleSeen, RuleState, Rules, Surroundings};
 use model::config::RuleGroup;
 use model::{Event, Labels, SampleBatch, Time};
-use query::source::{SeriesRef, Source};
+use query::source::{Matcher, SeriesRef, Source, SourceError};
 use store::{Store, Touched};
 use tokio::sync::oneshot;
 
@@ -145,6 +145,18 @@ impl Around {
 impl Surroundings for Around {
     fn source(&self) -> &dyn Source {
         &*self.store
+    }
+
+    fn memory_since(&self) -> Time {
+        self.store.in_memory_since()
+    }
+
+    fn history(&self) -> Box<dyn Source + '_> {
+        Box::new(self.store.view())
+    }
+
+    fn known(&self, matchers: &[Matcher]) -> Result<Vec<(SeriesRef, Labels)>, SourceError> {
+        Ok(self.store.known(matchers))
     }
 
     fn watch(&self, series: &[SeriesRef], watched: bool) {

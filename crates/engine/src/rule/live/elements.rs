@@ -12,8 +12,9 @@ use query::source::Source;
 
 use super::graph::{CellId, Graph, Kind as CellKind};
 use super::node::{Grown, Nodes, read_labels};
+use super::past::Through;
 use super::plan::{Plan, WithScalar};
-use super::{Live, RuleId};
+use super::{Live, RuleId, Surroundings};
 use crate::rule::evaluate::{alerts, labels_of};
 use crate::rule::template::Filling;
 use crate::rule::{Compiled, Kind};
@@ -255,14 +256,14 @@ impl Live {
     }
 
     /// Makes alerts of what changed.
-    pub(super) fn settle(&mut self, source: &dyn Source) {
+    pub(super) fn settle(&mut self, around: &dyn Surroundings) {
         if !self.changed.is_empty() {
-            self.settle_also(BTreeSet::new(), source);
+            self.settle_also(BTreeSet::new(), around);
         }
     }
 
     /// Also of rules of which only time may have changed something.
-    pub(super) fn settle_also(&mut self, rules: BTreeSet<u32>, source: &dyn Source) {
+    pub(super) fn settle_also(&mut self, rules: BTreeSet<u32>, around: &dyn Surroundings) {
         let mut looked: BTreeSet<u32> = BTreeSet::new();
         let mut next = rules;
         loop {
@@ -278,12 +279,12 @@ impl Live {
             for rule in &fresh {
                 self.mark_held(*rule);
             }
-            self.evaluate_dirty(source);
+            self.evaluate_dirty(around.source());
             if fresh.is_empty() && self.changed.is_empty() {
                 break;
             }
         }
-        next.into_iter().for_each(|rule| self.settle_rule(rule, source));
+        next.into_iter().for_each(|rule| self.settle_rule(rule, around));
     }
 
     /// Marks the elements of a rule whose alerts are there though they do not hold, and all that hold where one has now held
@@ -301,7 +302,7 @@ impl Live {
         roots.into_iter().for_each(|root| self.mark(root));
     }
 
-    fn settle_rule(&mut self, rule: u32, source: &dyn Source) {
+    fn settle_rule(&mut self, rule: u32, around: &dyn Surroundings) {
         self.note_values_of(rule);
         let compiled = &self.rules.rules[rule as usize];
         let own = &mut self.own[rule as usize];
@@ -321,7 +322,8 @@ impl Live {
         let looked_at = self.now - compiled.query_offset.duration();
         let transitions = &mut self.found.transitions;
         let before = (memory.alerts.len(), transitions.len());
-        let done = alerts(&self.rules, compiled, memory, now, self.now, looked_at, source, transitions);
+        let through = Through { around, rules: &self.rules, graph: &self.graph };
+        let done = alerts(&self.rules, compiled, memory, now, self.now, looked_at, &through, transitions);
         memory.failed = done.is_err();
         self.has_changed |= before != (memory.alerts.len(), self.found.transitions.len());
         let mut over = 0;

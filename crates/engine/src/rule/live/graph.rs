@@ -6,16 +6,17 @@
 
 use std::collections::HashMap;
 
-use model::Time;
 use model::sample::is_stale;
+use model::{Labels, Time};
 use query::ast::{AggregateOp, BinaryOp};
 use query::element;
 use query::source::{Columns, SeriesRef, Source, SourceError, TimeRange};
 
+use super::past::Past;
 use super::plan::{Read, WithScalar};
 use super::ring::{AHEAD, LOOKBACK_US, Out, Ring};
 
-/// Most samples that all rings hold together, 64 MiB; past it windows are read from the store.
+/// Most samples that all rings hold together, 64 MiB; rules that come past it are evaluated whole.
 const RING_SAMPLES_MAX: usize = 4 << 20;
 /// A cell that folds more is evaluated when there is time, not with every sample that touches it.
 const CHEAP_INPUTS_MAX: usize = 64;
@@ -81,6 +82,7 @@ struct Cell {
 #[derive(Debug)]
 pub(super) struct Memory {
     pub series: SeriesRef,
+    pub labels: Labels,
     /// The newest sample; a staleness marker is one too.
     time: i64,
     value: f64,
@@ -115,29 +117,38 @@ pub(super) struct Graph {
 
 impl Graph {
     /// A series that came to be bound, with its newest sample.
-    pub fn know(&mut self, slot: u32, series: SeriesRef, source: &dyn Source, at: Time) -> Result<(), SourceError> {
+    pub fn know(
+        &mut self,
+        slot: u32,
+        (series, labels): (SeriesRef, &Labels),
+        past: &mut Past<'_>,
+        at: Time,
+    ) -> Result<(), SourceError> {
         debug_assert!(slot as usize <= self.memories.len());
         if slot as usize == self.memories.len() {
             let (roots, whole) = (Vec::new(), Vec::new());
-            self.memories.push(Memory { series, time: i64::MIN, value: 0.0, ring: None, roots, whole });
+            self.memories.push(Memory { series, labels: labels.clone(), time: i64::MIN, value: 0.0, ring: None, roots, whole });
         }
         self.memories[slot as usize].series = series;
-        self.reload(slot, source, at)
+        self.reload(slot, past, at)
     }
 
     /// Reads again what is remembered of a series.
-    pub fn reload(&mut self, slot: u32, source: &dyn Source, at: Time) -> Result<(), SourceError> {
+    pub fn reload(&mut self, slot: u32, past: &mut Past<'_>, at: Time) -> Result<(), SourceError> {
         let memory = &mut self.memories[slot as usize];
         let from = Time(at.0.saturating_sub(LOOKBACK_US));
         let mut newest = Columns::default();
-        source.last(memory.series, TimeRange { from, to: at + AHEAD }, &mut newest)?;
-        if let (Some(time), Some(value)) = (newest.times.last(), newest.values.last()) {
+        past.last(memory.series, &memory.labels, TimeRange { from, to: at + AHEAD }, &mut newest)?;
+        if let (Some(time), Some(value)) = (newest.times.last(), newest.values.last())
+            && time.0 >= memory.time
+        {
+            // What was told is not taken back where memory has let go of it and only knows one that came late.
             (memory.time, memory.value) = (time.0, *value);
         }
         if let Some(ring) = memory.ring {
             let ring = &mut self.rings[ring as usize];
             self.ring_samples -= ring.len();
-            let loaded = ring.load(source, memory.series, at);
+            let loaded = ring.load(past, memory.series, &memory.labels, at);
             self.ring_samples += ring.len();
             loaded?;
         }
@@ -151,11 +162,17 @@ impl Graph {
         slot: u32,
         (time, value): (Time, f64),
         late: bool,
-        source: &dyn Source,
+        past: &mut Past<'_>,
         at: Time,
     ) -> Result<Placed, SourceError> {
         let memory = &mut self.memories[slot as usize];
         if time.0 > memory.time && !late {
+            if time > at && !memory.ring.is_some_and(|ring| self.rings[ring as usize].reaches(LOOKBACK_US)) {
+                // It is not the newest yet: until then the one before it is, wherever that lies.
+                (memory.time, memory.value) = (time.0, value);
+                self.ring(slot, LOOKBACK_US, past, at)?;
+                return Ok(Placed::New);
+            }
             (memory.time, memory.value) = (time.0, value);
             if let Some(ring) = memory.ring {
                 let ring = &mut self.rings[ring as usize];
@@ -169,7 +186,7 @@ impl Graph {
         if time.0 == memory.time && value.to_bits() == memory.value.to_bits() && !late {
             return Ok(Placed::Known);
         }
-        self.reload(slot, source, at)?;
+        self.reload(slot, past, at)?;
         Ok(Placed::New)
     }
 
@@ -195,16 +212,25 @@ impl Graph {
         cell
     }
 
-    /// A series' cell, with the ring that it needs.
-    pub fn read_cell(&mut self, slot: u32, read: Read, source: &dyn Source, at: Time) -> Result<CellId, SourceError> {
+    /// A series' cell, with the ring that it needs; none where all rings together would hold too much.
+    pub fn read_cell(&mut self, slot: u32, read: Read, past: &mut Past<'_>, at: Time) -> Result<Option<CellId>, SourceError> {
         let reach = match read {
             Read::Newest { shift: 0 } => None,
             Read::Newest { shift } => Some(shift + LOOKBACK_US),
             Read::Window { range, shift, .. } => Some(range + shift),
         };
+        if let Some(reach) = reach {
+            if self.ring_samples >= RING_SAMPLES_MAX {
+                return Ok(None);
+            }
+            self.ring(slot, reach, past, at)?;
+        }
+        Ok(Some(self.cell(Kind::Read { slot, read })))
+    }
+
+    /// Sees to it that a series' samples are kept so far back.
+    fn ring(&mut self, slot: u32, reach: i64, past: &mut Past<'_>, at: Time) -> Result<(), SourceError> {
         let memory = &mut self.memories[slot as usize];
-        if let Some(reach) = reach
-            && (memory.ring.is_some() || self.ring_samples < RING_SAMPLES_MAX)
         {
             let place = *memory.ring.get_or_insert_with(|| {
                 self.rings.push(Ring::default());
@@ -213,12 +239,12 @@ impl Graph {
             let ring = &mut self.rings[place as usize];
             if ring.reach_to(reach) {
                 self.ring_samples -= ring.len();
-                let loaded = ring.load(source, memory.series, at);
+                let loaded = ring.load(past, memory.series, &memory.labels, at);
                 self.ring_samples += ring.len();
                 loaded?;
             }
         }
-        Ok(self.cell(Kind::Read { slot, read }))
+        Ok(())
     }
 
     /// Gives a cell that takes many another one, at this place or as the last.

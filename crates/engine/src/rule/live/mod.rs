@@ -20,6 +20,7 @@ mod elements;
 mod graph;
 mod look;
 mod node;
+mod past;
 mod plan;
 mod recording;
 mod ring;
@@ -29,16 +30,20 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::time::Duration;
 
 use model::{AlertKey, Labels, SampleBatch, Time, Transition};
-use query::source::{SeriesRef, Source, SourceError};
+use query::source::{Matcher, SeriesRef, Source, SourceError, TimeRange};
 
 use super::bind::Told;
-use super::{Evaluated, Kind, RuleId, RuleState, Rules, evaluate, micros};
+use super::evaluate::evaluate_over;
+use super::{Evaluated, Kind, RuleId, RuleState, Rules, micros};
 use elements::{Element, Own, Root};
 use graph::{Graph, Placed};
+use past::{Borrowed, Past, Through};
 
 pub use look::{AlertSeen, RuleSeen};
 pub(super) use plan::BOUND_REACH_US;
 
+/// Prometheus' lookback: an older sample of a series says nothing.
+pub(super) const LOOKBACK: Duration = Duration::from_secs(300);
 /// Samples that are older cause no evaluation: they are history.
 const LATE: Duration = Duration::from_secs(300);
 
@@ -65,9 +70,24 @@ pub struct Kept {
 }
 
 /// Where live rules read and write.
-pub trait Surroundings {
-    /// All samples, history included.
+pub trait Surroundings: Sync {
+    /// The samples in memory, by the series that are told.
     fn source(&self) -> &dyn Source;
+
+    /// Every sample that is not older is in memory.
+    fn memory_since(&self) -> Time {
+        Time::MIN
+    }
+
+    /// All samples; series have names of their own there.
+    fn history(&self) -> Box<dyn Source + '_> {
+        Box::new(Borrowed(self.source()))
+    }
+
+    /// The series whose samples may be told, whether any is in memory or not.
+    fn known(&self, matchers: &[Matcher]) -> Result<Vec<(SeriesRef, Labels)>, SourceError> {
+        self.source().series(matchers, TimeRange { from: Time::MIN, to: Time::MAX }, usize::MAX)
+    }
 
     /// Samples of these series are to be told from now on, or no more.
     fn watch(&self, series: &[SeriesRef], watched: bool);
@@ -187,8 +207,12 @@ impl Live {
     /// Finds the series that there are once more, as after touches were missed, and evaluates everything.
     pub fn rebind(&mut self, around: &mut dyn Surroundings) {
         self.find(around);
+        let mut past = Past::new(around);
+        if let Err(error) = self.find_past(&mut past) {
+            self.blame_source(0, &error);
+        }
         for slot in 0..self.graph.memories.len() as u32 {
-            if let Err(error) = self.graph.reload(slot, around.source(), self.now) {
+            if let Err(error) = self.graph.reload(slot, &mut past, self.now) {
                 self.blame_source(0, &error);
             }
         }
@@ -199,18 +223,26 @@ impl Live {
         self.evaluate_dirty(around.source());
         let every: Vec<u32> = self.beats.iter().flat_map(|beat| beat.whole.iter().copied()).collect();
         every.into_iter().for_each(|rule| self.wait(rule));
-        self.settle(around.source());
+        self.settle(around);
     }
 
     fn find(&mut self, around: &mut dyn Surroundings) {
-        match self.rules.found(around.source(), self.now) {
+        match self.rules.found_by(|matchers| around.known(matchers)) {
             Ok(mut found) => {
                 // In order, groups grow at their ends.
                 found.sort_unstable_by(|a, b| a.1.cmp(&b.1));
-                self.tell(&found, around);
+                self.tell_of(&found, around, true);
             }
             Err(error) => self.blame_source(0, &error),
         }
+    }
+
+    /// Where the history has what rules may look back at.
+    fn find_past(&self, past: &mut Past<'_>) -> Result<(), SourceError> {
+        let bound = self.rules.rules.iter().filter(|rule| rule.reach().as_micros() <= BOUND_REACH_US as u128);
+        let reach = bound.map(|rule| rule.reach()).max().unwrap_or_default().max(LOOKBACK);
+        let range = TimeRange { from: self.now - reach, to: self.now + ring::AHEAD };
+        past.find(range.from, |history| self.rules.found_by(|matchers| history.series(matchers, range, usize::MAX)))
     }
 
     fn prepare(&mut self) {
@@ -253,9 +285,9 @@ impl Live {
         if !new_series.is_empty() {
             self.tell(new_series, around);
         }
-        self.place(touched, around.source());
+        self.place(touched, around);
         self.evaluate_dirty(around.source());
-        self.settle(around.source());
+        self.settle(around);
     }
 
     /// When something is due next: a group's interval, or an alert that has held long enough.
@@ -289,7 +321,7 @@ impl Live {
         looked.extend(self.held_long_enough(at));
         self.evaluate_dirty(around.source());
         looked.retain(|rule| !self.own[*rule as usize].is_whole());
-        self.settle_also(looked, around.source());
+        self.settle_also(looked, around);
     }
 
     /// Evaluates one of the rules that take longer, and says which; none when none waits.
@@ -297,13 +329,13 @@ impl Live {
         self.next_event(at);
         if let Some(root) = self.slow.pop_first() {
             self.evaluate_root(root, around.source());
-            self.settle(around.source());
+            self.settle(around);
             return Some(RuleId(self.rule_at(root)));
         }
         let (_, rule) = self.waiting.pop_first()?;
         self.turn += 1;
         self.turns[rule as usize] = self.turn;
-        self.evaluate_whole(rule, around.source());
+        self.evaluate_whole(rule, around);
         Some(RuleId(rule))
     }
 
@@ -356,6 +388,11 @@ impl Live {
 
     /// Series that are new to the store.
     fn tell(&mut self, series: &[(SeriesRef, Labels)], around: &mut dyn Surroundings) {
+        self.tell_of(series, around, false);
+    }
+
+    /// `at_once`: they are many, and the history is asked for all of them together.
+    fn tell_of(&mut self, series: &[(SeriesRef, Labels)], around: &mut dyn Surroundings, at_once: bool) {
         let mut bound: Vec<(u32, bool, SeriesRef, &Labels)> = Vec::new();
         for (series, labels) in series {
             match self.rules.tell(*series, labels) {
@@ -370,18 +407,22 @@ impl Live {
         // Watched before they are read, so that no sample is missed in between.
         let watched: Vec<SeriesRef> = bound.iter().map(|(_, _, series, _)| *series).collect();
         around.watch(&watched, true);
+        let mut past = Past::new(around);
+        if at_once && let Err(error) = self.find_past(&mut past) {
+            self.blame_source(0, &error);
+        }
         for (slot, is_new, series, labels) in bound {
-            if let Err(error) = self.graph.know(slot, series, around.source(), self.now) {
+            if let Err(error) = self.graph.know(slot, (series, labels), &mut past, self.now) {
                 self.blame_source(0, &error);
             }
             match is_new {
-                true => self.bind(slot, labels, around.source()),
+                true => self.bind(slot, labels, &mut past),
                 false => self.mark_series(slot),
             }
         }
     }
 
-    fn bind(&mut self, slot: u32, labels: &Labels, source: &dyn Source) {
+    fn bind(&mut self, slot: u32, labels: &Labels, past: &mut Past<'_>) {
         for (rule, selector) in self.rules.readers.get(slot).by.clone() {
             let own = &mut self.own[rule as usize];
             if own.is_whole() {
@@ -390,7 +431,7 @@ impl Live {
                 }
                 continue;
             }
-            match own.nodes.series(selector, slot, labels, &mut self.graph, (source, self.now)) {
+            match own.nodes.series(selector, slot, labels, &mut self.graph, (&mut *past, self.now)) {
                 Ok(grown) => self.grow(rule, grown),
                 Err(_) => self.make_whole(rule),
             }
@@ -398,11 +439,12 @@ impl Live {
     }
 
     /// Puts samples where they belong, and marks what they touch.
-    fn place(&mut self, touched: impl IntoIterator<Item = Arrived>, source: &dyn Source) {
+    fn place(&mut self, touched: impl IntoIterator<Item = Arrived>, around: &dyn Surroundings) {
+        let mut past = Past::new(around);
         for arrived in touched {
             let Some(slot) = self.rules.readers.place(arrived.series) else { continue };
             self.counts.touched += 1;
-            match self.graph.place(slot, (arrived.time, arrived.value), arrived.late, source, self.now) {
+            match self.graph.place(slot, (arrived.time, arrived.value), arrived.late, &mut past, self.now) {
                 // It was read with its series; what it touches was marked then, or is by this.
                 Ok(Placed::New | Placed::Known) => {}
                 Err(error) => self.blame_source(0, &error),
@@ -480,12 +522,17 @@ impl Live {
         }
     }
 
-    fn evaluate_whole(&mut self, rule: u32, source: &dyn Source) {
+    fn evaluate_whole(&mut self, rule: u32, around: &dyn Surroundings) {
         self.counts.whole += 1;
         let key = &self.rules.rules[rule as usize].key;
         let held = |state: &RuleState| state.rules.get(key).map_or(0, |memory| memory.alerts.len());
         let before = held(&self.state);
-        let mut found = evaluate(&self.rules, &mut self.state, &[RuleId(rule)], self.now, source);
+        let reach = self.rules.rules[rule as usize].reach();
+        let beyond = reach.as_micros() > BOUND_REACH_US as u128 || self.now - reach < around.memory_since();
+        let history = beyond.then(|| around.history());
+        let through = Through { around, rules: &self.rules, graph: &self.graph };
+        let which = [RuleId(rule)];
+        let mut found = evaluate_over(&self.rules, &mut self.state, &which, self.now, &through, history.as_deref());
         self.has_changed |= before != held(&self.state) || !found.transitions.is_empty();
         let error = found.failed.pop().map(|(_, why)| why);
         self.found.add(found);

@@ -7,9 +7,10 @@ use model::Labels;
 use model::labels::METRIC_NAME;
 use query::ast::{AggregateOp, Binary, BinaryOp, Cardinality, Grouping};
 use query::element;
-use query::source::{Source, SourceError};
+use query::source::SourceError;
 
 use super::graph::{CellId, Graph, Kind};
+use super::past::Past;
 use super::plan::{Plan, Read, WithScalar, swapped};
 
 /// A row of a part: a result that may be there or not.
@@ -154,7 +155,7 @@ impl Nodes {
         slot: u32,
         labels: &Labels,
         graph: &mut Graph,
-        (source, at): (&dyn Source, model::Time),
+        (past, at): (&mut Past<'_>, model::Time),
     ) -> Result<Grown, Stop> {
         let mut grown = Grown::default();
         let leaf = self.leaves[selector as usize];
@@ -168,7 +169,7 @@ impl Nodes {
             Read::Window { over, .. } if over.keeps_name() => labels.clone(),
             Read::Window { .. } => element::unnamed(labels),
         };
-        let cell = graph.read_cell(slot, *read, source, at)?;
+        let cell = graph.read_cell(slot, *read, past, at)?.ok_or(Stop)?;
         self.rise(leaf, Row { labels: named, order: labels.clone(), cell }, graph, &mut grown)?;
         Ok(grown)
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use model::{Labels, SampleBatch};
-use query::source::{Matcher, Source};
+use query::source::Matcher;
 
 use super::{Live, Surroundings};
 use crate::rule::evaluate::record;
@@ -18,7 +18,7 @@ impl Live {
                 self.keep(&mut batch, around);
                 written.clear();
             }
-            self.record(rule, around.source());
+            self.record(rule, around);
             if !self.found.recorded.is_empty() {
                 for (key, sample) in self.found.recorded.iter() {
                     if let Ok(labels) = Labels::from_key(key) {
@@ -51,18 +51,18 @@ impl Live {
         self.tell(&kept.new_series, around);
         // What follows sees it: nothing computed so far may be taken for the newest.
         self.graph.epoch += 1;
-        self.place(kept.touched, around.source());
+        self.place(kept.touched, around);
     }
 
     /// Evaluates a recording rule.
-    fn record(&mut self, rule: u32, source: &dyn Source) {
+    fn record(&mut self, rule: u32, around: &dyn Surroundings) {
         let own = &self.own[rule as usize];
         if own.is_whole() {
-            return self.evaluate_whole(rule, source);
+            return self.evaluate_whole(rule, around);
         }
         let mut rows = Vec::with_capacity(own.recorded.len());
         for (cell, labels) in &own.recorded {
-            let out = self.graph.get(*cell, self.now.0, source);
+            let out = self.graph.get(*cell, self.now.0, around.source());
             if let Some(value) = out.get() {
                 rows.push((labels.clone(), value));
             }

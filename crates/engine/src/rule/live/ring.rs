@@ -6,15 +6,17 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use model::Time;
 use model::sample::is_stale;
+use model::{Labels, Time};
 use query::element::OverTime;
-use query::source::{Columns, SeriesRef, Source, SourceError, TimeRange};
+use query::source::{Columns, SeriesRef, SourceError, TimeRange};
+
+use super::past::Past;
 
 /// Samples may lie so far ahead of the server's clock.
 pub(super) const AHEAD: Duration = Duration::from_secs(3_600);
 /// Prometheus' lookback, in microseconds.
-pub(super) const LOOKBACK_US: i64 = 300_000_000;
+pub(super) const LOOKBACK_US: i64 = super::LOOKBACK.as_micros() as i64;
 
 /// What a reading found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,10 +78,10 @@ impl Ring {
     }
 
     /// Reads it anew.
-    pub fn load(&mut self, source: &dyn Source, series: SeriesRef, at: Time) -> Result<(), SourceError> {
+    pub fn load(&mut self, past: &mut Past<'_>, series: SeriesRef, labels: &Labels, at: Time) -> Result<(), SourceError> {
         let mut columns = Columns::default();
         let from = Time(at.0.saturating_sub(self.reach).saturating_add(1));
-        source.read(series, TimeRange { from, to: at + AHEAD }, &mut columns)?;
+        past.read(series, labels, TimeRange { from, to: at + AHEAD }, &mut columns)?;
         *self = Ring { reach: self.reach, ..Ring::default() };
         for (time, value) in columns.times.into_iter().zip(columns.values) {
             self.push(time, value);
