@@ -200,7 +200,11 @@ fn written(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "+Inf".into() } else { "-Inf".into() };
     }
-    format!("{value}")
+    let shortest = format!("{value}");
+    let decimals = shortest.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    // Of two shortest texts equally near, Go takes the even one.
+    let even = format!("{value:.decimals$}");
+    if even.parse() == Ok(value) { even } else { shortest }
 }
 
 /// Spreads a fingerprint evenly over 0 to 1.

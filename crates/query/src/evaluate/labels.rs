@@ -39,7 +39,7 @@ impl Evaluator<'_> {
                 row.drop_name &= target != METRIC_NAME;
             }
         }
-        Ok(Data::Vector(table.merge_same_labels(span, !self.params.delayed_name_removal)?))
+        Ok(Data::Vector(table.merge_same_labels(span, false)?))
     }
 
     pub fn label_join(&mut self, call: &Call, span: Span, grid: Grid) -> Result<Data, EvalError> {
@@ -62,7 +62,7 @@ impl Evaluator<'_> {
             row.labels = set_label(&row.labels, target, &values.join(separator), span)?;
             row.drop_name &= target != METRIC_NAME;
         }
-        Ok(Data::Vector(table.merge_same_labels(span, !self.params.delayed_name_removal)?))
+        Ok(Data::Vector(table.merge_same_labels(span, false)?))
     }
 
     /// `sort`, `sort_desc`, `sort_by_label`, `sort_by_label_desc`: only an instant query has an order.
