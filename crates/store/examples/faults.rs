@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let started = Instant::now();
     let name = words.first().map_or("", String::as_str);
     let report = match name {
-        "power-cut" => faults::power_cut(0..size(1, 10_000)),
+        "power-cut" => faults::power_cut(size(2, 0)..size(2, 0) + size(1, 10_000)),
         "cut" => faults::cut(size(1, 65_536), 1),
         "flip" => faults::flip(size(1, 65_536), 1),
         "flip-checkpoint" => faults::flip_checkpoint(size(1, 200) as i64, size(2, 0) > 0, 1),

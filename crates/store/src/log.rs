@@ -434,9 +434,11 @@ impl Log {
         self.since_checkpoint.store(writer.since_checkpoint, Relaxed);
     }
 
-    /// Definitions that lie in one place only: written again with the next group.
-    pub fn owe(&self, entries: Vec<Vec<u8>>) {
-        self.writer().owed_once.extend(entries);
+    /// Definitions that lie in one place only: written again with the next group. And such that lie nowhere: with the next two.
+    pub fn owe(&self, once: Vec<Vec<u8>>, twice: Vec<Vec<u8>>) {
+        let mut writer = self.writer();
+        writer.owed_once.extend(once);
+        writer.owed_twice.extend(twice);
     }
 
     /// After a failed checkpoint: the next is due after as many bytes again.

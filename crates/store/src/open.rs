@@ -67,6 +67,8 @@ struct Recovery {
     same: AHashMap<u64, u64>,
     /// How often the log defines a series behind the checkpoint.
     defined: AHashMap<u64, u32>,
+    /// Series whose name the checkpoint does not have, and the log only where the next opening may not look.
+    loose: Vec<u64>,
     held_back: AHashMap<u64, Vec<(i64, f64)>>,
     held_back_len: usize,
     metadata: BTreeMap<String, Metadata>,
@@ -106,8 +108,7 @@ pub(crate) fn open(options: Options, files: Arc<dyn Files>, now: Time) -> Result
     for segment in &segments[start..] {
         recovery.read_segment(&*files, &log_dir, segment)?;
     }
-    let (inner, owed) = recovery.finish(&options, files.clone(), history, &log_dir, segments, now);
-    inner.log.owe(owed);
+    let inner = recovery.finish(&options, files.clone(), history, &log_dir, segments, now);
     if inner.damage.any() {
         tracing::error!(damage = ?inner.damage, "the store's files are damaged; the rest of them is in use");
     }
@@ -143,6 +144,7 @@ impl Recovery {
             newest: i64::MIN,
             same: AHashMap::new(),
             defined: AHashMap::new(),
+            loose: Vec::new(),
             held_back: AHashMap::new(),
             held_back_len: 0,
             metadata: BTreeMap::new(),
@@ -187,7 +189,7 @@ impl Recovery {
         let mut names: Vec<_> = loaded.names.into_iter().collect();
         names.sort_unstable_by_key(|(id, _)| *id);
         for (id, (labels, _)) in names {
-            self.name(id, labels);
+            let _ = self.name(id, labels);
         }
         let (mut times, mut values) = (Vec::new(), Vec::new());
         for (id, chunks) in loaded.columns {
@@ -203,14 +205,21 @@ impl Recovery {
         }
     }
 
-    /// A series and its number. Where the labels have a number already, that one is theirs.
-    fn name(&mut self, id: u64, labels: Labels) {
+    /// A series and its number. Where the labels have a number already, that one is theirs. Whether it is new here.
+    fn name(&mut self, id: u64, labels: Labels) -> bool {
         self.head.next_id = self.head.next_id.max(id.saturating_add(1));
         let by_labels = self.secret.hash(Protocol::Labels, labels.key().as_bytes());
         match self.head.find(by_labels) {
-            Some(first) if first != id => drop(self.same.insert(id, first)),
-            Some(_) => {}
-            None => self.head.insert(id, by_labels, labels, &self.limits),
+            Some(first) => {
+                if first != id {
+                    self.same.insert(id, first);
+                }
+                false
+            }
+            None => {
+                self.head.insert(id, by_labels, labels, &self.limits);
+                true
+            }
         }
     }
 
@@ -267,7 +276,9 @@ impl Recovery {
             if behind {
                 *self.defined.entry(id).or_insert(0) += 1;
             }
-            self.name(id, labels);
+            if self.name(id, labels) && !behind {
+                self.loose.push(id);
+            }
             if let Some(held) = self.held_back.remove(&id) {
                 self.held_back_len -= held.len();
                 held.into_iter().for_each(|(time, value)| self.put(id, time, value));
@@ -309,27 +320,31 @@ impl Recovery {
         log_dir: &Path,
         segments: Vec<Segment>,
         now: Time,
-    ) -> (Inner, Vec<Vec<u8>>) {
+    ) -> Inner {
         for (id, held) in std::mem::take(&mut self.held_back) {
             // Its name is lost in the log and in the checkpoint; a part may have it.
             let Some(labels) = labels_in(&history, id) else {
                 self.damage.samples_without_series += held.len() as u64;
                 continue;
             };
-            self.name(id, labels);
+            if self.name(id, labels) {
+                self.loose.push(id);
+            }
             held.into_iter().for_each(|(time, value)| self.put(id, time, value));
         }
-        let mut owed = Vec::new();
-        for (id, _) in self.defined.iter().filter(|(_, times)| **times == 1) {
-            // What the log says once only, it must say again: one damaged place must not cost all later samples.
-            if let Some(labels) = self.head.labels(*id) {
-                let mut entry = Vec::new();
-                record::put_series(&mut entry, *id, labels);
-                owed.push(entry);
-            }
-        }
+        // What the log says once only, it must say again, and what it does not say where the next opening looks, twice: one
+        // damaged place must not cost all later samples.
+        let entry = |id: &u64| {
+            let mut entry = Vec::new();
+            record::put_series(&mut entry, *id, self.head.labels(*id)?);
+            Some(entry)
+        };
+        let said = |id: &u64| self.defined.get(id).copied().unwrap_or(0);
+        let once: Vec<Vec<u8>> = self.defined.keys().filter(|id| said(id) == 1).filter_map(entry).collect();
+        let twice: Vec<Vec<u8>> = self.loose.iter().filter(|id| said(id) == 0).filter_map(entry).collect();
         let resume = Resume { segments, next_sequence: self.next_sequence, since_checkpoint: self.since_checkpoint, now };
         let log = Arc::new(Log::new(files.clone(), log_dir.to_owned(), options, resume));
+        log.owe(once, twice);
         let opened = Opened {
             log,
             secret: self.secret,
@@ -341,7 +356,7 @@ impl Recovery {
             since: history.view().parts().iter().map(|part| part.summary().last.saturating_add(1)).max().unwrap_or(i64::MIN),
             history,
         };
-        (Inner::new(options.clone(), files, now, opened), owed)
+        Inner::new(options.clone(), files, now, opened)
     }
 }
 
