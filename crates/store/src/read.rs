@@ -97,6 +97,11 @@ impl View {
         TimeRange { from: range.from.max(Time(self.inner.cutoff(self.inner.received()))), to: range.to }
     }
 
+    /// Whether memory still has all that it had when the query began.
+    fn holds_all(&self) -> bool {
+        !self.visible.generations.iter().any(|kept| kept.forgotten.load(SeqCst))
+    }
+
     /// The range where parts must be asked: `None` where memory has it all.
     fn on_disk(&self, range: TimeRange) -> Option<(i64, i64)> {
         let to = range.to.0.min(self.visible.since.saturating_sub(1));
@@ -196,11 +201,20 @@ impl Source for View {
                 listed.get((series.0 - LISTED) as usize).and_then(|one| one.id)
             }
         };
-        if let Some(id) = id
-            && self.inner.head().cell(cell_of(id)).is_some_and(|cell| cell.slab().last(place_of(id)) >= range.from.0)
-            && newest_in_memory(&self.inner, id, range, into)
-        {
-            return Ok(());
+        if let Some(id) = id {
+            let head = self.inner.head();
+            let found = head.cell(cell_of(id)).and_then(|cell| {
+                let (slab, place) = (cell.slab(), place_of(id));
+                slab.newest(place, range.from.0, range.to.0)
+                    .or_else(|| slab.newest_until(place, range.from.0, range.to.0))
+                    .flatten()
+            });
+            // Of what is older than memory reaches, parts may have a newer one.
+            if let Some((time, value)) = found.filter(|(time, _)| *time >= self.visible.since && self.holds_all()) {
+                into.times.push(Time(time));
+                into.values.push(value);
+                return Ok(());
+            }
         }
         let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
         if series.0 >= LISTED

@@ -260,6 +260,29 @@ impl Slab {
         Some(())
     }
 
+    /// The newest sample of memory that is not after `to`, if it is not before `from`: decodes the one run that has it. `None` where
+    /// late samples make only a whole read sure, or a run does not decode.
+    pub fn newest_until(&self, place: usize, from: i64, to: i64) -> Option<Option<(i64, f64)>> {
+        let all = || self.frozen.iter().map(|frozen| &**frozen).chain([&self.runs]);
+        if all().any(|runs| runs.late_of(place).is_some()) {
+            return None;
+        }
+        let count = usize::from(self.count[place]);
+        if let Some(open) = self.values.as_deref().filter(|_| count > 0) {
+            let until = (0..count).rev().find(|nth| self.open_time(place, *nth) <= to);
+            if let Some(nth) = until {
+                let time = self.open_time(place, nth);
+                return Some((time >= from).then_some((time, open[place][nth])));
+            }
+        }
+        for runs in all().rev() {
+            if let Some((time, value)) = runs.newest_until(place, to)? {
+                return Some((time >= from).then_some((time, value)));
+            }
+        }
+        Some(None)
+    }
+
     /// The newest sample of memory, where it is within the range. `None` where only a whole read can tell.
     pub fn newest(&self, place: usize, from: i64, to: i64) -> Option<Option<(i64, f64)>> {
         let last = self.last[place];
@@ -387,6 +410,23 @@ impl Runs {
         Some(())
     }
 
+    fn newest_until(&self, place: usize, to: i64) -> Option<Option<(i64, f64)>> {
+        let mut next = self.chain(place);
+        while next != 0 {
+            let (before, first) = Run::link(&self.arena, next as usize - 1)?;
+            if first <= to {
+                let run = Run::at(&self.arena, next as usize - 1)?;
+                let (mut times, mut values) = (Vec::with_capacity(run.count), Vec::with_capacity(run.count));
+                decode_times(run.times, run.first, run.count, &mut times)?;
+                decode_values(run.values, run.count, &mut values)?;
+                let last = times.partition_point(|time| *time <= to).checked_sub(1)?;
+                return Some(Some((times[last], *values.get(last)?)));
+            }
+            next = before;
+        }
+        Some(None)
+    }
+
     fn merge_late(&self, place: usize, from: i64, to: i64, begin: usize, times: &mut Vec<i64>, values: &mut Vec<f64>) {
         let Some(late) = self.late_of(place) else { return };
         let start = late.partition_point(|(time, _)| *time < from);
@@ -503,6 +543,9 @@ mod tests {
                 let (from, to) = (random.below(20_100) as i64 - 50, random.below(20_100) as i64 - 50);
                 let (mut times, mut values) = (Vec::new(), Vec::new());
                 slab.read(7, from, to, &mut times, &mut values).unwrap();
+                if let Some(newest) = slab.newest_until(7, from, to) {
+                    assert_eq!(newest, times.last().copied().zip(values.last().copied()), "seed {seed}");
+                }
                 let mut found = written.clone();
                 found.retain(|time, _| (from..=to).contains(time));
                 found.extend(times.into_iter().zip(values));
@@ -510,6 +553,22 @@ mod tests {
                     map.iter().filter(|(time, _)| (from..=to).contains(*time)).map(|(t, v)| (*t, *v)).collect();
                 assert_eq!(found, want, "seed {seed}");
             }
+        }
+    }
+
+    #[test]
+    fn the_newest_until_then_needs_one_run() {
+        let mut slab = Slab::new();
+        for step in 0..1_000i64 {
+            slab.put(9, step * 15 + step % 3, step as f64);
+            if step % 300 == 299 {
+                assert!(slab.freeze().is_some());
+            }
+        }
+        for to in -5..15_010 {
+            let want = (0..1_000i64).rev().map(|step| (step * 15 + step % 3, step as f64)).find(|(time, _)| *time <= to);
+            let want = want.filter(|(time, _)| *time >= to - 40);
+            assert_eq!(slab.newest_until(9, to - 40, to), Some(want), "{to}");
         }
     }
 
