@@ -29,11 +29,8 @@ pub(super) struct Test {
     pub(super) input_series: Vec<InputSeries>,
     pub(super) alert_rule_test: Vec<AlertTest>,
     pub(super) promql_expr_test: Vec<ExprTest>,
-    /// Rules' texts can't name them here, so they change nothing.
-    #[serde(rename = "external_labels")]
-    _external_labels: BTreeMap<String, String>,
-    #[serde(rename = "external_url")]
-    _external_url: String,
+    pub(super) external_labels: BTreeMap<String, String>,
+    pub(super) external_url: String,
 }
 
 #[derive(Debug, Deserialize)]

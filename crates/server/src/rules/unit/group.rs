@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use engine::rule::{RuleId, Rules, Words};
+use engine::rule::{Outside, RuleId, Rules, Words};
 use model::config::{Rule, RuleGroup};
 use model::labels::METRIC_NAME;
 use model::sample::STALE_NAN;
@@ -43,12 +43,12 @@ struct Active {
 
 impl Group {
     /// Compiles a group. Prometheus lets a rule stand twice, so each is compiled alone.
-    pub(super) fn new(group: &RuleGroup) -> Result<Group, Vec<String>> {
+    pub(super) fn new(group: &RuleGroup, outside: &Outside) -> Result<Group, Vec<String>> {
         let mut rules = Vec::new();
         for rule in &group.rules {
             let alone = RuleGroup { rules: vec![rule.clone()], ..group.clone() };
             let said = |errors: Vec<engine::rule::RuleError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>();
-            let compiled = Rules::compile(&[alone]).map_err(said)?;
+            let compiled = Rules::compile(&[alone]).map_err(said)?.with_outside(outside.clone());
             let expr = query::parse(&rule.expr).map_err(|error| vec![error.to_string()])?;
             rules.push(One { expr, compiled, active: BTreeMap::new(), written: BTreeSet::new() });
         }

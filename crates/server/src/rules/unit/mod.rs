@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use engine::rule::Outside;
 use model::config::{RuleGroup, Span};
 use model::{Labels, Time};
 use query::testing::{MemorySource, parse_series};
@@ -103,7 +104,9 @@ fn run_test(file: &TestFile, test: &Test, groups: &[RuleGroup], order: &BTreeMap
     let interval = test.interval.filter(|interval| interval.0 > 0).unwrap_or(every);
     let start = test.start_timestamp.unwrap_or_default().0;
     let mut coming = coming(test, start, interval).map_err(|why| vec![why])?;
-    let mut groups: Vec<Group> = groups.iter().map(Group::new).collect::<Result<_, _>>()?;
+    let labels = Labels::new(&test.external_labels).map_err(|error| vec![format!("external_labels: {error}")])?;
+    let outside = Outside { labels, url: test.external_url.trim_end_matches('/').to_owned() };
+    let mut groups: Vec<Group> = groups.iter().map(|group| Group::new(group, &outside)).collect::<Result<_, _>>()?;
     groups.sort_by_key(|group| order.get(group.name()).copied().unwrap_or_default());
     let mut source = MemorySource::new();
     let mut failures = Vec::new();
