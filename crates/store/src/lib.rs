@@ -1,8 +1,8 @@
 //! The metric store: samples go into memory at once and into a synced log before anybody is told that they are safe.
 //!
-//! What is kept: a log of everything that came, in order (`log`), the last hours compressed in memory (`column`, `chunk`), and
-//! checkpoints of that memory (`checkpoint`), from which an opening starts. Blocks for history come between checkpoint
-//! and query. The store has no clock and no async runtime: times come as arguments, a [`Commit`] can be waited for, polled
+//! What is kept: a log of everything that came, in order (`log`), what is newest compressed in memory (`head`), and all history in parts
+//! of one day each (`history`, `part`), which a flush writes (`flush`). A checkpoint (`checkpoint`) has the names of the live series. A
+//! query sees all of it through a [`View`]. The store has no clock and no async runtime: times come as arguments, a [`Commit`] can be waited for, polled
 //! or given a callback. It never acknowledges before a sync, never gives a value that was not sent, and never stops
 //! opening because of damage: what is damaged is left out and counted.
 //!
