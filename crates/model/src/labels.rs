@@ -236,9 +236,56 @@ impl Hash for Labels {
 }
 
 impl Ord for Labels {
+    /// By the pairs in their order, name before value.
     fn cmp(&self, other: &Labels) -> Ordering {
-        self.iter().cmp(other.iter())
+        let (a, b) = (self.0.as_bytes(), other.0.as_bytes());
+        let mut at = 0;
+        // Short pairs that are the same are stepped over as bytes: most of two series is.
+        while let (Some([name, value]), Some(lens)) = (a.get(at..at + 2), b.get(at..at + 2)) {
+            let end = at + 2 + usize::from(*name) + usize::from(*value);
+            if *name >= 0x80 || *value >= 0x80 || [*name, *value] != *lens || a.get(at..end) != b.get(at..end) {
+                break;
+            }
+            at = end;
+        }
+        Pairs { rest: &self.0[at..] }.cmp(Pairs { rest: &other.0[at..] })
     }
+}
+
+/// Sorts by labels, as [`Labels::cmp`] has it: made for the series of one selector, which differ in little.
+pub fn sort_by_labels<T>(items: &mut Vec<T>, labels: impl Fn(&T) -> &Labels) {
+    let Some(first) = items.first().map(|item| labels(item).clone()) else { return };
+    // Where all have the same pairs up to some place and the same name there, most are told apart by the value that follows.
+    let shared = items.iter().map(|item| shared_pairs(&first, labels(item))).min().unwrap_or(0);
+    let named = Pairs { rest: &first.0[shared..] }.next().map(|(name, _)| name);
+    let same = |labels: &Labels| Pairs { rest: &labels.0[shared..] }.next().map(|(name, _)| name) == named;
+    if !items.iter().all(|item| same(labels(item))) {
+        return items.sort_by(|a, b| labels(a).cmp(labels(b)));
+    }
+    let key = |labels: &Labels| Pairs { rest: &labels.0[shared..] }.next().map_or(0, |(_, value)| leading(value));
+    let mut keyed: Vec<(u128, T)> = std::mem::take(items).into_iter().map(|item| (key(labels(&item)), item)).collect();
+    keyed.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| labels(&a.1).cmp(labels(&b.1))));
+    items.extend(keyed.into_iter().map(|(_, item)| item));
+}
+
+/// The first bytes of a value as a number that sorts like it. What a shorter one lacks counts as zero, so equals are looked at whole.
+fn leading(value: &str) -> u128 {
+    let mut bytes = [0; 16];
+    let len = value.len().min(16);
+    bytes[..len].copy_from_slice(&value.as_bytes()[..len]);
+    u128::from_be_bytes(bytes)
+}
+
+/// Bytes of the whole pairs that both begin with.
+fn shared_pairs(a: &Labels, b: &Labels) -> usize {
+    let (mut left, mut right) = (a.iter(), b.iter());
+    let mut shared = 0;
+    while let (Some(one), Some(other)) = (left.next(), right.next())
+        && one == other
+    {
+        shared = a.0.len() - left.rest.len();
+    }
+    shared
 }
 
 impl PartialOrd for Labels {
@@ -330,6 +377,32 @@ mod tests {
         for bad in ["\u{1}", "\u{1}\u{1}a", "\u{9}\u{1}ab", "\u{1}\u{0}a", "\u{1}\u{1}ab\u{1}\u{1}ab"] {
             assert!(Labels::from_key(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn sorting_is_by_pairs_whatever_they_share() {
+        let mut names: Vec<Labels> = Vec::new();
+        for host in ["a", "b", "host-00000000000000001", "host-00000000000000002", "host-0000000000000000", "é", "\0", "a\0", "a\0\0"] {
+            for (name, value) in [("dc", "x"), ("dc", "xx"), ("zone", "1"), ("mode", &"long".repeat(60)), ("", "")] {
+                names.push(labels(&[("__name__", "up"), ("host", host)]).with(name, value));
+            }
+        }
+        let by_pairs = |a: &Labels, b: &Labels| a.iter().cmp(b.iter());
+        for from in [0, 5, 17, 40] {
+            let mut some: Vec<(usize, Labels)> = names.iter().cloned().enumerate().skip(from).collect();
+            some.reverse();
+            let mut expected = some.clone();
+            expected.sort_by(|a, b| by_pairs(&a.1, &b.1));
+            sort_by_labels(&mut some, |item| &item.1);
+            assert_eq!(some, expected);
+        }
+        for (a, b) in names.iter().flat_map(|a| names.iter().map(move |b| (a, b))) {
+            assert_eq!(a.cmp(b), by_pairs(a, b), "{a} {b}");
+        }
+        let mut mixed = vec![labels(&[("b", "1")]), labels(&[("a", "2")]), Labels::empty(), labels(&[("a", "1"), ("b", "1")])];
+        sort_by_labels(&mut mixed, |item| item);
+        let said: Vec<String> = mixed.iter().map(Labels::to_string).collect();
+        assert_eq!(said, ["{}", r#"{a="1", b="1"}"#, r#"{a="2"}"#, r#"{b="1"}"#]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! A series is read once into a column and the steps walk over it with pointers that only move forward.
 
+use model::labels::sort_by_labels;
 use model::sample::is_stale;
 use model::{Labels, Time};
 
@@ -201,7 +202,7 @@ impl<'a> Evaluator<'a> {
             return Err(EvalError::Limit { what: "too many series match a selector", limit: limit as u64 });
         }
         if !series.is_sorted_by(|a, b| a.1 <= b.1) {
-            series.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+            sort_by_labels(&mut series, |one| &one.1);
         }
         Ok(series)
     }

@@ -14,8 +14,10 @@ use super::error::HttpError;
 /// Logins of one address: so many at once, then one every [`LOGIN_EVERY`].
 const LOGIN_BURST: u32 = 20;
 const LOGIN_EVERY: Duration = Duration::from_secs(3);
-/// Requests of one sender per second.
-const INGEST_PER_SEC: u32 = 2_000;
+/// Bodies of one sender per second: more than one sender can fill, however small they are, and an end for who sends in a loop.
+const INGEST_PER_SEC: u32 = 100_000;
+/// A body that is not taken whole counts as so many: 2,000 of them a second.
+const REFUSED_COST: u32 = 50;
 /// Signs of life of one job: so many at once, then one a second.
 const PING_BURST: u32 = 60;
 /// Bodies that are decoded at once; each may be [`INGEST_PLAIN_MAX`] large.
@@ -70,12 +72,14 @@ impl Limits {
         self.logins.check_key(&from).map_err(|until| wait("tries to log in", until.wait_time_from(DefaultClock::default().now())))
     }
 
-    /// A body of telemetry of this sender.
-    pub fn sender(&self, name: &str) -> Result<(), HttpError> {
+    /// A body of telemetry of this sender. Say [`Admitted::taken`] when all of it was taken; else it costs the sender more.
+    pub fn sender(&self, name: &str) -> Result<Admitted<'_>, HttpError> {
         self.forget_now_and_then();
+        let name = name.to_owned();
         self.senders
-            .check_key(&name.to_owned())
-            .map_err(|until| wait("requests of this sender", until.wait_time_from(DefaultClock::default().now())))
+            .check_key(&name)
+            .map_err(|until| wait("requests of this sender", until.wait_time_from(DefaultClock::default().now())))?;
+        Ok(Admitted { limits: self, name, taken: false })
     }
 
     /// A sign of life of this job.
@@ -110,6 +114,32 @@ impl Limits {
     }
 }
 
+/// A body that is let in. Dropped without [`taken`](Self::taken) it was refused, and counts many times: who sends rubbish in a loop
+/// is slowed long before who sends samples.
+#[must_use = "a body that is not said to be taken counts as refused"]
+pub struct Admitted<'a> {
+    limits: &'a Limits,
+    name: String,
+    taken: bool,
+}
+
+impl Admitted<'_> {
+    /// All of the body was taken.
+    pub fn taken(mut self) {
+        self.taken = true;
+    }
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        if !self.taken {
+            let more = NonZeroU32::new(REFUSED_COST - 1).expect("not zero");
+            // Where not so many are left, the next body is refused anyway.
+            let _ = self.limits.senders.check_key_n(&self.name, more);
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits::new()
@@ -133,6 +163,19 @@ mod tests {
         assert!(refused >= 1);
         assert!(limits.login(from(2)).is_ok());
         assert_eq!(limits.login(from(1)).unwrap_err().status(), 429);
+    }
+
+    #[test]
+    fn rubbish_costs_a_sender_more_than_samples() {
+        let limits = Limits::new();
+        let bodies = INGEST_PER_SEC / REFUSED_COST;
+        for _ in 0..2 * bodies {
+            limits.sender("shop").unwrap().taken();
+        }
+        let refused = (0..2 * bodies).filter(|_| limits.sender("broken").map(drop).is_err()).count();
+        // A slow machine gives some back meanwhile.
+        assert!(refused > 0, "{bodies} bad bodies in a moment are enough");
+        assert!(limits.sender("shop").is_ok());
     }
 
     #[tokio::test]

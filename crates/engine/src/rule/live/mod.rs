@@ -230,7 +230,7 @@ impl Live {
         match self.rules.found_by(|matchers| around.known(matchers)) {
             Ok(mut found) => {
                 // In order, groups grow at their ends.
-                found.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+                model::labels::sort_by_labels(&mut found, |one| &one.1);
                 self.tell_of(&found, around, true);
             }
             Err(error) => self.blame_source(0, &error),

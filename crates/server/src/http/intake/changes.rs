@@ -39,10 +39,11 @@ async fn report(
     Extension(caller): Extension<Caller>,
     JsonBody(new): JsonBody<NewChange>,
 ) -> Result<Json<Accepted>, HttpError> {
-    app.limits.sender(&caller.name)?;
+    let admitted = app.limits.sender(&caller.name)?;
     let change = checked(&app, &caller, new)?;
     let id = change.id.clone();
     let submitted = app.pump.submit(Event::Changed(change)).await?;
+    admitted.taken();
     Ok(Json(Accepted { seq: submitted.seq, id }))
 }
 

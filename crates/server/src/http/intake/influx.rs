@@ -85,7 +85,7 @@ async fn write(
         let error = HttpError::bad_request(format!("`{}` is no precision: ns, us, ms, s, m or h", short(word)));
         return Err(error.at("precision").into());
     };
-    app.limits.sender(&caller.name)?;
+    let admitted = app.limits.sender(&caller.name)?;
     let encoding = body::encoding(&headers)?;
     let turn = app.limits.ingest_turn().await;
     let mut memory = app.memories.take();
@@ -112,6 +112,7 @@ async fn write(
     match complaint(&report, &taken) {
         Some(complaint) => Err(HttpError::bad_request(format!("partial write: {complaint}")).into()),
         None => {
+            admitted.taken();
             let mut response = StatusCode::NO_CONTENT.into_response();
             // Telegraf sends texts with every batch: an error would make it complain for ever, silence would hide the loss.
             if report.refused_strings > 0 && app.config().flyball.influx_strings == InfluxStrings::Refuse {

@@ -59,7 +59,7 @@ async fn write(
     sent: Body,
 ) -> Result<StatusCode, PlainError> {
     check_type(&headers)?;
-    app.limits.sender(&caller.name)?;
+    let admitted = app.limits.sender(&caller.name)?;
     let turn = app.limits.ingest_turn().await;
     let mut memory = app.memories.take();
     body::read_into(&headers, sent, INGEST_SENT_MAX, SAMPLES_WITHIN, &mut memory.sent).await?;
@@ -83,6 +83,7 @@ async fn write(
     app.metrics.refused.fetch_add(report.failed as u64, Ordering::Relaxed);
     let complaints = complaints(&report, &taken);
     if complaints.is_empty() {
+        admitted.taken();
         return Ok(StatusCode::NO_CONTENT);
     }
     let sentence = format!("partial write, {} samples kept: {}", taken.accepted, complaints.join("; "));
