@@ -10,7 +10,7 @@ use std::time::Instant;
 use model::{Labels, Time};
 use query::source::{MatchOp, Matcher};
 use store::files::{OnDisk, Random};
-use store::history::{DAY, History};
+use store::history::{DAY, History, none_known};
 
 const BEGIN: i64 = 20_000 * DAY;
 const STEP: i64 = 15_000_000;
@@ -162,7 +162,7 @@ fn read(history: &History, out: &mut impl Write) -> Result<(), Box<dyn std::erro
         let matchers = [Matcher::new("__name__", MatchOp::Equal, name)?];
         for round in ["first", "again"] {
             let began = Instant::now();
-            let found = view.select(&matchers, i64::MIN, i64::MAX);
+            let found = view.select(&matchers, i64::MIN, i64::MAX, none_known);
             let selecting = began.elapsed();
             let began = Instant::now();
             let (mut times, mut values, mut samples) = (Vec::new(), Vec::new(), 0);

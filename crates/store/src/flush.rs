@@ -5,9 +5,9 @@
 //! removed. A crash in between replays records whose samples are in parts already: the same samples at the same times.
 //! What was frozen stays in memory for queries until newer memory needs its room.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::{Arc, OnceLock};
 
 use ahash::AHashSet;
 use model::Labels;
@@ -42,6 +42,25 @@ pub(crate) struct Visible {
     pub generations: Vec<Arc<Generation>>,
     /// Every sample that is not older is in memory.
     pub since: i64,
+    /// What new queries see instead, once there is something else.
+    pub next: OnceLock<Arc<Visible>>,
+}
+
+impl Visible {
+    /// What slabs have let go of since a query began with this: what it saw frozen then, and what was frozen later. Oldest first.
+    pub fn gone(&self) -> Vec<&Arc<Generation>> {
+        let mut gone: Vec<&Arc<Generation>> = Vec::new();
+        let mut at = Some(self);
+        while let Some(visible) = at {
+            for kept in visible.generations.iter().filter(|kept| kept.forgotten.load(SeqCst)) {
+                if !gone.iter().any(|have| Arc::ptr_eq(have, kept)) {
+                    gone.push(kept);
+                }
+            }
+            at = visible.next.get().map(|next| &**next);
+        }
+        gone
+    }
 }
 
 impl Generation {
@@ -82,9 +101,11 @@ impl Inner {
     /// Changes what new queries see.
     fn show(&self, change: impl FnOnce(&mut Visible)) {
         let mut visible = self.visible.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut next = Visible { generations: visible.generations.clone(), since: visible.since };
+        let mut next = Visible { generations: visible.generations.clone(), since: visible.since, next: OnceLock::new() };
         change(&mut next);
-        *visible = Arc::new(next);
+        let next = Arc::new(next);
+        let _ = visible.next.set(next.clone());
+        *visible = next;
     }
 
     /// What new queries see.

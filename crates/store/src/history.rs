@@ -22,7 +22,7 @@ mod tests;
 mod view;
 mod write;
 
-pub use view::{Found, Places, View};
+pub use view::{Found, Places, View, none_known};
 pub use write::{Give, Written};
 
 use manifest::{Listed, Manifest};

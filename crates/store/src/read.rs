@@ -6,7 +6,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ahash::AHashMap;
@@ -72,6 +71,8 @@ struct Listed {
     id: Option<u64>,
     /// Place of the part, number of the series in it; in the order of the parts.
     parts: Vec<(u32, u32)>,
+    /// Parts have no sample of it under another number.
+    one_number: bool,
 }
 
 impl Store {
@@ -99,7 +100,15 @@ impl View {
 
     /// Whether memory still has all that it had when the query began.
     fn holds_all(&self) -> bool {
-        !self.visible.generations.iter().any(|kept| kept.forgotten.load(SeqCst))
+        self.visible.gone().is_empty()
+    }
+
+    /// Of the samples of a series that are newer, memory has all, whatever parts have: its slab let go of none. A slab may let
+    /// go of some right after; [`Visible::gone`] has those.
+    fn left(&self, id: u64) -> i64 {
+        let head = self.inner.head();
+        let gone = head.cell(cell_of(id)).map_or(i64::MAX, |cell| cell.slab().gone());
+        gone.max(self.inner.began_with)
     }
 
     /// The range where parts must be asked: `None` where memory has it all.
@@ -119,12 +128,17 @@ impl View {
         let mut found: Vec<(Labels, Listed)> = Vec::new();
         let mut by_labels: AHashMap<Labels, usize> = AHashMap::new();
         let mut by_id: AHashMap<u64, usize> = AHashMap::new();
-        for one in self.parts.select(matchers, from, to) {
+        let at_hand = |ids: &[u64]| {
+            let head = self.inner.head();
+            ids.iter().map(|id| head.labels(*id).cloned()).collect()
+        };
+        for one in self.parts.select(matchers, from, to, at_hand) {
             // A series that left memory and came back has another number.
             let at = *by_labels.entry(one.labels.clone()).or_insert(found.len());
             match found.get_mut(at) {
-                None => found.push((one.labels, Listed { id: None, parts: one.places })),
+                None => found.push((one.labels, Listed { id: None, parts: one.places, one_number: true })),
                 Some((_, listed)) => {
+                    listed.one_number = false;
                     listed.parts.extend(one.places);
                     listed.parts.sort_unstable();
                 }
@@ -135,10 +149,15 @@ impl View {
             let head = self.inner.head();
             for id in live(&head, matchers, range) {
                 let Some(labels) = head.labels(id) else { continue };
-                let at = by_id.get(&id).or_else(|| by_labels.get(labels)).copied();
-                match at {
-                    Some(at) => found[at].1.id = Some(id),
-                    None => found.push((labels.clone(), Listed { id: Some(id), parts: Vec::new() })),
+                match by_id.get(&id) {
+                    Some(at) => found[*at].1.id = Some(id),
+                    None => match by_labels.get(labels) {
+                        Some(at) => {
+                            let listed = &mut found[*at].1;
+                            (listed.id, listed.one_number) = (Some(id), false);
+                        }
+                        None => found.push((labels.clone(), Listed { id: Some(id), parts: Vec::new(), one_number: true })),
+                    },
                 }
             }
         }
@@ -147,7 +166,7 @@ impl View {
         }
         let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
         let told = found.into_iter().map(|(labels, one)| match one {
-            Listed { id: Some(id), parts } if parts.is_empty() => (SeriesRef(id), labels),
+            Listed { id: Some(id), parts, .. } if parts.is_empty() => (SeriesRef(id), labels),
             one => {
                 listed.push(one);
                 (SeriesRef(LISTED + listed.len() as u64 - 1), labels)
@@ -178,6 +197,9 @@ impl Source for View {
         }
         let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
         let Some(one) = listed.get((series.0 - LISTED) as usize) else { return Ok(()) };
+        if let Some(id) = one.id.filter(|id| one.one_number && range.from.0 > self.left(*id)) {
+            return read_memory(&self.inner, Some(&self.visible), id, range, into);
+        }
         let begin = into.times.len();
         let to = range.to.0.min(self.visible.since.saturating_sub(1));
         SCRATCH.with_borrow_mut(|(times, values)| {
@@ -194,42 +216,33 @@ impl Source for View {
 
     fn last(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
         let range = self.clip(range);
-        let id = match series.0 < LISTED {
-            true => Some(series.0),
-            false => {
-                let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
-                listed.get((series.0 - LISTED) as usize).and_then(|one| one.id)
-            }
-        };
-        if let Some(id) = id {
-            let head = self.inner.head();
-            let found = head.cell(cell_of(id)).and_then(|cell| {
-                let (slab, place) = (cell.slab(), place_of(id));
-                slab.newest(place, range.from.0, range.to.0)
-                    .or_else(|| slab.newest_until(place, range.from.0, range.to.0))
-                    .flatten()
-            });
-            // Of what is older than memory reaches, parts may have a newer one.
-            if let Some((time, value)) = found.filter(|(time, _)| *time >= self.visible.since && self.holds_all()) {
-                into.times.push(Time(time));
-                into.values.push(value);
-                return Ok(());
-            }
-        }
         let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
-        if series.0 >= LISTED
-            && id.is_none()
-            && let Some(one) = listed.get((series.0 - LISTED) as usize)
-        {
-            let to = range.to.0.min(self.visible.since.saturating_sub(1));
-            if let Some((time, value)) = self.parts.last(&one.parts, range.from.0, to) {
-                into.times.push(Time(time));
-                into.values.push(value);
-            }
-            return Ok(());
+        let one = series.0.checked_sub(LISTED).and_then(|place| listed.get(place as usize));
+        let id = if series.0 < LISTED { Some(series.0) } else { one.and_then(|one| one.id) };
+        let newest = match id {
+            None => None,
+            Some(id) => match newest_until(&self.inner, id, range).filter(|_| self.holds_all()) {
+                Some(newest) => newest,
+                // Only a whole look can tell.
+                None => {
+                    drop(listed);
+                    return last_of(into, |into| self.read(series, range, into));
+                }
+            },
+        };
+        // Parts are asked for what is newer than what memory has, where they may have such.
+        let after = newest.map_or(range.from.0, |(time, _)| time.saturating_add(1));
+        let to = range.to.0.min(self.visible.since.saturating_sub(1));
+        let parts = one.filter(|one| {
+            let left = id.filter(|_| one.one_number).map_or(i64::MAX, |id| self.left(id));
+            after <= to && after <= left
+        });
+        let newer = parts.and_then(|one| self.parts.last(&one.parts, after, to));
+        if let Some((time, value)) = newer.or(newest) {
+            into.times.push(Time(time));
+            into.values.push(value);
         }
-        drop(listed);
-        last_of(into, |into| self.read(series, range, into))
+        Ok(())
     }
 
     fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError> {
@@ -281,6 +294,16 @@ fn live(head: &Head, matchers: &[Matcher], range: TimeRange) -> Vec<u64> {
         last >= range.from.0 && last > i64::MIN
     });
     found
+}
+
+/// The newest sample of a series in memory within the range; `None` where only reading the range can tell.
+fn newest_until(inner: &Inner, id: u64, range: TimeRange) -> Option<Option<(i64, f64)>> {
+    let head = inner.head();
+    // A series that retention dropped since has no samples.
+    let Some(cell) = head.cell(cell_of(id)) else { return Some(None) };
+    let (slab, place) = (cell.slab(), place_of(id));
+    slab.newest(place, range.from.0, range.to.0)
+        .or_else(|| SCRATCH.with_borrow_mut(|columns| slab.newest_until(place, range.from.0, range.to.0, columns)))
 }
 
 fn newest_in_memory(inner: &Inner, id: u64, range: TimeRange, into: &mut Columns) -> bool {
@@ -337,8 +360,8 @@ fn read_memory_over(
         let read = cell.slab().read(place_of(id), range.from.0, range.to.0, times, target);
         read.ok_or_else(undecodable)?;
         // Looked at after the slab was read: what it had let go of by then is taken from where the query holds on to it.
-        let gone = seen.into_iter().flat_map(|seen| &seen.generations).filter(|kept| kept.forgotten.load(SeqCst));
-        let gone: Vec<_> = gone.filter_map(|kept| kept.of(cell_of(id))).collect();
+        let gone: Vec<_> = seen.map(|seen| seen.gone()).unwrap_or_default();
+        let gone: Vec<_> = gone.into_iter().filter_map(|kept| kept.of(cell_of(id))).collect();
         if alone && gone.is_empty() {
             into.times.extend(times.iter().map(|time| Time(*time)));
             return Ok(());

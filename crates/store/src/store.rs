@@ -158,6 +158,8 @@ pub(crate) struct Inner {
     /// Held by the flush that runs: what is frozen and not in parts yet.
     pub flushing: Mutex<Vec<Arc<Generation>>>,
     pub visible: Mutex<Arc<Visible>>,
+    /// The newest sample that parts had when the store was opened; the least time where there was none.
+    pub began_with: i64,
     pub history: History,
     pub metadata: RwLock<BTreeMap<String, Metadata>>,
     due: Mutex<Due>,
@@ -417,7 +419,8 @@ impl Inner {
             checkpoints_failed: AtomicU64::new(0),
             damage: opened.damage,
             flushing: Mutex::new(Vec::new()),
-            visible: Mutex::new(Arc::new(Visible { generations: Vec::new(), since: opened.since })),
+            visible: Mutex::new(Arc::new(Visible { since: opened.since, ..Visible::default() })),
+            began_with: opened.since.saturating_sub(1),
             history: opened.history,
             metadata: RwLock::new(opened.metadata),
             due: Mutex::new(Due::default()),

@@ -113,9 +113,14 @@ impl Windows {
     }
 
     /// Calls `see` with each step that holds samples: the place of the first in its window, and the one behind the last.
-    pub fn walk_places(&self, times: &[Time], mut see: impl FnMut(usize, usize, usize)) {
+    pub fn walk_places(&self, times: &[Time], see: impl FnMut(usize, usize, usize)) {
+        self.walk_steps(times, 0..self.grid.count, see);
+    }
+
+    /// The same for some of the steps.
+    pub fn walk_steps(&self, times: &[Time], steps: std::ops::Range<usize>, mut see: impl FnMut(usize, usize, usize)) {
         let (mut first, mut past) = (0, 0);
-        for step in 0..self.grid.count {
+        for step in steps {
             let end = self.end(step);
             let start = end.saturating_sub(self.range);
             let (low, high) = (start.saturating_sub(self.before), end.saturating_add(self.after));
@@ -129,6 +134,52 @@ impl Windows {
                 see(step, first, past);
             }
         }
+    }
+}
+
+/// Steps whose windows all hold as many samples, at the same distances: those of a series that is sampled evenly, away from its ends,
+/// where a step is some samples long.
+pub(super) struct Even {
+    /// The steps.
+    pub steps: std::ops::Range<usize>,
+    /// Places of the first and the last sample in the first of them.
+    pub first: usize,
+    pub last: usize,
+    /// Samples from one step to the next.
+    pub stride: usize,
+}
+
+impl Windows {
+    /// The even steps of a series; `None` where there are none.
+    pub fn even(&self, times: &[Time]) -> Option<Even> {
+        let (&[Time(begin), Time(second), ..], Some(Time(end))) = (times, times.last()) else { return None };
+        let between = second.checked_sub(begin).filter(|between| *between > 0)?;
+        let plain = self.at.is_none() && self.before == 0 && self.after == 0 && self.grid.count > 1;
+        if !plain || self.grid.step % between != 0 {
+            return None;
+        }
+        let samples = times.len() as i64;
+        let apart = times.windows(2).fold(0, |apart, pair| apart | (pair[1].0.wrapping_sub(pair[0].0) ^ between));
+        if apart != 0 || end.checked_sub(begin)? != between.checked_mul(samples - 1)? {
+            return None;
+        }
+        // Samples that are not after an instant, were there no ends.
+        let until = |instant: i64| Some(instant.checked_sub(begin)?.div_euclid(between) + 1);
+        let stride = self.grid.step / between;
+        let (low, high) = (until(self.end(0).checked_sub(self.range)?)?, until(self.end(0))?);
+        // From the step on where the window's left edge reaches the first sample, to where its right edge leaves the last.
+        let from = if low >= 0 { 0 } else { (-low).checked_add(stride - 1)? / stride };
+        let past = if high > samples { 0 } else { (samples - high) / stride + 1 };
+        let past = past.min(self.grid.count as i64);
+        if past - from < 2 || high - low < 1 {
+            return None;
+        }
+        Some(Even {
+            steps: from as usize..past as usize,
+            first: (low + from * stride) as usize,
+            last: (high + from * stride - 1) as usize,
+            stride: stride as usize,
+        })
     }
 }
 
@@ -352,4 +403,40 @@ fn drop_stale(columns: &mut Columns) {
     }
     columns.times.truncate(kept);
     columns.values.truncate(kept);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn even_steps_are_what_a_walk_sees() {
+        let mut seed = 7_u64;
+        let mut below = |end: i64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((seed >> 33) % end as u64) as i64
+        };
+        let mut seen = 0;
+        for _ in 0..20_000 {
+            let between = 1 + below(6);
+            let (begin, samples) = (below(40) - 20, 2 + below(30));
+            let times: Vec<Time> = (0..samples).map(|nth| Time(begin + nth * between)).collect();
+            let grid = Grid { start: below(60) - 30, step: between * (1 + below(3)), count: 1 + below(20) as usize };
+            let windows = Windows { grid, range: below(20), offset: below(5), at: None, before: 0, after: 0 };
+            let Some(even) = windows.even(&times) else { continue };
+            seen += 1;
+            let mut places = vec![None; grid.count];
+            windows.walk_places(&times, |step, first, past| places[step] = Some((first, past - 1)));
+            for (nth, step) in even.steps.clone().enumerate() {
+                let on = nth * even.stride;
+                assert_eq!(places[step], Some((even.first + on, even.last + on)), "{grid:?} {times:?} {step}");
+                let edges = |step: usize, first: usize, last: usize| (windows.end(step) - times[last].0, times[first].0 - windows.end(step));
+                assert_eq!(edges(step, even.first + on, even.last + on), edges(even.steps.start, even.first, even.last));
+            }
+        }
+        assert!(seen > 3_000, "{seen}");
+        let uneven = [Time(0), Time(10), Time(21)];
+        let grid = Grid { start: 0, step: 10, count: 3 };
+        assert!(Windows { grid, range: 20, offset: 0, at: None, before: 0, after: 0 }.even(&uneven).is_none());
+    }
 }

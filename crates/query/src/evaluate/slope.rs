@@ -1,7 +1,9 @@
 //! `rate`, `increase` and `delta`: the growth within a window, carried on to its edges.
 
+use model::Time;
+
 use super::edges;
-use super::select::{Window, Windows};
+use super::select::{Even, Window, Windows};
 use super::stream::Scratch;
 use crate::ast::Edges;
 
@@ -89,10 +91,32 @@ impl Slope {
                 }
             });
         }
+        let mut known = Carried::default();
+        let even = if resets.is_empty() { windows.even(times) } else { None };
+        let Some(even) = even else {
+            return self.fill_steps(windows, 0..values.len(), (times, samples, resets), &mut known, values, present);
+        };
+        let (begin, end) = (even.steps.start, even.steps.end);
+        self.fill_steps(windows, 0..begin, (times, samples, resets), &mut known, values, present);
+        self.fill_even(windows, &even, times, samples, &mut known, &mut values[begin..end]);
+        present[begin..end].fill(even.last > even.first);
+        self.fill_steps(windows, end..values.len(), (times, samples, resets), &mut known, values, present);
+    }
+
+    /// Step by step, whatever the samples' times.
+    fn fill_steps(
+        self,
+        windows: &Windows,
+        steps: std::ops::Range<usize>,
+        (times, samples, resets): (&[Time], &[f64], &[usize]),
+        known: &mut Carried,
+        values: &mut [f64],
+        present: &mut [bool],
+    ) {
+        let range = windows.range as f64 / 1e6;
         // Places in the column after which the counter started again; walked once, like the samples.
         let mut next = 0;
-        let mut known = Carried::default();
-        windows.walk_places(times, |step, first, past| {
+        windows.walk_steps(times, steps, |step, first, past| {
             let last = past - 1;
             if first == last {
                 return;
@@ -102,17 +126,61 @@ impl Slope {
                 next += 1;
             }
             resets[next..].iter().take_while(|place| **place < last).for_each(|place| growth += samples[*place]);
-            let end = windows.end(step);
-            let start = end.saturating_sub(windows.range);
-            let shape = Shape {
-                to_start: times[first].0.saturating_sub(start),
-                to_end: end.saturating_sub(times[last].0),
-                sampled: times[last].0 - times[first].0,
-                count: past - first,
-            };
-            values[step] = self.value(growth, samples[first], shape, range, &mut known);
+            values[step] = self.value(growth, samples[first], shape(windows, step, times, first, last), range, known);
             present[step] = true;
         });
+    }
+
+    /// All even steps: what the growth is carried on by is the same for each, so a step is a difference and a product.
+    fn fill_even(
+        self,
+        windows: &Windows,
+        even: &Even,
+        times: &[Time],
+        samples: &[f64],
+        known: &mut Carried,
+        values: &mut [f64],
+    ) {
+        let Even { first, last, stride, .. } = *even;
+        if first == last {
+            return;
+        }
+        let range = windows.range as f64 / 1e6;
+        let shape = shape(windows, even.steps.start, times, first, last);
+        *known = self.carried(shape, range);
+        let factor = known.factor;
+        // Of counters, those that were near zero are few: found on the way, and made anew.
+        let mut near_zero = false;
+        let mut set = |value: &mut f64, from: f64, to: f64| {
+            let growth = to - from;
+            *value = growth * factor;
+            near_zero |= (from >= 0.0) & (growth * 2.0 > from);
+        };
+        if stride == 1 {
+            let pairs = samples[first..].iter().zip(&samples[last..]);
+            values.iter_mut().zip(pairs).for_each(|(value, (from, to))| set(value, *from, *to));
+        } else {
+            let pairs = samples[first..].iter().step_by(stride).zip(samples[last..].iter().step_by(stride));
+            values.iter_mut().zip(pairs).for_each(|(value, (from, to))| set(value, *from, *to));
+        }
+        if self.counter && near_zero {
+            for (step, value) in values.iter_mut().enumerate() {
+                let (from, to) = (samples[first + step * stride], samples[last + step * stride]);
+                *value = self.value(to - from, from, shape, range, known);
+            }
+        }
+    }
+}
+
+/// How the samples from `first` to `last` lie in the window of a step.
+fn shape(windows: &Windows, step: usize, times: &[Time], first: usize, last: usize) -> Shape {
+    let end = windows.end(step);
+    let start = end.saturating_sub(windows.range);
+    Shape {
+        to_start: times[first].0.saturating_sub(start),
+        to_end: end.saturating_sub(times[last].0),
+        sampled: times[last].0 - times[first].0,
+        count: last - first + 1,
     }
 }
 

@@ -11,7 +11,7 @@ use query::source::{MatchOp, Matcher};
 use super::Report;
 use crate::error::StoreError;
 use crate::files::{Files, Random, Simulated};
-use crate::history::{DAY, History, HistoryDamage, View};
+use crate::history::{DAY, History, HistoryDamage, View, none_known};
 
 const DIR: &str = "/data/history";
 const SNAPSHOT: &str = "/data/snapshot";
@@ -65,7 +65,7 @@ fn add(into: &mut Samples, batch: &Samples) {
 /// All that can be read; `None` where an instant of a series comes twice.
 fn everything(view: &View) -> Option<Samples> {
     let mut have = Samples::new();
-    for found in view.select(&[], i64::MIN, i64::MAX) {
+    for found in view.select(&[], i64::MIN, i64::MAX, none_known) {
         let (mut times, mut values) = (Vec::new(), Vec::new());
         view.read(&found.places, i64::MIN, i64::MAX, &mut times, &mut values);
         let rises = times.windows(2).all(|pair| pair[0] < pair[1]);

@@ -56,6 +56,8 @@ pub(crate) struct Slab {
     runs: Runs,
     /// What was frozen and is kept in memory, the oldest first.
     frozen: Vec<Arc<Runs>>,
+    /// No sample that was here and has left memory is newer.
+    gone: i64,
 }
 
 /// Sealed runs and late samples.
@@ -66,6 +68,8 @@ pub(crate) struct Runs {
     arena: Vec<u8>,
     late: Vec<(u8, LateRun)>,
     pub samples: u64,
+    /// Once it is frozen: no sample of it is newer.
+    newest: i64,
 }
 
 impl Slab {
@@ -83,7 +87,13 @@ impl Slab {
             times: Vec::new(),
             runs: Runs::default(),
             frozen: Vec::new(),
+            gone: i64::MIN,
         }
+    }
+
+    /// No sample that was here and has left memory is newer; the least time where none has left.
+    pub fn gone(&self) -> i64 {
+        self.gone
     }
 
     /// Names a series. Its samples are those of nobody before.
@@ -203,7 +213,9 @@ impl Slab {
             return None;
         }
         let runs = std::mem::take(&mut self.runs);
-        let frozen = Arc::new(runs.joined().unwrap_or(runs));
+        let mut runs = runs.joined().unwrap_or(runs);
+        runs.newest = (0..SERIES).filter(|place| runs.has(*place)).map(|place| self.last[place]).max().unwrap_or(i64::MIN);
+        let frozen = Arc::new(runs);
         self.frozen.push(frozen.clone());
         Some(frozen)
     }
@@ -211,6 +223,7 @@ impl Slab {
     /// Lets go of something frozen: it is in parts, and they are read instead.
     pub fn forget(&mut self, frozen: &Arc<Runs>) {
         self.frozen.retain(|kept| !Arc::ptr_eq(kept, frozen));
+        self.gone = self.gone.max(frozen.newest);
         self.frozen.shrink_to_fit();
     }
 
@@ -260,9 +273,15 @@ impl Slab {
         Some(())
     }
 
-    /// The newest sample of memory that is not after `to`, if it is not before `from`: decodes the one run that has it. `None` where
-    /// late samples make only a whole read sure, or a run does not decode.
-    pub fn newest_until(&self, place: usize, from: i64, to: i64) -> Option<Option<(i64, f64)>> {
+    /// The newest sample of memory that is not after `to`, if it is not before `from`: decodes the one run that has it, into `columns`.
+    /// `None` where late samples make only a whole read sure, or a run does not decode.
+    pub fn newest_until(
+        &self,
+        place: usize,
+        from: i64,
+        to: i64,
+        columns: &mut (Vec<i64>, Vec<f64>),
+    ) -> Option<Option<(i64, f64)>> {
         let all = || self.frozen.iter().map(|frozen| &**frozen).chain([&self.runs]);
         if all().any(|runs| runs.late_of(place).is_some()) {
             return None;
@@ -276,7 +295,7 @@ impl Slab {
             }
         }
         for runs in all().rev() {
-            if let Some((time, value)) = runs.newest_until(place, to)? {
+            if let Some((time, value)) = runs.newest_until(place, to, columns)? {
                 return Some((time >= from).then_some((time, value)));
             }
         }
@@ -410,15 +429,16 @@ impl Runs {
         Some(())
     }
 
-    fn newest_until(&self, place: usize, to: i64) -> Option<Option<(i64, f64)>> {
+    fn newest_until(&self, place: usize, to: i64, (times, values): &mut (Vec<i64>, Vec<f64>)) -> Option<Option<(i64, f64)>> {
         let mut next = self.chain(place);
         while next != 0 {
             let (before, first) = Run::link(&self.arena, next as usize - 1)?;
             if first <= to {
                 let run = Run::at(&self.arena, next as usize - 1)?;
-                let (mut times, mut values) = (Vec::with_capacity(run.count), Vec::with_capacity(run.count));
-                decode_times(run.times, run.first, run.count, &mut times)?;
-                decode_values(run.values, run.count, &mut values)?;
+                times.clear();
+                values.clear();
+                decode_times(run.times, run.first, run.count, times)?;
+                decode_values(run.values, run.count, values)?;
                 let last = times.partition_point(|time| *time <= to).checked_sub(1)?;
                 return Some(Some((times[last], *values.get(last)?)));
             }
@@ -543,7 +563,7 @@ mod tests {
                 let (from, to) = (random.below(20_100) as i64 - 50, random.below(20_100) as i64 - 50);
                 let (mut times, mut values) = (Vec::new(), Vec::new());
                 slab.read(7, from, to, &mut times, &mut values).unwrap();
-                if let Some(newest) = slab.newest_until(7, from, to) {
+                if let Some(newest) = slab.newest_until(7, from, to, &mut Default::default()) {
                     assert_eq!(newest, times.last().copied().zip(values.last().copied()), "seed {seed}");
                 }
                 let mut found = written.clone();
@@ -568,7 +588,7 @@ mod tests {
         for to in -5..15_010 {
             let want = (0..1_000i64).rev().map(|step| (step * 15 + step % 3, step as f64)).find(|(time, _)| *time <= to);
             let want = want.filter(|(time, _)| *time >= to - 40);
-            assert_eq!(slab.newest_until(9, to - 40, to), Some(want), "{to}");
+            assert_eq!(slab.newest_until(9, to - 40, to, &mut Default::default()), Some(want), "{to}");
         }
     }
 

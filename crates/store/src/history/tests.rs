@@ -101,7 +101,7 @@ fn read(view: &View, places: &[(u32, u32)], from: i64, to: i64) -> Vec<(i64, u64
 
 fn everything(view: &View) -> Samples {
     let mut have = Samples::new();
-    for found in view.select(&[], i64::MIN, i64::MAX) {
+    for found in view.select(&[], i64::MIN, i64::MAX, none_known) {
         assert_eq!(found.labels, labels(found.id));
         assert_eq!(found.places, view.find(found.id, i64::MIN, i64::MAX));
         let samples = read(view, &found.places, i64::MIN, i64::MAX);

@@ -15,6 +15,11 @@ pub struct View {
     parts: Vec<Arc<Part>>,
 }
 
+/// No labels are at hand: for [`View::select`].
+pub fn none_known(ids: &[u64]) -> Vec<Option<Labels>> {
+    vec![None; ids.len()]
+}
+
 /// A series in one or more parts of a view.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
@@ -47,17 +52,37 @@ impl View {
         (0..).zip(&self.parts).filter(move |(_, part)| touches(part))
     }
 
-    /// The series that fit all matchers and lie in parts with samples from `from` to `to`; each once, in no order.
-    pub fn select(&self, matchers: &[Matcher], from: i64, to: i64) -> Vec<Found> {
+    /// The series that fit all matchers and lie in parts with samples from `from` to `to`; each once, in no order. `known` gives the
+    /// labels of those ids that the caller has at hand: what it leaves out is read.
+    pub fn select(
+        &self,
+        matchers: &[Matcher],
+        from: i64,
+        to: i64,
+        known: impl Fn(&[u64]) -> Vec<Option<Labels>>,
+    ) -> Vec<Found> {
         let mut found: Vec<Found> = Vec::new();
         let mut by_id: AHashMap<u64, usize> = AHashMap::new();
         for (place, part) in self.within(from, to) {
-            let mut unknown = Vec::new();
+            let (mut new, mut ids) = (Vec::new(), Vec::new());
             for series in part.matching(matchers) {
                 let Some(id) = part.id(series) else { continue };
                 match by_id.get(&id) {
                     Some(known) => found[*known].places.push((place, series)),
-                    None => unknown.push(series),
+                    None => {
+                        new.push(series);
+                        ids.push(id);
+                    }
+                }
+            }
+            let mut unknown = Vec::new();
+            for ((series, id), labels) in new.iter().zip(&ids).zip(known(&ids)) {
+                match labels {
+                    Some(labels) => {
+                        by_id.insert(*id, found.len());
+                        found.push(Found { id: *id, labels, places: vec![(place, *series)] });
+                    }
+                    None => unknown.push(*series),
                 }
             }
             for (series, read) in unknown.iter().zip(part.labels_of(&unknown)) {
