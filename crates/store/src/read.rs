@@ -197,11 +197,12 @@ impl Source for View {
         }
         let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
         let Some(one) = listed.get((series.0 - LISTED) as usize) else { return Ok(()) };
-        if let Some(id) = one.id.filter(|id| one.one_number && range.from.0 > self.left(*id)) {
+        let left = one.id.filter(|_| one.one_number).map_or(i64::MAX, |id| self.left(id));
+        if let Some(id) = one.id.filter(|_| range.from.0 > left) {
             return read_memory(&self.inner, Some(&self.visible), id, range, into);
         }
         let begin = into.times.len();
-        let to = range.to.0.min(self.visible.since.saturating_sub(1));
+        let to = range.to.0.min(self.visible.since.saturating_sub(1)).min(left);
         SCRATCH.with_borrow_mut(|(times, values)| {
             times.clear();
             values.clear();

@@ -326,8 +326,8 @@ fn patched(residuals: &[i64]) -> (usize, Layout) {
 pub(crate) fn decode<T>(from: &mut Reader<'_>, head: u8, count: usize, out: &mut Vec<T>, map: impl Fn(i64) -> T) -> Option<()> {
     let first = from.signed()?;
     let order = head & ORDER_MASK;
-    if order == SAME {
-        out.extend(std::iter::repeat_with(|| map(first)).take(count));
+    if is_one(head) {
+        out.extend((0..count).map(|_| map(first)));
         return Some(());
     }
     let divisor = if head & DIVIDED != 0 { from.varint()? as i64 } else { 1 };
@@ -340,6 +340,11 @@ pub(crate) fn decode<T>(from: &mut Reader<'_>, head: u8, count: usize, out: &mut
     }
     let left = count.checked_sub(usize::from(order).max(1))?;
     if head & GROUPED != 0 { decode_groups(from, left, sum, out, map) } else { decode_flat(from, head, left, sum, out, map) }
+}
+
+/// Whether a run that begins with this byte holds one number only, however many there are.
+pub(super) fn is_one(head: u8) -> bool {
+    head & ORDER_MASK == SAME
 }
 
 /// Where the sums stand.

@@ -56,6 +56,14 @@ pub fn decode_times(bytes: &[u8], first: i64, count: usize, out: &mut Vec<i64>) 
     if count > COUNT_MAX {
         return None;
     }
+    if integers::is_one(head) {
+        let between = reader.signed()?.wrapping_mul(unit);
+        let begin = out.len();
+        out.extend((0..count as i64).map(|place| first.wrapping_add(place.wrapping_mul(between))));
+        let last = between.checked_mul(count as i64 - 1).and_then(|more| first.checked_add(more));
+        let rising = last.is_some_and(|last| last > first) || out[begin..].windows(2).all(|pair| pair[0] < pair[1]);
+        return (rising && reader.rest.is_empty()).then_some(());
+    }
     let begin = out.len();
     out.reserve(count);
     out.push(first);

@@ -65,6 +65,8 @@ pub(crate) struct Slab {
 pub(crate) struct Runs {
     /// Where the newest run of a series begins, plus one.
     chain: Option<Box<[u32; SERIES]>>,
+    /// Where the oldest run of a series begins, plus one, where its runs lie one behind the other.
+    starts: Option<Box<[u32; SERIES]>>,
     arena: Vec<u8>,
     late: Vec<(u8, LateRun)>,
     pub samples: u64,
@@ -378,15 +380,20 @@ impl Runs {
         let mut joined = Runs { late: self.late.clone(), ..Runs::default() };
         joined.arena.reserve_exact(self.arena.len() * 3 / 4);
         let (mut times, mut values) = (Vec::new(), Vec::new());
+        let mut starts = Box::new([0; SERIES]);
         for place in 0..SERIES {
             times.clear();
             values.clear();
             self.read_sealed(place, i64::MIN, i64::MAX, &mut times, &mut values)?;
+            if !times.is_empty() {
+                starts[place] = joined.arena.len() as u32 + 1;
+            }
             for (times, values) in times.chunks(JOINED).zip(values.chunks(JOINED)) {
                 joined.seal(place, times, values);
             }
         }
         joined.samples = self.samples;
+        joined.starts = Some(starts);
         joined.arena.shrink_to_fit();
         Some(joined)
     }
@@ -399,7 +406,36 @@ impl Runs {
         Some(())
     }
 
+    /// Forward over runs that lie one behind the other: memory is read in its order.
+    fn read_joined(
+        &self,
+        (start, last): (u32, u32),
+        (from, to): (i64, i64),
+        times: &mut Vec<i64>,
+        values: &mut Vec<f64>,
+    ) -> Option<()> {
+        let mut at = start.checked_sub(1)? as usize;
+        let last = last.checked_sub(1)? as usize;
+        let mut run = Run::at(&self.arena, at)?;
+        while run.first <= to {
+            let next_at = at + RUN_HEAD + run.times.len() + run.values.len();
+            let next = if at < last { Some(Run::at(&self.arena, next_at)?) } else { None };
+            if next.as_ref().is_none_or(|next| next.first > from) {
+                let begin = times.len();
+                decode_times(run.times, run.first, run.count, times)?;
+                decode_values(run.values, run.count, values)?;
+                cut(begin, from, to, times, values);
+            }
+            let Some(next) = next else { break };
+            (at, run) = (next_at, next);
+        }
+        Some(())
+    }
+
     fn read_sealed(&self, place: usize, from: i64, to: i64, times: &mut Vec<i64>, values: &mut Vec<f64>) -> Option<()> {
+        if let Some(start) = self.starts.as_ref().map(|starts| starts[place]).filter(|start| *start > 0) {
+            return self.read_joined((start, self.chain(place)), (from, to), times, values);
+        }
         // From the newest run back to where the range begins, then forward again.
         let mut wanted = [0; READ_AT_ONCE];
         let mut more = Vec::new();

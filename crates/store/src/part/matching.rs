@@ -11,12 +11,15 @@ use super::layout::{Name, Section};
 use super::tables::{LIST_RUN, ListAt, Pair, PairsPage, take_run};
 use crate::bits::Reader;
 
-/// The series that a matcher leaves.
-enum Lists {
-    /// These.
-    Some { lists: Vec<(ListPlace, u32)> },
-    /// All but these.
-    AllBut { lists: Vec<(ListPlace, u32)> },
+/// So many candidates are checked on their labels rather than by another list that is longer.
+const CHECK_MAX: usize = 256;
+
+/// The series that a matcher leaves: those of these lists, or all but those.
+struct Lists {
+    all_but: bool,
+    lists: Vec<(ListPlace, u32)>,
+    /// The numbers of the pairs whose lists they are, rising.
+    pairs: Vec<u32>,
 }
 
 /// A list of series: where it is and how long.
@@ -31,18 +34,19 @@ impl Part {
     pub fn matching(&self, matchers: &[Matcher]) -> Vec<u32> {
         let count = self.foot.summary.series;
         let mut wanted: Vec<Lists> = matchers.iter().map(|matcher| self.lists_of(matcher)).collect();
-        wanted.sort_by_key(|lists| match lists {
-            Lists::Some { lists } => lists.iter().map(|(_, count)| u64::from(*count)).sum(),
-            Lists::AllBut { .. } => u64::MAX,
-        });
+        let len = |lists: &Lists| lists.lists.iter().map(|(_, count)| u64::from(*count)).sum::<u64>();
+        wanted.sort_by_key(|lists| if lists.all_but { u64::MAX } else { len(lists) });
         let mut found: Option<Vec<u32>> = None;
         for lists in wanted {
-            found = Some(match (lists, found) {
-                (Lists::Some { lists }, None) => self.union(&lists, count),
-                (Lists::Some { lists }, Some(found)) => common(&found, &self.union(&lists, count)),
-                (Lists::AllBut { lists }, None) => without((0..count).collect(), &self.union(&lists, count)),
-                (Lists::AllBut { lists }, Some(found)) => without(found, &self.union(&lists, count)),
-            });
+            let few = found.as_mut().filter(|found| found.len() <= CHECK_MAX && len(&lists) > found.len() as u64);
+            if few.is_none_or(|found| self.check(found, &lists).is_none()) {
+                let union = self.union(&lists.lists, count);
+                found = Some(match (lists.all_but, found) {
+                    (false, None) => union,
+                    (false, Some(found)) => common(&found, &union),
+                    (true, found) => without(found.unwrap_or_else(|| (0..count).collect()), &union),
+                });
+            }
             if found.as_ref().is_some_and(Vec::is_empty) {
                 break;
             }
@@ -50,26 +54,40 @@ impl Part {
         found.unwrap_or_else(|| (0..count).collect())
     }
 
+    /// Leaves those whose labels fit. `None`, and all as they were, where a page of labels is lost.
+    fn check(&self, found: &mut Vec<u32>, lists: &Lists) -> Option<()> {
+        let mut fitting = Vec::with_capacity(found.len());
+        for series in found.iter() {
+            let (page, place) = self.series_place(*series)?;
+            if page.pairs(place).iter().any(|pair| lists.pairs.binary_search(pair).is_ok()) != lists.all_but {
+                fitting.push(*series);
+            }
+        }
+        *found = fitting;
+        Some(())
+    }
+
     fn lists_of(&self, matcher: &Matcher) -> Lists {
         let with_missing = matcher.matches("");
         let Some((number, name)) = self.name(&matcher.name) else {
-            return if with_missing { Lists::AllBut { lists: Vec::new() } } else { Lists::Some { lists: Vec::new() } };
+            return Lists { all_but: with_missing, lists: Vec::new(), pairs: Vec::new() };
         };
-        let mut lists = Vec::new();
-        let mut take = |page: &Arc<PairsPage>, pair: &Pair| {
+        let (mut lists, mut pairs) = (Vec::new(), Vec::new());
+        let mut take = |page: &Arc<PairsPage>, number: u32, pair: &Pair| {
             lists.push((ListPlace { page: page.clone(), at: pair.list }, pair.count));
+            pairs.push(number);
         };
         match matcher.op {
             MatchOp::Equal if !with_missing => self.pair(number, name, &matcher.value, &mut take),
             MatchOp::NotEqual if with_missing => self.pair(number, name, &matcher.value, &mut take),
             // With the missing: take away those whose value does not fit. Without: take those whose value does.
-            _ => self.pairs(number, name, |page, pair| {
+            _ => self.pairs(number, name, |page, number, pair| {
                 if matcher.matches(page.value(pair)) != with_missing {
-                    take(page, pair);
+                    take(page, number, pair);
                 }
             }),
         }
-        if with_missing { Lists::AllBut { lists } } else { Lists::Some { lists } }
+        Lists { all_but: with_missing, lists, pairs }
     }
 
     fn name(&self, text: &str) -> Option<(u32, &Name)> {
@@ -83,18 +101,21 @@ impl Part {
         self.name(METRIC_NAME).map_or((0, 0), |(_, name)| (name.first_pair, name.first_pair.saturating_add(name.pairs)))
     }
 
-    /// Gives the pairs of a name, sorted by value.
-    fn pairs(&self, number: u32, name: &Name, mut give: impl FnMut(&Arc<PairsPage>, &Pair)) {
+    /// Gives the pairs of a name with their numbers, sorted by value.
+    fn pairs(&self, number: u32, name: &Name, mut give: impl FnMut(&Arc<PairsPage>, u32, &Pair)) {
         let pages = self.foot.pages(Section::Pairs);
         let end = u64::from(name.first_pair) + u64::from(name.pairs);
         let begin = pages.partition_point(|page| page.key <= u64::from(name.first_pair)).saturating_sub(1);
-        for place in begin..pages.partition_point(|page| page.key < end) {
+        let past = pages.partition_point(|page| page.key < end);
+        for (place, first) in pages.iter().enumerate().take(past).skip(begin) {
             let Some(page) = self.pairs_page(place) else { continue };
-            page.pairs.iter().filter(|pair| pair.name == number).for_each(|pair| give(&page, pair));
+            let numbers = first.key as u32..;
+            let all = numbers.zip(&page.pairs);
+            all.filter(|(_, pair)| pair.name == number).for_each(|(number, pair)| give(&page, number, pair));
         }
     }
 
-    fn pair(&self, number: u32, name: &Name, value: &str, give: &mut impl FnMut(&Arc<PairsPage>, &Pair)) {
+    fn pair(&self, number: u32, name: &Name, value: &str, give: &mut impl FnMut(&Arc<PairsPage>, u32, &Pair)) {
         let pages = self.foot.pages(Section::Pairs);
         let end = u64::from(name.first_pair) + u64::from(name.pairs);
         let begin = pages.partition_point(|page| page.key <= u64::from(name.first_pair)).saturating_sub(1);
@@ -105,7 +126,7 @@ impl Part {
         let Some(page) = self.pairs_page(place) else { return };
         let found = page.pairs.binary_search_by(|pair| (pair.name, page.value(pair)).cmp(&(number, value)));
         if let Ok(found) = found {
-            give(&page, &page.pairs[found]);
+            give(&page, pages[place].key as u32 + found as u32, &page.pairs[found]);
         }
     }
 
@@ -117,7 +138,7 @@ impl Part {
     /// Gives the values of a label, sorted, each with how many series have it.
     pub fn label_values(&self, name: &str, mut give: impl FnMut(&str, u32)) {
         if let Some((number, name)) = self.name(name) {
-            self.pairs(number, name, |page, pair| give(page.value(pair), pair.count));
+            self.pairs(number, name, |page, _, pair| give(page.value(pair), pair.count));
         }
     }
 
