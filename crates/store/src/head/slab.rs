@@ -21,6 +21,9 @@ const JOINED: usize = 64;
 const RUN_HEAD: usize = 4 + 8 + 1 + 2 + 2;
 /// Runs of a read for which no memory is asked: an hour at 2 s.
 const READ_AT_ONCE: usize = 56;
+/// Open samples of a series when its first run since a freeze is sealed: from so many on, another number for neighbours. Series that
+/// are sent together would all be sealed by the same body else, one in [`OPEN`], whose answer would be late.
+const FIRST_OPEN: usize = 8;
 const NONE: KeyHash = KeyHash { hi: 0, lo: 0 };
 
 /// What became of a sample.
@@ -45,6 +48,8 @@ pub(crate) struct Slab {
     /// Distance of the open samples, where they are on a grid.
     step: [u32; SERIES],
     count: [u8; SERIES],
+    /// How many open samples are sealed.
+    room: [u8; SERIES],
     /// Place in `times` plus one; zero: the open samples are on a grid.
     own_times: [u8; SERIES],
     /// Series whose samples are told.
@@ -82,6 +87,7 @@ impl Slab {
             last_value: [0.0; SERIES],
             step: [0; SERIES],
             count: [0; SERIES],
+            room: first_room(),
             own_times: [0; SERIES],
             watched: 0,
             unsure: 0,
@@ -135,8 +141,9 @@ impl Slab {
             return self.put_late(place, time, value);
         }
         let mut count = usize::from(self.count[place]);
-        if count == OPEN {
+        if count == usize::from(self.room[place]) {
             self.seal(place);
+            self.room[place] = OPEN as u8;
             count = 0;
         }
         if self.own_times[place] != 0 {
@@ -209,6 +216,7 @@ impl Slab {
     pub fn freeze(&mut self) -> Option<Arc<Runs>> {
         (0..SERIES).for_each(|place| self.seal(place));
         self.values = None;
+        self.room = first_room();
         self.times = Vec::new();
         self.own_times = [0; SERIES];
         if self.runs.samples == 0 {
@@ -315,6 +323,11 @@ impl Slab {
         }
         (last <= to).then_some(Some((last, self.last_value[place])))
     }
+}
+
+/// The room of each place after a freeze.
+fn first_room() -> [u8; SERIES] {
+    std::array::from_fn(|place| (FIRST_OPEN + place % (OPEN - FIRST_OPEN + 1)) as u8)
 }
 
 impl Runs {
