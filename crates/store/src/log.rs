@@ -4,6 +4,9 @@
 //! written to that file: the whole group goes into a new segment. If that fails too, the log takes nothing until a new
 //! segment can be made. Definitions of series are written twice, in two groups, so that no single damaged place makes
 //! later samples unreadable.
+//!
+//! A busy log prepares the next segment while it fills one: its zeros are on the disk before, so that a sync changes nothing
+//! about the file and waits neither for the file system's journal nor for what else goes through it.
 
 use std::io;
 use std::path::PathBuf;
@@ -18,7 +21,7 @@ use crate::error::StoreError;
 use crate::files::{File, Files, is_full, retry, write_all_at};
 use crate::frame::{self, Kind};
 use crate::record::{self, Row};
-use crate::segment::{self, RECORDS_AT, Segment};
+use crate::segment::{self, RECORDS_AT, Segment, Spare};
 
 /// Buffers for records that are kept for the next.
 const SPARE_LEN: usize = 8;
@@ -44,6 +47,19 @@ pub(crate) struct Log {
     bytes: AtomicU64,
     since_checkpoint: AtomicU64,
     spare: Mutex<Vec<Vec<u8>>>,
+    ahead: Mutex<Ahead>,
+    ahead_wake: Condvar,
+}
+
+/// What is known of the next segment's file.
+#[derive(Default)]
+struct Ahead {
+    ready: Option<Spare>,
+    /// Of so many bytes, not begun yet.
+    wanted: Option<u64>,
+    /// It is no longer wanted, whether it is there or only on the way.
+    dropped: bool,
+    stop: bool,
 }
 
 struct Queue {
@@ -71,6 +87,8 @@ struct Writer {
     since_checkpoint: u64,
     /// All records below are in parts.
     position: u64,
+    /// The segment during which the next was last asked for.
+    asked_ahead: u64,
 }
 
 struct Current {
@@ -101,6 +119,7 @@ impl Log {
     pub fn new(files: Arc<dyn Files>, dir: PathBuf, options: &crate::Options, resume: Resume) -> Log {
         let next_number = resume.segments.iter().map(|segment| segment.number + 1).max().unwrap_or(1);
         let bytes = resume.segments.iter().map(|segment| segment.bytes).sum();
+        Spare::remove(&*files, &dir);
         Log {
             files,
             dir,
@@ -129,12 +148,15 @@ impl Log {
                 owed_twice: Vec::new(),
                 since_checkpoint: resume.since_checkpoint,
                 position: 0,
+                asked_ahead: 0,
             }),
             sync_nanos: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             bytes: AtomicU64::new(bytes),
             since_checkpoint: AtomicU64::new(resume.since_checkpoint),
             spare: Mutex::new(Vec::new()),
+            ahead: Mutex::new(Ahead::default()),
+            ahead_wake: Condvar::new(),
         }
     }
 
@@ -223,6 +245,9 @@ impl Log {
 
     /// Refuses batches until called with `false`.
     pub fn pause(&self, paused: bool) {
+        if paused {
+            self.drop_spare();
+        }
         self.queue().paused = paused;
     }
 
@@ -247,6 +272,72 @@ impl Log {
     pub fn stop(&self) {
         self.queue().stop = true;
         self.wake.notify_all();
+        self.ahead().stop = true;
+        self.ahead_wake.notify_all();
+    }
+
+    /// Prepares segments until [`stop`](Self::stop).
+    pub fn run_ahead(&self) {
+        loop {
+            let idle = |ahead: &mut Ahead| ahead.wanted.is_none() && !ahead.stop;
+            let stop = self.ahead_wake.wait_while(self.ahead(), idle).unwrap_or_else(PoisonError::into_inner).stop;
+            if stop {
+                return self.drop_spare();
+            }
+            self.prepare();
+        }
+    }
+
+    /// Makes the file of the next segment where one is wanted. Without it a segment is made when it is needed.
+    fn prepare(&self) {
+        let Some(bytes) = self.ahead().wanted.take() else { return };
+        let stop = || {
+            let ahead = self.ahead();
+            ahead.stop || ahead.dropped
+        };
+        let made = Spare::make(&*self.files, &self.dir, bytes, stop);
+        let mut ahead = self.ahead();
+        match made {
+            Ok(Some(spare)) if !ahead.dropped => ahead.ready = Some(spare),
+            made => {
+                if let Err(error) = made {
+                    tracing::debug!(%error, "the next log segment is not prepared");
+                }
+                Spare::remove(&*self.files, &self.dir);
+            }
+        }
+    }
+
+    /// Gives the room of the next segment's file back.
+    fn drop_spare(&self) {
+        let mut ahead = self.ahead();
+        (ahead.wanted, ahead.dropped) = (None, true);
+        if ahead.ready.take().is_some() {
+            Spare::remove(&*self.files, &self.dir);
+        }
+    }
+
+    /// Asks for the next segment's file once this one is well begun.
+    fn look_ahead(&self, writer: &mut Writer) {
+        let Some(current) = &writer.current else { return };
+        if current.len < self.segment_bytes || current.at < current.len / 4 || writer.asked_ahead == current.number {
+            return;
+        }
+        writer.asked_ahead = current.number;
+        let mut ahead = self.ahead();
+        if ahead.ready.is_some() {
+            return;
+        }
+        (ahead.wanted, ahead.dropped) = (Some(self.segment_bytes), false);
+        drop(ahead);
+        match self.driven_by_caller {
+            true => self.prepare(),
+            false => self.ahead_wake.notify_one(),
+        }
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, Ahead> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nobody will write what still waits.
@@ -289,6 +380,9 @@ impl Log {
             writer.owed_twice.extend(defined);
         }
         self.note_sizes(&writer);
+        if outcome.is_ok() {
+            self.look_ahead(&mut writer);
+        }
         drop(writer);
 
         let mut queue = self.queue();
@@ -321,7 +415,12 @@ impl Log {
         if !probing && writer.current.is_some() {
             match self.write_once(writer, frames, first, received) {
                 Ok(()) => return Ok(()),
-                Err(error) => tracing::warn!(%error, "a log segment failed, its last group goes into a new one"),
+                Err(error) => {
+                    tracing::warn!(%error, "a log segment failed, its last group goes into a new one");
+                    if is_full(&error) {
+                        self.drop_spare();
+                    }
+                }
             }
         }
         writer.current = None;
@@ -356,11 +455,18 @@ impl Log {
 
     fn renew(&self, writer: &mut Writer, needed: u64, first: u64, received: Time) -> io::Result<()> {
         self.finish(writer);
-        let bytes = SEGMENT_BEGIN.min(self.segment_bytes).max(RECORDS_AT + needed);
+        let spare = self.ahead().ready.take();
+        let spare = spare.filter(|spare| spare.bytes >= RECORDS_AT + needed);
+        let small = SEGMENT_BEGIN.min(self.segment_bytes).max(RECORDS_AT + needed);
+        let bytes = spare.as_ref().map_or(small, |spare| spare.bytes);
         let number = writer.next_number;
         writer.next_number += 1;
         let segment = Segment { number, first_sequence: Some(first), created: received, bytes };
-        match segment::create(&*self.files, &self.dir, &segment) {
+        let made = match spare {
+            Some(spare) => segment::adopt(&*self.files, &self.dir, &segment, spare),
+            None => segment::create(&*self.files, &self.dir, &segment),
+        };
+        match made {
             Ok(file) => {
                 writer.segments.push(segment);
                 writer.current = Some(Current { file, number, at: RECORDS_AT, len: bytes });
@@ -416,6 +522,7 @@ impl Log {
 
     /// Removes all segments that a flush has made needless, those too that were kept for back-tests.
     pub fn forget_kept(&self) {
+        self.drop_spare();
         let mut writer = self.writer();
         let position = writer.position;
         if writer.current.is_none() && self.queue().next_sequence == position {

@@ -17,6 +17,10 @@ use crate::frame::{self, Kind, Piece, Record, Scanner};
 pub(crate) const RECORDS_AT: u64 = 1024;
 const HEAD_COPY_AT: usize = 512;
 const SUFFIX: &str = ".log";
+/// The name of the file that becomes the next segment.
+const SPARE: &str = "next.spare";
+/// Zeros that are written and synced at a time.
+const SPARE_STEP: usize = 256 << 10;
 
 /// What the head of a segment says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,6 +52,49 @@ pub(crate) fn salt(number: u64) -> u64 {
 pub(crate) fn create(files: &dyn Files, dir: &Path, segment: &Segment) -> io::Result<Box<dyn File>> {
     let file = retry(|| files.create(&path(dir, segment.number)))?;
     retry(|| file.preallocate(segment.bytes))?;
+    begin(files, dir, segment, file)
+}
+
+/// Makes a segment out of a file of zeros that has its room.
+pub(crate) fn adopt(files: &dyn Files, dir: &Path, segment: &Segment, spare: Spare) -> io::Result<Box<dyn File>> {
+    retry(|| files.rename(&dir.join(SPARE), &path(dir, segment.number)))?;
+    begin(files, dir, segment, spare.file)
+}
+
+/// The file that becomes the next segment: zeros that are on the disk, so that writing over them changes nothing that the file
+/// system keeps about the file, and a sync waits for the data alone.
+pub(crate) struct Spare {
+    file: Box<dyn File>,
+    pub bytes: u64,
+}
+
+impl Spare {
+    /// Writes and syncs `bytes` zeros, a little at a time: other syncs go on in between. `None` where `stop` said so.
+    pub fn make(files: &dyn Files, dir: &Path, bytes: u64, stop: impl Fn() -> bool) -> io::Result<Option<Spare>> {
+        let file = retry(|| files.create(&dir.join(SPARE)))?;
+        retry(|| file.preallocate(bytes))?;
+        let zeros = vec![0; SPARE_STEP.min(bytes as usize)];
+        let mut at = 0;
+        while at < bytes {
+            if stop() {
+                return Ok(None);
+            }
+            let step = (bytes - at).min(zeros.len() as u64);
+            write_all_at(&*file, &zeros[..step as usize], at)?;
+            retry(|| file.sync_data())?;
+            at += step;
+        }
+        Ok(Some(Spare { file, bytes }))
+    }
+
+    /// Removes the file, if there is one.
+    pub fn remove(files: &dyn Files, dir: &Path) {
+        // Where that fails it takes room until the next start.
+        let _ = retry(|| files.remove(&dir.join(SPARE)));
+    }
+}
+
+fn begin(files: &dyn Files, dir: &Path, segment: &Segment, file: Box<dyn File>) -> io::Result<Box<dyn File>> {
     let mut head = Vec::new();
     frame::put(&mut head, Kind::Segment, segment.first_sequence.unwrap_or(0), |out| {
         put_varint(out, segment.number);

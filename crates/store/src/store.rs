@@ -188,6 +188,8 @@ impl Store {
         if !inner.options.driven_by_caller {
             let log = inner.log.clone();
             threads.push(start("store-log", move || log.run())?);
+            let log = inner.log.clone();
+            threads.push(start("store-ahead", move || log.run_ahead())?);
             let shared = inner.clone();
             threads.push(start("store-flush", move || shared.flush_when_due())?);
         }

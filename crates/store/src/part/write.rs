@@ -15,6 +15,8 @@ use crate::files::{File, Files, retry, write_all_at};
 
 /// Bytes gathered before they are written.
 const WRITE_LEN: usize = 256 << 10;
+/// Bytes after which they are synced.
+const SYNC_EVERY: u64 = 1 << 20;
 /// A part has at most so many series: their index is held while a part is written, some 250 bytes each.
 pub const SERIES_MAX: u32 = 500_000;
 
@@ -44,8 +46,13 @@ impl Out {
 
     fn flush(&mut self) -> Result<(), StoreError> {
         write_all_at(&*self.file, &self.held, self.written).map_err(StoreError::io("write", &self.path))?;
+        let before = self.written / SYNC_EVERY;
         self.written += self.held.len() as u64;
         self.held.clear();
+        // Little at a time: the log's syncs, for which senders wait, would stand behind all of it else.
+        if self.written / SYNC_EVERY > before {
+            retry(|| self.file.sync_data()).map_err(StoreError::io("sync", &self.path))?;
+        }
         Ok(())
     }
 }
