@@ -113,16 +113,26 @@ impl Inner {
         self.visible.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
+    /// Freezes slab after slab. Senders wait for one slab as long as its open samples are sealed; what takes longer, packing what was
+    /// frozen anew, is done beside them.
     fn freeze(&self) -> Option<Arc<Generation>> {
-        let head = self.head();
         let newest = self.newest.load(Relaxed);
         let mut runs = Vec::new();
         let mut bytes = 0;
-        for (cell, series) in head.cells() {
-            if let Some(frozen) = series.slab().freeze() {
-                bytes += frozen.bytes();
-                runs.push((cell, frozen));
-            }
+        let cells: Vec<usize> = self.head().cells().map(|(cell, _)| cell).collect();
+        for cell in cells {
+            let Some(frozen) = self.head().cell(cell).and_then(|series| series.slab().freeze()) else { continue };
+            let frozen = match frozen.joined().map(Arc::new) {
+                Some(joined) => {
+                    if let Some(series) = self.head().cell(cell) {
+                        series.slab().replace(&frozen, &joined);
+                    }
+                    joined
+                }
+                None => frozen,
+            };
+            bytes += frozen.bytes();
+            runs.push((cell, frozen));
         }
         // Taken again: batches go on coming while slabs are frozen one after the other.
         let newest = newest.max(self.newest.load(Relaxed));

@@ -222,12 +222,18 @@ impl Slab {
         if self.runs.samples == 0 {
             return None;
         }
-        let runs = std::mem::take(&mut self.runs);
-        let mut runs = runs.joined().unwrap_or(runs);
+        let mut runs = std::mem::take(&mut self.runs);
         runs.newest = (0..SERIES).filter(|place| runs.has(*place)).map(|place| self.last[place]).max().unwrap_or(i64::MIN);
         let frozen = Arc::new(runs);
         self.frozen.push(frozen.clone());
         Some(frozen)
+    }
+
+    /// Puts the same samples, packed better, in the place of what was frozen.
+    pub fn replace(&mut self, frozen: &Arc<Runs>, joined: &Arc<Runs>) {
+        if let Some(place) = self.frozen.iter_mut().find(|kept| Arc::ptr_eq(kept, frozen)) {
+            *place = joined.clone();
+        }
     }
 
     /// Lets go of something frozen: it is in parts, and they are read instead.
@@ -388,9 +394,9 @@ impl Runs {
         self.samples += times.len() as u64;
     }
 
-    /// The same in fewer, longer runs, those of a series one behind the other: what is frozen is read many times, and takes less.
-    fn joined(&self) -> Option<Runs> {
-        let mut joined = Runs { late: self.late.clone(), ..Runs::default() };
+    /// The same in fewer, longer runs, those of a series one behind the other: what is frozen is read many times, and takes less so.
+    pub fn joined(&self) -> Option<Runs> {
+        let mut joined = Runs { late: self.late.clone(), newest: self.newest, ..Runs::default() };
         joined.arena.reserve_exact(self.arena.len() * 3 / 4);
         let (mut times, mut values) = (Vec::new(), Vec::new());
         let mut starts = Box::new([0; SERIES]);
@@ -595,8 +601,15 @@ mod tests {
                 let value = random.below(50) as f64 / 4.0;
                 slab.put(7, time, value);
                 map.insert(time, value);
-                if random.chance(1) {
-                    frozen.extend(slab.freeze());
+                if random.chance(1)
+                    && let Some(raw) = slab.freeze()
+                {
+                    let joined = Arc::new(raw.joined().unwrap());
+                    let keep = random.chance(30);
+                    if !keep {
+                        slab.replace(&raw, &joined);
+                    }
+                    frozen.push(if keep { raw } else { joined });
                 }
                 if frozen.len() > 2 {
                     // What is forgotten is in parts: here in a map.
