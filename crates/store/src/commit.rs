@@ -49,13 +49,26 @@ impl Group {
 #[must_use = "a batch may be acknowledged only after its commit"]
 pub struct Commit {
     group: Arc<Group>,
-    /// Where the caller drives the log, waiting means writing.
-    driven: Option<Arc<Log>>,
+    /// The log's thread is told of the batch when this is given up, so that who waits may write it instead.
+    log: Option<Arc<Log>>,
+    /// The caller drives the log: waiting means writing.
+    driven: bool,
 }
 
 impl Commit {
-    pub(crate) fn new(group: Arc<Group>, driven: Option<Arc<Log>>) -> Commit {
-        Commit { group, driven }
+    pub(crate) fn new(group: Arc<Group>, log: Option<Arc<Log>>, driven: bool) -> Commit {
+        Commit { group, log, driven }
+    }
+
+    /// Whether [`lead`](Self::lead) would write now, as far as can be seen, and be back in about a millisecond.
+    pub fn may_lead(&self) -> bool {
+        !self.driven && self.log.as_ref().is_some_and(|log| log.is_quick_and_idle())
+    }
+
+    /// Writes the batch and what else waits on this thread, unless another thread is writing: the way to the log's thread and back
+    /// takes about as long as the disk does. Blocks as long as the disk does.
+    pub fn lead(&self) -> bool {
+        !self.driven && self.log.as_ref().is_some_and(|log| log.lead())
     }
 
     /// Blocks until the batch is on the disk, or failed to get there.
@@ -64,11 +77,11 @@ impl Commit {
             if let Some(outcome) = self.poll() {
                 return outcome;
             }
-            match &self.driven {
-                Some(log) => {
+            match &self.log {
+                Some(log) if self.driven => {
                     log.write_group();
                 }
-                None => {
+                _ => {
                     let state = self.group.state.lock().unwrap_or_else(PoisonError::into_inner);
                     let waiting = |state: &mut GroupState| matches!(state, GroupState::Waiting(_));
                     drop(self.group.done.wait_while(state, waiting).unwrap_or_else(PoisonError::into_inner));
@@ -77,11 +90,21 @@ impl Commit {
         }
     }
 
-    /// The outcome, if there is one already.
+    /// The outcome, if there is one already; else the batch is on its way.
     pub fn poll(&self) -> Option<Result<(), StoreError>> {
-        match &*self.group.state.lock().unwrap_or_else(PoisonError::into_inner) {
+        let outcome = match &*self.group.state.lock().unwrap_or_else(PoisonError::into_inner) {
             GroupState::Waiting(_) => None,
             GroupState::Done(outcome) => Some(outcome.clone()),
+        };
+        if outcome.is_none() {
+            self.wake();
+        }
+        outcome
+    }
+
+    fn wake(&self) {
+        if let Some(log) = self.log.as_ref().filter(|_| !self.driven) {
+            log.wake();
         }
     }
 
@@ -97,5 +120,11 @@ impl Commit {
                 told(outcome);
             }
         }
+    }
+}
+
+impl Drop for Commit {
+    fn drop(&mut self) {
+        self.wake();
     }
 }

@@ -29,6 +29,8 @@ const SPARE_LEN: usize = 8;
 const SPARE_BYTES_MAX: usize = 512 << 10;
 /// Room that a new segment takes at first.
 const SEGMENT_BEGIN: u64 = 64 << 10;
+/// A sync that takes no longer may be waited for by a thread that others need.
+const QUICK: Duration = Duration::from_millis(1);
 /// How long after a failure the next try is made.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
@@ -195,7 +197,7 @@ impl Log {
     /// Puts the samples of a batch in line. Their record is made before the line's lock is taken.
     pub fn append_samples(self: &Arc<Log>, received: Time, rows: &[Row]) -> Commit {
         if rows.is_empty() {
-            return Commit::new(Group::settled(), None);
+            return Commit::new(Group::settled(), None, false);
         }
         let mut body = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         record::put_packed(&mut body, received, rows);
@@ -229,13 +231,34 @@ impl Log {
         if queue.stop {
             let group = Group::new();
             group.settle(Err(StoreError::Closed));
-            return Commit::new(group, None);
+            return Commit::new(group, None, false);
         }
         put(&mut queue);
         let group = queue.group.clone();
         drop(queue);
-        self.wake.notify_one();
-        Commit::new(group, self.driven_by_caller.then(|| self.clone()))
+        Commit::new(group, Some(self.clone()), self.driven_by_caller)
+    }
+
+    /// Tells the log's thread that something waits.
+    pub fn wake(&self) {
+        if !self.queue().frames.is_empty() {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Whether nobody writes now, and the last sync was a matter of a millisecond.
+    pub fn is_quick_and_idle(&self) -> bool {
+        let last = self.sync_nanos.load(Relaxed);
+        last > 0 && last < QUICK.as_nanos() as u64 && self.writer.try_lock().is_ok()
+    }
+
+    /// Writes a group on this thread, unless another thread is writing.
+    pub fn lead(&self) -> bool {
+        let Ok(writer) = self.writer.try_lock() else { return false };
+        let wrote = self.write_with(writer);
+        // Those who came meanwhile saw that somebody was writing.
+        self.wake();
+        wrote
     }
 
     /// The sequence that the next record gets.
@@ -348,7 +371,10 @@ impl Log {
 
     /// Writes and syncs what waits, and tells those who wait for it. False where there was nothing to do.
     pub fn write_group(&self) -> bool {
-        let mut writer = self.writer();
+        self.write_with(self.writer())
+    }
+
+    fn write_with(&self, mut writer: MutexGuard<'_, Writer>) -> bool {
         let mut queue = self.queue();
         if queue.frames.is_empty() && !queue.probe {
             return false;
@@ -503,19 +529,15 @@ impl Log {
         let mut writer = self.writer();
         writer.since_checkpoint = 0;
         writer.position = position;
-        loop {
-            let total: u64 = writer.segments.iter().map(|segment| segment.bytes).sum();
-            // A segment whose head is damaged says nothing: the one behind it does.
-            let next = writer.segments.iter().skip(1).find(|segment| segment.first_sequence.is_some());
-            let covered = next.and_then(|next| next.first_sequence).is_some_and(|first| first <= position);
-            let unwanted = next.is_some_and(|next| next.created < keep_from) || total > keep_bytes;
-            if !covered || !unwanted {
+        while let Some(number) = writer.needless(keep_from, keep_bytes) {
+            // Removing takes its time, and senders wait for who writes.
+            drop(writer);
+            let removed = retry(|| self.files.remove(&segment::path(&self.dir, number)));
+            writer = self.writer();
+            if removed.is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
                 break;
             }
-            match retry(|| self.files.remove(&segment::path(&self.dir, writer.segments[0].number))) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => break,
-                _ => writer.segments.remove(0),
-            };
+            writer.segments.retain(|segment| segment.number != number);
         }
         self.note_sizes(&writer);
     }
@@ -587,6 +609,17 @@ impl Log {
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Writer {
+    /// The oldest segment, where a checkpoint holds all of it and it is too old or one too many.
+    fn needless(&self, keep_from: Time, keep_bytes: u64) -> Option<u64> {
+        let total: u64 = self.segments.iter().map(|segment| segment.bytes).sum();
+        // A segment whose head is damaged says nothing: the one behind it does.
+        let next = self.segments.iter().skip(1).find(|segment| segment.first_sequence.is_some())?;
+        let covered = next.first_sequence.is_some_and(|first| first <= self.position);
+        (covered && (next.created < keep_from || total > keep_bytes)).then(|| self.segments[0].number)
     }
 }
 

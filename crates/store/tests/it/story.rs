@@ -80,6 +80,43 @@ fn a_callback_is_told_on_the_writers_thread() {
 }
 
 #[test]
+fn whoever_waits_may_write_and_nobody_is_forgotten() {
+    let store = Arc::new(open(&Simulated::new(1), Options { driven_by_caller: false, ..options() }));
+    // With a new series the log's thread is on its way already; later on nobody is.
+    put(&store, &[("a=1", 0, 1.0)], 1);
+    let led = (1..200).filter(|step| {
+        let commit = store.append(&batch(&[("a=1", *step, 1.0)]), at(*step)).unwrap().commit;
+        let led = commit.lead();
+        assert!(!led || commit.poll().unwrap().is_ok());
+        commit.wait().unwrap();
+        led
+    });
+    assert!(led.count() > 100);
+    let senders = (0..4i64).map(|sender| {
+        let store = store.clone();
+        std::thread::spawn(move || {
+            for step in 0..500 {
+                let row = (format!("sender={sender}"), step, 1.0);
+                let commit = store.append(&batch(&[(row.0.as_str(), row.1, row.2)]), at(step)).unwrap().commit;
+                match (sender + step) % 4 {
+                    0 => commit.wait().unwrap(),
+                    1 if commit.may_lead() && commit.lead() => assert!(commit.poll().is_some()),
+                    2 => drop(commit),
+                    _ => {
+                        let (tell, told) = mpsc::channel();
+                        commit.on_synced(move |outcome| tell.send(outcome).unwrap());
+                        told.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
+                    }
+                }
+            }
+        })
+    });
+    senders.collect::<Vec<_>>().into_iter().for_each(|sender| sender.join().unwrap());
+    store.close().unwrap();
+    assert_eq!((0..4).map(|sender| read(&store, &format!("sender={sender}")).len()).sum::<usize>(), 2_000);
+}
+
+#[test]
 fn bad_times_are_refused_counted_and_named() {
     let store = open(&Simulated::new(1), Options { retention: Duration::from_secs(6 * 3600), ..options() });
     put(&store, &[("a=1", 0, 1.0), ("a=1", 4000, 2.0)], 4000);
