@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use model::rights::Role;
+use server::Features;
 
 use crate::exit::Failure;
 use crate::{demo, local, reference, remote, rules, store, up};
@@ -35,6 +36,26 @@ pub struct Server {
     /// Confirm what would be asked about
     #[arg(long, global = true)]
     pub yes: bool,
+}
+
+/// What PromQL may be made of, for whatever reads queries and rules.
+#[derive(Args, Clone, Debug)]
+pub struct Promql {
+    /// Allow what Prometheus has behind flags of the same names: promql-experimental-functions, promql-duration-expr,
+    /// promql-extended-range-selectors, promql-binop-fill-modifiers, promql-delayed-name-removal
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = feature, env = "FLYBALL_ENABLE_FEATURE")]
+    pub enable_feature: Vec<String>,
+}
+
+impl Promql {
+    /// The features that were named.
+    pub fn features(&self) -> Features {
+        Features::of(self.enable_feature.iter().map(String::as_str)).unwrap_or_default()
+    }
+}
+
+fn feature(name: &str) -> Result<String, String> {
+    Features::of([name]).map(|_| name.to_owned()).map_err(|error| error.to_string())
 }
 
 #[derive(Subcommand)]
@@ -177,6 +198,8 @@ enum ConfigCommand {
     Check {
         /// The folder
         folder: PathBuf,
+        #[command(flatten)]
+        promql: Promql,
     },
     /// Print the JSON Schema for editors
     Schema,
@@ -231,7 +254,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Token(TokenCommand::Revoke { name, data }) => local::revoke_token(&data, &name),
         Command::Password { person, data } => local::set_password(&data, &person),
         Command::Link { person, data } => local::print_link(&data, &person),
-        Command::Config(ConfigCommand::Check { folder }) => local::check_config(&folder),
+        Command::Config(ConfigCommand::Check { folder, promql }) => local::check_config(&folder, &promql.features()),
         Command::Config(ConfigCommand::Schema) => reference::print("schema"),
         Command::Rules(command) => rules::run(command),
         Command::Artifact(ArtifactCommand::Push { file, version, server }) => remote::push(&server, &file, version),

@@ -6,6 +6,7 @@ use std::path::Path;
 use model::rights::{Grant, Role};
 use model::{EnvironmentName, PersonName, ProjectName, TokenName};
 use serde_json::Value;
+use server::Features;
 use server::people::{ADMIN, People};
 
 use crate::cli::Server;
@@ -149,11 +150,11 @@ pub fn print_link(data: &Path, person: &str) -> Result<u8, Failure> {
 }
 
 /// `flyball config check`
-pub fn check_config(folder: &Path) -> Result<u8, Failure> {
+pub fn check_config(folder: &Path, allowed: &Features) -> Result<u8, Failure> {
     if !folder.is_dir() {
         return Err(Failure::Usage(format!("`{}` is no folder", folder.display())));
     }
-    match server::config::load(folder) {
+    match server::config::load(folder, allowed) {
         Ok(config) => {
             let services = config.services().count();
             let rules: usize = config.groups.iter().map(|group| group.rules.len()).sum();

@@ -6,12 +6,13 @@ use clap::{Args, Subcommand};
 use model::Time;
 use model::backtest::{BacktestReport, BacktestRequest, BacktestRule};
 use model::config::Span;
+use server::Features;
 use server::clock::{Clock as _, SystemClock};
 use server::journal::JournalError;
 use server::rules::backtest::{Asked, BacktestError, picture};
 use server::rules::{backtest, check, unit};
 
-use crate::cli::Server;
+use crate::cli::{Promql, Server};
 use crate::client::Client;
 use crate::exit::{Failure, NOT_WELL, WELL, chain};
 use crate::local::{DATA, block_on};
@@ -28,12 +29,16 @@ pub enum RulesCommand {
         /// Rule files, and folders of them
         #[arg(required = true, value_name = "FILE|DIR")]
         paths: Vec<PathBuf>,
+        #[command(flatten)]
+        promql: Promql,
     },
     /// Run unit tests in promtool's format: 0 all passed, 1 some did not
     Test {
         /// Files of tests; they name the rule files
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        #[command(flatten)]
+        promql: Promql,
     },
     /// Say what rules would have told: how often, how long, when
     Backtest(BacktestArgs),
@@ -55,23 +60,25 @@ pub struct BacktestArgs {
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
     #[command(flatten)]
+    promql: Promql,
+    #[command(flatten)]
     server: Server,
 }
 
 /// Runs what was written.
 pub fn run(command: RulesCommand) -> Result<u8, Failure> {
     match command {
-        RulesCommand::Check { paths } => check_files(&paths),
-        RulesCommand::Test { files } => test_files(&files),
+        RulesCommand::Check { paths, promql } => check_files(&paths, &promql.features()),
+        RulesCommand::Test { files, promql } => test_files(&files, promql.features()),
         RulesCommand::Backtest(args) => run_backtest(&args),
     }
 }
 
-fn check_files(paths: &[PathBuf]) -> Result<u8, Failure> {
+fn check_files(paths: &[PathBuf], allowed: &Features) -> Result<u8, Failure> {
     if let Some(path) = paths.iter().find(|path| !path.exists()) {
         return Err(Failure::Usage(format!("`{}` is neither a file nor a folder", path.display())));
     }
-    let checked = check::check(paths);
+    let checked = check::check(paths, allowed);
     for mistake in &checked.mistakes {
         say(&mistake.to_string());
     }
@@ -98,14 +105,14 @@ fn check_files(paths: &[PathBuf]) -> Result<u8, Failure> {
     Ok(NOT_WELL)
 }
 
-fn test_files(files: &[PathBuf]) -> Result<u8, Failure> {
+fn test_files(files: &[PathBuf], features: Features) -> Result<u8, Failure> {
     if let Some(path) = files.iter().find(|path| !path.is_file()) {
         return Err(Failure::Usage(format!("`{}` is no file", path.display())));
     }
     let mut code = WELL;
     for file in files {
         say(&format!("Unit Testing:  {}", file.display()));
-        match unit::run_file(file) {
+        match unit::run_file(file, features) {
             Ok(()) => say("  SUCCESS\n"),
             Err(failures) => {
                 say(&format!("  FAILED:\n{}\n", failures.join("\n")));
@@ -122,7 +129,7 @@ fn run_backtest(args: &BacktestArgs) -> Result<u8, Failure> {
     if !args.rules.exists() {
         return Err(Failure::Usage(format!("`{}` is neither a file nor a folder", args.rules.display())));
     }
-    let checked = check::check(std::slice::from_ref(&args.rules));
+    let checked = check::check(std::slice::from_ref(&args.rules), &args.promql.features());
     if !checked.mistakes.is_empty() {
         checked.mistakes.iter().for_each(|mistake| say(&mistake.to_string()));
         return Ok(NOT_WELL);
@@ -149,7 +156,8 @@ fn answered(args: &BacktestArgs, request: &BacktestRequest, now: Time) -> Result
             let why = "no server was started in this data folder; name one by --server, FLYBALL_SERVER or --data";
             return Err(Failure::NotReachable { server: data.display().to_string(), why: why.to_owned() });
         }
-        let asked = Asked { groups: &request.groups, from: request.from, to: request.to, stop: &|| false };
+        let features = args.promql.features();
+        let asked = Asked { groups: &request.groups, from: request.from, to: request.to, features, stop: &|| false };
         match backtest::run_folder(&data, now, &asked) {
             Err(BacktestError::Folder(JournalError::Locked { .. })) => {}
             Err(error @ (BacktestError::Times(_) | BacktestError::Rules(_))) => return Err(Failure::Usage(error.to_string())),

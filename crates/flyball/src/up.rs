@@ -13,6 +13,7 @@ use server::{Server, TlsFiles};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::cli::Promql;
 use crate::client;
 use crate::demo::up::Demo;
 use crate::exit::{Failure, WELL, chain};
@@ -54,6 +55,8 @@ pub struct ServerArgs {
     /// Where agents find this server; enrolment tokens carry it. Else where it listens for them
     #[arg(long, value_name = "NAME:PORT", value_parser = name_and_port)]
     pub advertise: Option<String>,
+    #[command(flatten)]
+    pub promql: Promql,
     /// Settings of the metric store
     #[command(flatten)]
     pub store: StoreArgs,
@@ -200,6 +203,7 @@ fn options(args: &ServerArgs, data: &Path) -> server::Options {
     options.insecure_http = args.insecure_http;
     options.tls = args.tls_certificate.clone().zip(args.tls_key.clone()).map(|(certificate, key)| TlsFiles { certificate, key });
     options.advertise = args.advertise.clone();
+    options.features = args.promql.features();
     let StoreArgs {
         retention,
         retention_size,

@@ -1,12 +1,12 @@
-//! What Prometheus has behind `--enable-feature`: which parts of the language a caller allows.
+//! What Prometheus has behind `--enable-feature`: which parts of the language a caller allows, and how names go away.
 //!
 //! The parser knows all of it; a caller who serves people asks [`crate::parse_with`], so that a query that runs here runs
 //! on a Prometheus started with the same features.
 
 use crate::ast::{AggregateOp, DurationExpr, DurationKind, Expr, ExprKind, Shift, Span, VectorSelector};
 
-/// The experimental parts of the language that are allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The experimental parts of the language that are allowed. By default none is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Features {
     /// Functions like `info` and `mad_over_time`, and the aggregations `limitk` and `limit_ratio`.
     pub functions: bool,
@@ -16,34 +16,60 @@ pub struct Features {
     pub ranges: bool,
     /// `fill`, `fill_left` and `fill_right` between vectors.
     pub fill: bool,
+    /// No part of the language: a metric's name goes away at the end only, see [`crate::Params::delayed_name_removal`].
+    pub delayed_name_removal: bool,
 }
 
-/// The names that Prometheus gives them.
-const NAMES: [&str; 4] =
-    ["promql-experimental-functions", "promql-duration-expr", "promql-extended-range-selectors", "promql-binop-fill-modifiers"];
+/// The names that Prometheus gives them, in the order of the fields.
+const NAMES: [&str; 5] = [
+    "promql-experimental-functions",
+    "promql-duration-expr",
+    "promql-extended-range-selectors",
+    "promql-binop-fill-modifiers",
+    "promql-delayed-name-removal",
+];
+
+/// A name that is none of [`Features::names`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no feature is called `{0}`; there are {known}", known = NAMES.join(", "))]
+pub struct UnknownFeature(pub String);
 
 impl Features {
-    /// Everything.
-    pub const ALL: Features = Features { functions: true, durations: true, ranges: true, fill: true };
+    /// The whole language, evaluated as is stable.
+    pub const ALL: Features =
+        Features { functions: true, durations: true, ranges: true, fill: true, delayed_name_removal: false };
     /// Only what is stable in Prometheus.
-    pub const STABLE: Features = Features { functions: false, durations: false, ranges: false, fill: false };
+    pub const STABLE: Features =
+        Features { functions: false, durations: false, ranges: false, fill: false, delayed_name_removal: false };
 
     /// The names of all, as Prometheus' `--enable-feature` takes them.
     pub const fn names() -> &'static [&'static str] {
         &NAMES
     }
 
-    /// Allows the one of that name; false where there is none.
-    pub fn allow(&mut self, name: &str) -> bool {
-        let place = match NAMES.iter().position(|known| *known == name) {
-            Some(0) => &mut self.functions,
-            Some(1) => &mut self.durations,
-            Some(2) => &mut self.ranges,
-            Some(3) => &mut self.fill,
-            _ => return false,
-        };
-        *place = true;
-        true
+    /// Those of these names.
+    pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Features, UnknownFeature> {
+        let mut features = Features::STABLE;
+        names.into_iter().try_for_each(|name| features.allow(name))?;
+        Ok(features)
+    }
+
+    /// Allows the one of that name.
+    pub fn allow(&mut self, name: &str) -> Result<(), UnknownFeature> {
+        let place = NAMES.iter().position(|known| *known == name).ok_or_else(|| UnknownFeature(name.to_owned()))?;
+        *self.each()[place] = true;
+        Ok(())
+    }
+
+    /// The names of those that are allowed.
+    pub fn allowed(mut self) -> Vec<&'static str> {
+        let each = self.each();
+        NAMES.into_iter().zip(each).filter(|(_, allowed)| **allowed).map(|(name, _)| name).collect()
+    }
+
+    fn each(&mut self) -> [&mut bool; NAMES.len()] {
+        let Features { functions, durations, ranges, fill, delayed_name_removal } = self;
+        [functions, durations, ranges, fill, delayed_name_removal]
     }
 }
 
@@ -129,11 +155,21 @@ mod tests {
             assert_eq!(error.kind, ParseErrorKind::Experimental, "{query}");
             assert!(error.hint.unwrap().contains(NAMES[place]), "{query}");
             let mut features = Features::STABLE;
-            assert!(features.allow(NAMES[place]) && !features.allow("promql-nothing"));
+            features.allow(NAMES[place]).unwrap();
             assert!(parse_with(query, &features).is_ok(), "{query}");
         }
         for query in ["rate(up[5m] offset -5m)", "rate(up[300])", "topk(3, up @ end())", "max_over_time(up[1h:5m])"] {
             assert!(parse_with(query, &Features::STABLE).is_ok(), "{query}");
         }
+    }
+    #[test]
+    fn names_there_and_back() {
+        assert_eq!(Features::of([]), Ok(Features::STABLE));
+        assert_eq!(Features::of(NAMES), Ok(Features { delayed_name_removal: true, ..Features::ALL }));
+        for name in NAMES {
+            assert_eq!(Features::of([name]).unwrap().allowed(), [name]);
+        }
+        let wrong = Features::of(["promql-duration-expr", "promql-durations"]).unwrap_err().to_string();
+        assert!(wrong.contains("`promql-durations`") && NAMES.iter().all(|name| wrong.contains(name)), "{wrong}");
     }
 }

@@ -32,7 +32,7 @@ mod value;
 pub use ast::{Expr, Span};
 pub use error::{EvalError, ParseError, ParseErrorKind};
 pub use evaluate::{Limits, Params, Query, element, evaluate};
-pub use features::Features;
+pub use features::{Features, UnknownFeature};
 pub use function::{FUNCTIONS, Function, KEYWORDS, Word, WordKind, completion_words};
 pub use parser::{DEPTH_MAX, NESTING_MAX, TEXT_MAX, parse, parse_with};
 pub use selectors::{SelectorUse, depends_on_time, selectors};

@@ -108,7 +108,7 @@ mod tests {
         tokio::spawn(async move { while due.recv().await.is_some() {} });
         let options = store::Options::new(folder.path().join("telemetry"));
         let store = Arc::new(Store::open(options, Arc::new(OnDisk), clock.now()).unwrap());
-        let telemetry = Telemetry::start(store.clone(), clock.clone(), handle.clone(), folder.path());
+        let telemetry = Telemetry::start(store.clone(), clock.clone(), handle.clone(), folder.path(), query::Features::STABLE);
         let free = Arc::new(AtomicU64::new(1 << 40));
         let seen = free.clone();
         let mut room = Room::new(folder.path(), RESERVE, store);

@@ -24,4 +24,5 @@ pub mod verbs;
 pub mod view;
 
 pub use http::tls::TlsFiles;
+pub use query::Features;
 pub use start::{Options, Server, StartError, StoreSettings, make_data_folder, people_file};

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use model::config::Config;
 use model::incident::IncidentState;
 use model::{ArtifactDigest, Change, ChangeKind, Epoch, Event, EventId, HostName, SampleBatch, Scope, Text, Time};
+use query::Features;
 use store::Store;
 use store::files::OnDisk;
 use tokio::sync::{mpsc, watch};
@@ -76,6 +77,8 @@ pub struct Options {
     pub reserve: u64,
     /// How the metric store keeps samples.
     pub store: StoreSettings,
+    /// What of PromQL's experimental parts is allowed.
+    pub features: Features,
 }
 
 /// How the metric store keeps samples; none: as [`store::Options::new`] has it.
@@ -134,6 +137,7 @@ impl Options {
             demo: false,
             reserve: store::files::Reserve::LEN_DEFAULT,
             store: StoreSettings::default(),
+            features: Features::STABLE,
         }
     }
 }
@@ -246,7 +250,7 @@ impl Server {
         let pumping = tokio::spawn(pumping.run());
         take_over(&pump, &options, &clock).await?;
         // After the configuration of this start is in force: the rules' thread begins with its rules.
-        let telemetry = Telemetry::start(store.clone(), clock.clone(), pump.clone(), &options.data);
+        let telemetry = Telemetry::start(store.clone(), clock.clone(), pump.clone(), &options.data, options.features);
 
         let logs = Arc::new(Logs::default());
         let artifacts = Arc::new(
@@ -303,6 +307,7 @@ impl Server {
             started_at: clock.now(),
             clock,
             config_folder: options.config.clone(),
+            features: options.features,
             demo: options.demo,
             secure,
         });
@@ -383,7 +388,8 @@ async fn take_over(pump: &PumpHandle, options: &Options, clock: &SharedClock) ->
         }
         return Ok(());
     };
-    let loaded = tokio::task::spawn_blocking(move || config::load(&folder)).await;
+    let features = options.features;
+    let loaded = tokio::task::spawn_blocking(move || config::load(&folder, &features)).await;
     let loaded =
         loaded.map_err(|error| StartError::System { doing: "read the configuration", source: std::io::Error::other(error) })?;
     match loaded {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::RuleName;
 use model::config::{Rule, RuleGroup, Span};
+use query::Features;
 
 use super::template::Template;
 use super::vanish::{Need, relabels};
@@ -31,8 +32,13 @@ pub struct RuleError {
 }
 
 impl Rules {
-    /// Compiles groups, or says everything that is wrong with them.
+    /// Compiles groups that were checked before, the experimental parts of PromQL allowed.
     pub fn compile(groups: &[RuleGroup]) -> Result<Rules, Vec<RuleError>> {
+        Rules::compile_with(groups, &Features::ALL)
+    }
+
+    /// Compiles groups, or says everything that is wrong with them; an experimental part that is not allowed is wrong too.
+    pub fn compile_with(groups: &[RuleGroup], allowed: &Features) -> Result<Rules, Vec<RuleError>> {
         let mut rules = Rules::default();
         let mut errors = Vec::new();
         let mut alerts = BTreeSet::new();
@@ -40,7 +46,7 @@ impl Rules {
             let first = rules.rules.len() as u32;
             let interval = group.interval.filter(|interval| interval.0 > 0).unwrap_or(INTERVAL);
             for (rule_place, rule) in group.rules.iter().enumerate() {
-                match one(group, rule, (group_place, rule_place), &mut alerts) {
+                match one(group, rule, (group_place, rule_place), allowed, &mut alerts) {
                     Ok(compiled) => rules.rules.push(compiled),
                     Err(found) => errors.extend(found),
                 }
@@ -55,7 +61,13 @@ impl Rules {
     }
 }
 
-fn one(group: &RuleGroup, rule: &Rule, at: (usize, usize), alerts: &mut BTreeSet<String>) -> Result<Compiled, Vec<RuleError>> {
+fn one(
+    group: &RuleGroup,
+    rule: &Rule,
+    at: (usize, usize),
+    allowed: &Features,
+    alerts: &mut BTreeSet<String>,
+) -> Result<Compiled, Vec<RuleError>> {
     let mut errors = Vec::new();
     let given = rule.alert.as_deref().or(rule.record.as_deref()).unwrap_or("");
     let error = |field: &str, place: Option<query::Span>, text: String| RuleError {
@@ -81,7 +93,7 @@ fn one(group: &RuleGroup, rule: &Rule, at: (usize, usize), alerts: &mut BTreeSet
     if kind == Kind::Record && (rule.hold.is_some() || rule.keep_firing_for.is_some() || !rule.annotations.is_empty()) {
         errors.push(error("record", None, "a recording rule has no for, keep_firing_for or annotations".into()));
     }
-    let expr = match query::parse(&rule.expr) {
+    let expr = match query::parse_with(&rule.expr, allowed) {
         Ok(expr) => Some(expr),
         Err(wrong) => {
             errors.push(error("expr", Some(wrong.span), wrong.to_string()));

@@ -135,7 +135,9 @@ pub(super) fn evaluate_over(
         let looked_at = at - rule.query_offset.duration();
         let known = Known { rule, source };
         let read: &dyn Source = history.unwrap_or(&known);
-        let answer = query::evaluate(&rule.expr, &Params::instant(looked_at), read);
+        let delayed_name_removal = rules.outside.features.delayed_name_removal;
+        let params = Params { delayed_name_removal, ..Params::instant(looked_at) };
+        let answer = query::evaluate(&rule.expr, &params, read);
         let rows = answer.map_err(|error| error.to_string()).and_then(|answer| rows(answer.value));
         // Most rules have nothing to say: they need no memory.
         if !state.rules.contains_key(&rule.key) && rows.as_ref().is_ok_and(Vec::is_empty) {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Rules::compile(&groups) -> Rules | Vec<RuleError>     parses, checks templates, indexes selectors
+//! Rules::compile_with(&groups, &features)               the same for a loader: refuses what of PromQL is not allowed
 //! rules.bind(&source, at)                               the series that there are already
 //! rules.on_new_series(series, &labels)                  each series as the store makes it
 //! rules.touched(series) + rules.due(after, at)          which rules to evaluate
@@ -54,7 +55,7 @@ pub struct Rules {
     by_metric: HashMap<String, Vec<(u32, u32)>>,
     /// Selectors that name no metric.
     unnamed: Vec<(u32, u32)>,
-    /// What templates know of the server.
+    /// What is known of the server.
     outside: Outside,
     /// `up` of each job and instance.
     ups: HashMap<(String, String), SeriesRef>,
@@ -105,7 +106,7 @@ impl Rules {
         self.rules.is_empty()
     }
 
-    /// Says what templates know of the server.
+    /// Says what is known of the server.
     pub fn with_outside(mut self, outside: Outside) -> Rules {
         self.outside = outside;
         self

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use engine::rule::{Arrived, Kept, Live, RuleId, RuleState, Rules, Surroundings, evaluate};
+use engine::rule::{Arrived, Kept, Live, Outside, RuleId, RuleState, Rules, Surroundings, evaluate};
 use model::config::RuleGroup;
 use model::sample::STALE_NAN;
 use model::{Labels, SampleBatch, Time, Transition};
 use proptest::prelude::*;
+use query::Features;
 use query::source::{Columns, Matcher, SeriesRef, Source, SourceError, TimeRange};
 
 /// Series whose samples may come in any order.
@@ -238,10 +239,14 @@ struct Both {
 
 impl Both {
     fn new(groups: &[RuleGroup], at: Time) -> Both {
+        Both::with(groups, at, Features::STABLE)
+    }
+
+    fn with(groups: &[RuleGroup], at: Time, features: Features) -> Both {
         let mut around = Around::default();
-        let rules = Rules::compile(groups).unwrap();
-        let live = Live::new(rules, RuleState::default(), &BTreeMap::new(), at, &mut around);
-        let rules = Rules::compile(groups).unwrap();
+        let compiled = || Rules::compile(groups).unwrap().with_outside(Outside { features, ..Outside::default() });
+        let live = Live::new(compiled(), RuleState::default(), &BTreeMap::new(), at, &mut around);
+        let rules = compiled();
         let plain = Plain { rules, state: RuleState::default(), around: Around::default(), said: Vec::new() };
         let texts =
             groups.iter().flat_map(|group| &group.rules).map(|rule| format!("{:?} {:?} {}", rule.alert, rule.hold, rule.expr));
@@ -479,5 +484,23 @@ proptest! {
         }
         both.until(Time(at.0 + 400_000_000));
         both.check();
+    }
+}
+
+/// Where names go away at the end only, elements must not take them away before.
+#[test]
+fn names_go_away_when_the_server_says() {
+    let groups: Vec<RuleGroup> = serde_saphyr::from_str(
+        "[{ name: g, rules: [{ alert: A, expr: 'a * 2 + on (__name__) b * 2 > 0' }, { alert: B, expr: 'a * 2 + on () b * 2 > 0' }] }]",
+    )
+    .unwrap();
+    let delayed = Features { delayed_name_removal: true, ..Features::STABLE };
+    for (features, told) in [(Features::STABLE, 2), (delayed, 1)] {
+        let mut both = Both::with(&groups, BEGIN, features);
+        let row = |name: &str| (Labels::new([("__name__", name)]).unwrap(), BEGIN, 1.0);
+        both.arrive(BEGIN, &[row("a"), row("b")]);
+        both.until(Time(BEGIN.0 + 60_000_000));
+        both.check();
+        assert_eq!(both.said.len(), told, "{:?}", both.said);
     }
 }

@@ -187,7 +187,7 @@ mod tests {
             external_url: "http://127.0.0.1:7070".into(),
         };
         let config = setup.write_configuration().unwrap();
-        if let Err(mistakes) = server::config::load(&config) {
+        if let Err(mistakes) = server::config::load(&config, &server::Features::STABLE) {
             panic!("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
         }
     }

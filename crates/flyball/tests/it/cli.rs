@@ -92,6 +92,7 @@ fn a_new_user_is_told_what_to_write() {
         (&["query", "up", "--language", "de"], "en and zh"),
         (&["status", "--server"], "needs a value"),
         (&["up", "--listen", "nonsense"], "--listen"),
+        (&["server", "--enable-feature", "promql-duration-expr,promql-durations"], "promql-extended-range-selectors"),
         (&["token", "create", "a", "--role", "king"], "releaser"),
         (&["log", "shop", "1", "2", "x", "y"], "log SERVICE"),
     ] {
@@ -127,4 +128,32 @@ fn answers_in_chinese_and_as_json() {
         let value: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap_or_else(|error| panic!("{verb:?}: {error}"));
         assert_eq!(value["well"], true, "{verb:?}: {value}");
     }
+}
+
+#[test]
+fn experimental_promql_is_allowed_by_its_flag_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = "groups: [{ name: g, rules: [{ record: 'a:b', expr: 'sum(limitk(1, flyball_test_feature))' }] }]\n";
+    write(folder.path(), "config/rules/a.yaml", rules);
+    let config = folder.path().join("config").display().to_string();
+    let feature = "--enable-feature=promql-duration-expr,promql-experimental-functions";
+    for command in [["config", "check"], ["rules", "check"]] {
+        let refused = flyball(&[&command[..], &[config.as_str()]].concat());
+        assert_eq!(refused.status.code(), Some(1), "{}", err(&refused));
+        assert!(
+            out(&refused).contains("a.yaml:1:") && out(&refused).contains("promql-experimental-functions"),
+            "{}",
+            out(&refused)
+        );
+        let allowed = flyball(&[&command[..], &[config.as_str(), feature]].concat());
+        assert_eq!(allowed.status.code(), Some(0), "{}", out(&allowed));
+    }
+    let data = folder.path().join("data");
+    let started =
+        Command::new(FLYBALL).args(["up", "--listen", "127.0.0.1:0", "--config", &config, "--data"]).arg(&data).output().unwrap();
+    assert_eq!(started.status.code(), Some(5), "{}", err(&started));
+    assert!(err(&started).contains("--enable-feature=promql-experimental-functions"), "{}", err(&started));
+    let up = Up::start(&data, &["--config", &config, feature]);
+    assert_eq!(up.json("/api/v1/status/flags")["data"]["enable-feature"], "promql-experimental-functions,promql-duration-expr");
+    assert_eq!(up.cli(&["query", "sum(limitk(1, vector(1)))"]).status.code(), Some(0));
 }

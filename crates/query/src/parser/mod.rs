@@ -49,7 +49,7 @@ pub fn parse_with(text: &str, allowed: &Features) -> Result<Expr, ParseError> {
         None => Ok(expr),
         Some(Experimental { span, what, feature }) => {
             let message = format!("not enabled here, since it is experimental: {what}");
-            let hint = format!("the feature `{feature}` allows it");
+            let hint = format!("`--enable-feature={feature}` allows it");
             Err(located((ParseErrorKind::Experimental, span, message, Some(hint))))
         }
     }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use model::config::{Config, PlaceConfig, ProbeConfig, Rule, RuleGroup, ServiceConfig, Span};
 use model::{EnvironmentName, HostName, ProjectName, ServiceName};
+use query::Features;
 
 use super::Source;
 use super::diagnostic::Diagnostic;
@@ -17,8 +18,8 @@ pub(super) const INTERVAL_MIN: Span = Span(100);
 const HEARTBEAT_ID_LEN_MIN: usize = 16;
 
 /// Checks all but the rules.
-pub(crate) fn check(config: &Config, sources: &[Source], mistakes: &mut Vec<Diagnostic>) {
-    let mut check = Check { config, sources, mistakes };
+pub(crate) fn check(config: &Config, sources: &[Source], allowed: &Features, mistakes: &mut Vec<Diagnostic>) {
+    let mut check = Check { config, sources, allowed, mistakes };
     let mut owners: BTreeMap<&ServiceName, &ProjectName> = BTreeMap::new();
     for (project, name, service) in config.services() {
         if let Some(other) = owners.insert(name, project) {
@@ -89,6 +90,7 @@ pub(crate) fn check(config: &Config, sources: &[Source], mistakes: &mut Vec<Diag
 struct Check<'a> {
     config: &'a Config,
     sources: &'a [Source],
+    allowed: &'a Features,
     mistakes: &'a mut Vec<Diagnostic>,
 }
 
@@ -141,7 +143,7 @@ impl Check<'_> {
             }
         }
         for (place, number) in service.numbers.iter().enumerate() {
-            if let Err(error) = query::parse(&number.query) {
+            if let Err(error) = query::parse_with(&number.query, self.allowed) {
                 self.report(&refs(&at(&[&"numbers", &item(place), &"query"])), format!("PromQL: {error}"));
             }
         }
@@ -238,8 +240,8 @@ fn refs(parts: &[String]) -> Vec<&dyn Display> {
 }
 
 /// Checks rule groups as they are compiled. `sources` say from which group on a file's groups stand in `groups`.
-pub(crate) fn check_rules(groups: &[RuleGroup], sources: &[(usize, Source)], mistakes: &mut Vec<Diagnostic>) {
-    let Err(errors) = engine::rule::Rules::compile(groups) else { return };
+pub(crate) fn check_rules(groups: &[RuleGroup], sources: &[(usize, Source)], allowed: &Features, mistakes: &mut Vec<Diagnostic>) {
+    let Err(errors) = engine::rule::Rules::compile_with(groups, allowed) else { return };
     for error in errors {
         let (group, rule) = error.at;
         let Some((first, source)) = sources.iter().rev().find(|(first, _)| *first <= group) else { continue };

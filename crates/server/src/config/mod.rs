@@ -16,6 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use model::config::{Config, RuleGroup};
+use query::Features;
 use serde::Deserialize;
 
 pub use diagnostic::Diagnostic;
@@ -40,8 +41,9 @@ pub(crate) struct Source {
     pub(crate) tree: Located,
 }
 
-/// Reads, joins and checks a folder. All mistakes are reported, not only the first.
-pub fn load(folder: &Path) -> Result<Config, Vec<Diagnostic>> {
+/// Reads, joins and checks a folder. All mistakes are reported, not only the first; an experimental part of PromQL that is
+/// not allowed is one.
+pub fn load(folder: &Path, allowed: &Features) -> Result<Config, Vec<Diagnostic>> {
     let mut mistakes = Vec::new();
     let mut config = Config::default();
     let mut places = merge::Places::default();
@@ -76,9 +78,9 @@ pub fn load(folder: &Path) -> Result<Config, Vec<Diagnostic>> {
     if let Some(interval) = config.global.evaluation_interval {
         config.groups.iter_mut().for_each(|group| group.interval = group.interval.or(Some(interval)));
     }
-    check::check(&config, &sources, &mut mistakes);
+    check::check(&config, &sources, allowed, &mut mistakes);
     check_scrapes::check(&config, &sources, &scrape_places, &mut mistakes);
-    check_rules(&config.groups, &rule_sources, &mut mistakes);
+    check_rules(&config.groups, &rule_sources, allowed, &mut mistakes);
     check_scrapes::in_folder(&mut config, folder);
     if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
 }

@@ -16,7 +16,7 @@ fn check(files: &[(&str, &str)], expected: Expect) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    let said = match load(folder.path()) {
+    let said = match load(folder.path(), &Features::STABLE) {
         Ok(_) => "ok".to_owned(),
         Err(mistakes) => mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
     };
@@ -146,10 +146,10 @@ fn what_is_no_yaml_says_where() {
 fn differences_are_lines_and_mask_secrets() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.yaml"), SHOP).unwrap();
-    let before = load(folder.path()).unwrap();
+    let before = load(folder.path(), &Features::STABLE).unwrap();
     let text = SHOP.replace("8080", "8081") + "heartbeats:\n  import: { id: 0123456789abcdef, every: 5m }\n";
     fs::write(folder.path().join("a.yaml"), text).unwrap();
-    let after = load(folder.path()).unwrap();
+    let after = load(folder.path(), &Features::STABLE).unwrap();
     expect![[r#"
         ~ projects.mall.services.shop.environments.prod.servers[0].port: 8080 to 8081
         + heartbeats.import: ****"#]]
@@ -168,7 +168,7 @@ fn the_reference_names_every_top_level_key() {
 fn the_examples_are_well() {
     let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples"));
     for folder in [folder.to_owned(), folder.join("bench-detect")] {
-        if let Err(mistakes) = load(&folder) {
+        if let Err(mistakes) = load(&folder, &Features::STABLE) {
             panic!("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
         }
     }
@@ -176,7 +176,9 @@ fn the_examples_are_well() {
 
 #[test]
 fn the_example_for_measuring_tells_a_webhook_that_it_may_reach() {
-    let config = load(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/bench-detect"))).unwrap();
+    let config =
+        load(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/bench-detect")), &Features::STABLE)
+            .unwrap();
     let told = config.notification.default.iter().filter_map(|name| config.notification.receivers[name].webhook.as_ref());
     let urls: Vec<&str> = told.map(|webhook| webhook.url.as_str()).collect();
     assert_eq!(urls, ["http://127.0.0.1:9192/"]);
@@ -202,7 +204,7 @@ fn a_server_that_flyball_runs_needs_an_address() {
 #[test]
 fn a_folder_that_is_not_there_is_a_mistake() {
     let folder = tempfile::tempdir().unwrap();
-    let mistakes = load(&folder.path().join("nocfg")).unwrap_err();
+    let mistakes = load(&folder.path().join("nocfg"), &Features::STABLE).unwrap_err();
     assert!(mistakes.len() == 1 && mistakes[0].message.contains("no such folder"), "{mistakes:?}");
 }
 
@@ -236,7 +238,7 @@ scrape_configs:
 ";
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("prometheus.yml"), prometheus).unwrap();
-    let config = load(folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+    let config = load(folder.path(), &Features::STABLE).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
     let jobs = config.scrape_jobs();
     assert_eq!((jobs[0].interval(), jobs[0].timeout(), jobs[0].sample_limit), (Span::secs(15), Span::secs(10), 5_000));
     assert_eq!((jobs[1].interval(), jobs[1].timeout(), jobs[1].body_size_limit), (Span::secs(5), Span::secs(5), Size(10 << 20)));

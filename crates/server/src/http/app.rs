@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use model::config::Config;
 use model::rights::Right;
 use model::{EnvironmentName, Event, ProjectName, Time};
+use query::Features;
 use tokio::sync::{Mutex, broadcast, watch};
 
 use super::audit;
@@ -51,6 +52,8 @@ pub struct Parts {
     pub started_at: Time,
     /// Where the configuration is read again; none: it was started without.
     pub config_folder: Option<PathBuf>,
+    /// What of PromQL's experimental parts is allowed.
+    pub features: Features,
     /// Whether this is the demo.
     pub demo: bool,
     /// Whether people reach it by TLS: cookies are for TLS only then.
@@ -111,12 +114,12 @@ impl App {
         );
         let (stopping, _) = watch::channel(false);
         let app = App(Arc::new(Shared {
+            parsed: ParsedQueries::new(parts.features),
             parts,
             guard,
             limits: Limits::new(),
             metrics: Metrics::default(),
             memories: Memories::default(),
-            parsed: ParsedQueries::default(),
             reloading: Mutex::new(()),
             pending: crate::verbs::Pending::default(),
             overview: super::live::OverviewFeed::default(),

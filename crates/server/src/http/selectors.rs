@@ -1,6 +1,6 @@
 //! `match[]`: selectors of series, as Prometheus' API and the store's own take them.
 
-use query::ast::ExprKind;
+use query::ast::{ExprKind, Shift};
 use query::source::Matcher;
 
 use super::error::HttpError;
@@ -25,7 +25,8 @@ pub fn read<'a>(texts: impl Iterator<Item = &'a str>, place: &str) -> Result<Vec
 
 fn selector(text: &str) -> Result<Vec<Matcher>, String> {
     match query::parse(text).map_err(|error| error.to_string())?.kind {
-        ExprKind::Vector(selector) => Ok(selector.matchers),
+        // An offset or an edge moves what a query reads; series have none.
+        ExprKind::Vector(selector) if selector.shift == Shift::default() && selector.edges.is_none() => Ok(selector.matchers),
         _ => Err("a selector is wanted, as up{job=\"shop\"}".into()),
     }
 }

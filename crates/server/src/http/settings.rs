@@ -69,7 +69,8 @@ pub async fn reload(app: &App, by: &str) -> Result<Reloaded, ReloadError> {
     // One after the other: each difference is to the one before.
     let _turn = app.reloading.lock().await;
     let Some(folder) = app.config_folder.clone() else { return Err(ReloadError::NoFolder) };
-    let loaded = tokio::task::spawn_blocking(move || config::load(&folder)).await;
+    let features = app.features;
+    let loaded = tokio::task::spawn_blocking(move || config::load(&folder, &features)).await;
     let config = loaded.expect("loading the configuration does not panic").map_err(ReloadError::Mistakes)?;
     let before = app.pump.read_state(|state| state.config.clone());
     let difference = config::difference(&before, &config);

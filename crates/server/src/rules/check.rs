@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use model::config::{Rule, RuleGroup};
-use query::Expr;
 use query::ast::{AggregateOp, BinaryOp, ExprKind};
+use query::{Expr, Features};
 
 use crate::config::{Diagnostic, RuleFile, Source, check_rules, files, path, read};
 
@@ -30,8 +30,9 @@ impl Checked {
     }
 }
 
-/// Checks files, and all `.yaml` and `.yml` of folders; of a configuration folder those below `rules/`.
-pub fn check(paths: &[PathBuf]) -> Checked {
+/// Checks files, and all `.yaml` and `.yml` of folders; of a configuration folder those below `rules/`. `allowed` is what may
+/// stand in them of PromQL's experimental parts.
+pub fn check(paths: &[PathBuf], allowed: &Features) -> Checked {
     let mut found = Checked::default();
     let mut sources = Vec::new();
     for file in listed(paths, &mut found.mistakes) {
@@ -48,7 +49,7 @@ pub fn check(paths: &[PathBuf]) -> Checked {
             Err(error) => found.mistakes.push(Diagnostic::of_yaml(&source.name, &source.text, &error)),
         }
     }
-    check_rules(&found.groups, &sources, &mut found.mistakes);
+    check_rules(&found.groups, &sources, allowed, &mut found.mistakes);
     for (at, (first, source)) in sources.iter().enumerate() {
         let last = sources.get(at + 1).map_or(found.groups.len(), |(first, _)| *first);
         for (place, group) in found.groups[*first..last].iter().enumerate() {
@@ -151,7 +152,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("r.yml");
         std::fs::write(&path, text).unwrap();
-        let found = check(&[path]);
+        let found = check(&[path], &Features::STABLE);
         let all = found
             .mistakes
             .iter()
@@ -221,7 +222,7 @@ mod tests {
         let text = "groups:\n  - name: a\n    rules:\n      - { alert: Always, expr: up }\n      - { record: up_sum, expr: sum(up) }\n      \
                     - { alert: Down, expr: up == bool 0 }\n      - { alert: Well, expr: up == 0 }\n";
         std::fs::write(&path, text).unwrap();
-        let found = check(&[path]);
+        let found = check(&[path], &Features::STABLE);
         assert!(found.mistakes.is_empty());
         let said: Vec<(u64, &str)> =
             found.warnings.iter().map(|warning| (warning.line, warning.message.split(':').next().unwrap())).collect();
@@ -231,9 +232,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_experimental_is_a_mistake_unless_it_is_allowed() {
+        let text = "groups:\n  - name: a\n    rules:\n      - alert: A\n        expr: sum(x) > 1\n      - alert: B\n        expr: x > sum(x + fill(0) y)\n";
+        said(
+            text,
+            expect![[r"
+                /r.yml:7:25: PromQL: 1:11: not enabled here, since it is experimental: `fill`; `--enable-feature=promql-binop-fill-modifiers` allows it.
+                    7 |         expr: x > sum(x + fill(0) y)
+                      |                         ^"]],
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.yml");
+        std::fs::write(&path, text).unwrap();
+        let found = check(&[path], &Features::of(["promql-binop-fill-modifiers"]).unwrap());
+        assert!(found.mistakes.is_empty() && found.warnings.is_empty(), "{:?}", found.mistakes);
+    }
+
+    #[test]
     fn a_folder_is_all_of_its_files() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
-        let found = check(&[folder.into()]);
+        let found = check(&[folder.into()], &Features::STABLE);
         assert!(found.mistakes.is_empty() && found.warnings.is_empty(), "{:?} {:?}", found.mistakes, found.warnings);
         assert_eq!(found.files, 2);
         assert!(found.rules().0 > 3);

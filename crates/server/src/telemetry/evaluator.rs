@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use engine::rule::{Arrived, Kept, Live, Outside, RuleId, RuleSeen, RuleState, Rules, Surroundings};
 use model::config::RuleGroup;
 use model::{Event, Labels, SampleBatch, Time};
+use query::Features;
 use query::source::{Matcher, SeriesRef, Source, SourceError};
 use store::{Store, Touched};
 use tokio::sync::oneshot;
@@ -67,13 +68,13 @@ pub struct Evaluator {
 
 impl Evaluator {
     /// Starts the thread with the rules of the configuration in force.
-    pub fn start(store: Arc<Store>, clock: SharedClock, pump: PumpHandle, memory: PathBuf) -> Evaluator {
+    pub fn start(store: Arc<Store>, clock: SharedClock, pump: PumpHandle, memory: PathBuf, features: Features) -> Evaluator {
         let (news, inbox) = sync_channel(QUEUE_LEN_MAX);
         let missed = Arc::new(AtomicBool::new(false));
         let groups = pump.read_state(|state| state.config.groups.clone());
         let shared = missed.clone();
         let thread = std::thread::Builder::new().name("rules".into()).spawn(move || {
-            let mut around = Around { store, pump };
+            let mut around = Around { store, pump, features };
             // Until the first call everything is told.
             around.watch(&[], true);
             let state = load(&memory);
@@ -126,13 +127,14 @@ impl Evaluator {
 struct Around {
     store: Arc<Store>,
     pump: PumpHandle,
+    features: Features,
 }
 
 impl Around {
-    /// What templates know of this server.
+    /// What rules know of this server.
     fn outside(&self) -> Outside {
         let url = self.pump.read_state(|state| state.config.flyball.external_url.trim_end_matches('/').to_owned());
-        Outside { url, ..Outside::default() }
+        Outside { url, features: self.features, ..Outside::default() }
     }
 
     /// Rules bound to the store's series, their memory in agreement with the engine's.

@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use model::config::Config;
 use model::intake::{KeySecret, Rows};
 use model::{Event, SampleBatch, Time};
+use query::Features;
 use query::source::Source;
 use store::{Appended, Store};
 use tokio::sync::{broadcast, watch};
@@ -47,8 +48,8 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// Over an open store; rules are those of the configuration in force, and follow it. Their memory lies in `folder`.
-    pub fn start(store: Arc<Store>, clock: SharedClock, pump: PumpHandle, folder: &Path) -> Telemetry {
-        let evaluator = Evaluator::start(store.clone(), clock.clone(), pump.clone(), folder.join("rules.json"));
+    pub fn start(store: Arc<Store>, clock: SharedClock, pump: PumpHandle, folder: &Path, features: Features) -> Telemetry {
+        let evaluator = Evaluator::start(store.clone(), clock.clone(), pump.clone(), folder.join("rules.json"), features);
         Telemetry { store, clock, evaluator: Arc::new(evaluator), pump, targets: TargetBoard::default() }
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use model::config::{Config, Rule, RuleGroup, ScrapeConfig, Span};
 use model::{AlertState, Epoch, Event, Labels, SampleBatch, Time};
+use query::Features;
 use query::source::{MatchOp, Matcher, Source as _, TimeRange};
 use store::{Options, Store, files::OnDisk};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -50,7 +51,7 @@ pub(super) async fn start_by(clock: SharedClock, configured: Event, prepare: imp
     let (_, news) = LinkNews::channel();
     tokio::spawn(perform::run(Outbox::new(owed, 1), dues_out, news, Arc::new(performer), handle.clone(), clock.clone()));
     let store = Store::open(Options::new(folder.path().join("telemetry")), Arc::new(OnDisk), clock.now()).unwrap();
-    let telemetry = Telemetry::start(Arc::new(store), clock, handle.clone(), folder.path());
+    let telemetry = Telemetry::start(Arc::new(store), clock, handle.clone(), folder.path(), Features::STABLE);
     let (stop, stopping) = watch::channel(false);
     let own = OwnFigures::new(|| vec![("flyball_test", 1.0)]);
     tokio::spawn(telemetry.clone().run(outgoing, BalancerBoard::default(), own, stopping));
@@ -173,7 +174,7 @@ async fn what_is_pending_is_pending_after_a_start() {
     let before = crate::http::doors::Samples::rules(&world.telemetry).await.unwrap().rules[0].alerts[0].since;
     // As after a kill: a second evaluator over the same folder, with nothing but what the first had written.
     let (store, clock) = (world.telemetry.store().clone(), world.telemetry.clock().clone());
-    let again = super::Evaluator::start(store, clock, world.pump.clone(), memory.clone());
+    let again = super::Evaluator::start(store, clock, world.pump.clone(), memory.clone(), Features::STABLE);
     let seen = again.look().await.unwrap();
     assert_eq!((seen.rules[0].alerts[0].since, seen.rules[0].alerts[0].state), (before, AlertState::Ok));
     tokio::task::spawn_blocking(move || again.stop()).await.unwrap();

@@ -56,6 +56,7 @@ impl Question<'_> {
                 if is_word && !self.is_metric(what).await? {
                     return Err(unknown);
                 }
+                query::parse_with(what, &self.app.features).map_err(|error| of_number(NumberError::Parse(error)))?;
                 (vec![Drawing { title: what.to_owned(), query: what.to_owned() }], None, None, what.to_owned())
             }
         };

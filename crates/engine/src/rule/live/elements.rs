@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use model::{AlertKey, Labels, Time};
+use query::Features;
 use query::source::Source;
 
 use super::graph::{CellId, Graph, Kind as CellKind};
@@ -40,8 +41,8 @@ pub(super) struct Own {
 }
 
 impl Own {
-    pub fn new(rule: &Compiled, beat: u32, graph: &mut Graph) -> (Own, Grown) {
-        let Some(plan) = Plan::of(rule) else {
+    pub fn new(rule: &Compiled, features: &Features, beat: u32, graph: &mut Graph) -> (Own, Grown) {
+        let Some(plan) = Plan::of(rule, features) else {
             return (Own { whole: true, beat, ..Own::default() }, Grown::default());
         };
         let (test, plan) = match plan {

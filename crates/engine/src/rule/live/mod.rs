@@ -255,7 +255,8 @@ impl Live {
                 self.beats.len() - 1
             });
             for rule in self.rules.groups[group].rules.clone() {
-                let (own, grown) = Own::new(&self.rules.rules[rule as usize], beat as u32, &mut self.graph);
+                let features = &self.rules.outside.features;
+                let (own, grown) = Own::new(&self.rules.rules[rule as usize], features, beat as u32, &mut self.graph);
                 let alerting = self.rules.rules[rule as usize].kind == Kind::Alert;
                 match (alerting, own.is_whole()) {
                     (false, _) => self.beats[beat].recording.push(rule),

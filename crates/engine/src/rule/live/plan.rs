@@ -4,10 +4,10 @@
 //! the series appears. What has no plan is evaluated whole, by the evaluator of queries.
 
 use model::Labels;
-use query::Expr;
 use query::ast::{AggregateOp, Binary, BinaryOp, Cardinality, ExprKind, Grouping, Number};
 use query::element::{self, OverTime};
 use query::source::MatchOp;
+use query::{Expr, Features};
 
 use super::super::Compiled;
 
@@ -67,7 +67,11 @@ pub(in crate::rule) const BOUND_REACH_US: i64 = 3_600_000_000;
 
 impl Plan {
     /// The plan of a rule; none where it has to be evaluated whole.
-    pub fn of(rule: &Compiled) -> Option<Plan> {
+    pub fn of(rule: &Compiled, features: &Features) -> Option<Plan> {
+        // Elements take names away at once. Only who asks for them sees the difference.
+        if features.delayed_name_removal && rule.text.contains(model::labels::METRIC_NAME) {
+            return None;
+        }
         let offset = i64::try_from(rule.query_offset.0).ok()?.checked_mul(1_000)?;
         let reaches = |place: usize| rule.reaches_history(place);
         // The names go away on the way, and must not make two series one.

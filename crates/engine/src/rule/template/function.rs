@@ -173,9 +173,11 @@ fn now(around: &Around<'_>) -> f64 {
 fn run_query(expr: &str, around: &Around<'_>) -> Result<Item, String> {
     let Some((source, at)) = around.filling.source else { return Ok(Item::List(Vec::new())) };
     let source: &dyn Source = source;
-    let expr = query::parse(expr).map_err(|error| error.to_string())?;
+    let features = around.filling.outside.features;
+    let expr = query::parse_with(expr, &features).map_err(|error| error.to_string())?;
     let limits = query::Limits { samples: 1_000_000, series: 10_000, ..query::Limits::default() };
-    let params = query::Params { limits, ..query::Params::instant(at) };
+    let delayed_name_removal = features.delayed_name_removal;
+    let params = query::Params { limits, delayed_name_removal, ..query::Params::instant(at) };
     let answer = query::evaluate(&expr, &params, source).map_err(|error| error.to_string())?;
     let rows = match answer.value {
         query::Value::Vector(samples) => samples.into_iter().map(|sample| Item::Sample(sample.labels, sample.value)).collect(),

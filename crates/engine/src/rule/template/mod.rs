@@ -12,8 +12,8 @@ mod run;
 mod tests;
 
 use model::{Labels, Time};
-use query::Span;
 use query::source::Source;
+use query::{Features, Span};
 
 use function::Function;
 
@@ -37,18 +37,20 @@ pub(super) struct Filling<'a> {
     pub(super) source: Option<(&'a dyn Source, Time)>,
 }
 
-/// What templates know of the server: `$externalLabels` and `$externalURL`.
+/// What rules know of the server: `$externalLabels` and `$externalURL` of templates, and how PromQL is evaluated.
 #[derive(Clone, Debug)]
 pub struct Outside {
     /// Labels of this server.
     pub labels: Labels,
     /// Its address, without a slash at the end.
     pub url: String,
+    /// What of PromQL the queries of templates may be made of, and how names go away.
+    pub features: Features,
 }
 
 impl Default for Outside {
     fn default() -> Outside {
-        Outside { labels: Labels::empty(), url: String::new() }
+        Outside { labels: Labels::empty(), url: String::new(), features: Features::STABLE }
     }
 }
 

@@ -6,7 +6,7 @@ use query::testing::MemorySource;
 use super::*;
 
 fn outside() -> Outside {
-    Outside { labels: Labels::new([("dc", "fra")]).unwrap(), url: "https://fly.example/ball".into() }
+    Outside { labels: Labels::new([("dc", "fra")]).unwrap(), url: "https://fly.example/ball".into(), features: Features::ALL }
 }
 
 fn filled(template: &str, value: f64) -> String {
@@ -153,4 +153,18 @@ fn what_follows_only_labels_is_known() {
     ] {
         assert_eq!(Template::parse(template).unwrap().only_labels(), expected, "{template}");
     }
+}
+
+#[test]
+fn a_query_is_made_of_what_the_server_allows() {
+    let mut source = MemorySource::new();
+    source.push(&Labels::new([("__name__", "up"), ("instance", "a")]).unwrap(), Time(0), 1.0);
+    let filled = |features: &[&str]| {
+        let outside = Outside { features: Features::of(features.iter().copied()).unwrap(), ..Outside::default() };
+        let source: (&dyn Source, Time) = (&source, Time(0));
+        let filling = Filling { labels: &Labels::empty(), value: 0.0, outside: &outside, source: Some(source) };
+        Template::parse("{{ query \"limitk(1, up)\" | first | label \"instance\" }}").unwrap().fill(&filling)
+    };
+    assert_eq!(filled(&["promql-experimental-functions"]), "a");
+    assert!(filled(&[]).contains("--enable-feature=promql-experimental-functions"), "{}", filled(&[]));
 }

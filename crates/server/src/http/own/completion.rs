@@ -86,7 +86,8 @@ async fn completion(State(app): State<App>, params: Params) -> Result<Json<Compl
     let (metrics, labels, values) = read.await?.map_err(HttpError::unprocessable)?;
     let fits = |word: &str| word.to_lowercase().starts_with(&begins);
     let some = |all: Vec<String>| all.into_iter().filter(|name| fits(name)).take(limit).collect();
-    let words = query::completion_words().into_iter().filter(|word| fits(word.word)).take(limit);
+    let allowed = |word: &query::Word| app.features.functions || !word.experimental;
+    let words = query::completion_words().into_iter().filter(|word| allowed(word) && fits(word.word)).take(limit);
     let config = app.config();
     let hosts = app.pump.read_state(crate::view::rows::hosts);
     Ok(Json(Completion {

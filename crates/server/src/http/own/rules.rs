@@ -32,12 +32,12 @@ async fn backtest(
     JsonBody(request): JsonBody<BacktestRequest>,
 ) -> Result<Json<BacktestReport>, HttpError> {
     let turn = app.limits.query_turn().await?;
-    let store = app.telemetry.store().clone();
+    let (store, features) = (app.telemetry.store().clone(), app.features);
     let done = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         let began = Instant::now();
         let stop = || began.elapsed() > PATIENCE;
-        run(&store, &Asked { groups: &request.groups, from: request.from, to: request.to, stop: &stop })
+        run(&store, &Asked { groups: &request.groups, from: request.from, to: request.to, features, stop: &stop })
     });
     match done.await.map_err(|error| HttpError::internal(&error))? {
         Ok(report) => Ok(Json(report)),

@@ -52,6 +52,7 @@ pub(super) async fn flags(State(app): State<App>) -> Response {
     let options = app.telemetry.store().options().clone();
     let span = |span: std::time::Duration| model::config::Span(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)).to_string();
     answer(&value!({
+        "enable-feature": app.features.allowed().join(","),
         "query.lookback-delta": span(query::Params::instant(model::Time(0)).lookback),
         "query.max-samples": query::Limits::default().samples.to_string(),
         "query.timeout": span(super::running::TIMEOUT_MAX),

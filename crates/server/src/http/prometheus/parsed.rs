@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::query::{Expr, ParseError, parse};
+use ::query::{Expr, Features, ParseError, parse_with};
 use ahash::AHashMap;
 
 /// Most queries that are kept.
@@ -26,19 +26,27 @@ pub struct ParsedQuery {
 }
 
 /// The latest queries by their text.
-#[derive(Debug, Default)]
-pub struct ParsedQueries(Mutex<AHashMap<Box<str>, Arc<ParsedQuery>>>);
+#[derive(Debug)]
+pub struct ParsedQueries {
+    allowed: Features,
+    kept: Mutex<AHashMap<Box<str>, Arc<ParsedQuery>>>,
+}
 
 impl ParsedQueries {
+    /// None yet; what is experimental and not allowed is refused.
+    pub fn new(allowed: Features) -> ParsedQueries {
+        ParsedQueries { allowed, kept: Mutex::default() }
+    }
+
     /// The tree of a query.
     pub fn get(&self, text: &str) -> Result<Arc<ParsedQuery>, ParseError> {
-        if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(text) {
+        if let Some(known) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(text) {
             return Ok(known.clone());
         }
-        let expr = parse(text)?;
+        let expr = parse_with(text, &self.allowed)?;
         let parsed = Arc::new(ParsedQuery { is_narrow: is_narrow(&expr), reach: reach(&expr), expr });
         if text.len() <= KEPT_LEN_MAX {
-            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             if kept.len() >= KEPT_MAX {
                 // Those that are still asked come back at once.
                 kept.clear();
@@ -72,7 +80,7 @@ mod tests {
 
     #[test]
     fn what_is_cheap_to_find() {
-        let parsed = ParsedQueries::default();
+        let parsed = ParsedQueries::new(Features::STABLE);
         for (query, narrow) in [
             ("up", true),
             ("1 + 1", true),
@@ -88,6 +96,6 @@ mod tests {
         for n in 0..2_000 {
             parsed.get(&format!("a{n}")).unwrap();
         }
-        assert!(parsed.0.lock().unwrap().len() <= KEPT_MAX);
+        assert!(parsed.kept.lock().unwrap().len() <= KEPT_MAX);
     }
 }

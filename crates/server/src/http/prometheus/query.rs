@@ -65,6 +65,7 @@ async fn answer(app: App, asked: Asked, mut when: When<'static>) -> Result<Respo
         when.lookback = lookback;
     }
     let parsed = app.parsed.get(&text).map_err(|error| of_parsing(&error))?;
+    when.delayed_name_removal = app.features.delayed_name_removal;
     let asking = Asking { text, parsed, when, limit, with_stats, begun };
     let deadline = deadline(timeout);
     if asking.is_in_memory(app.telemetry.store().in_memory_since())

@@ -13,6 +13,7 @@ use model::config::Config;
 use model::intake::{KeySecret, Rows};
 use model::rights::{Grant, Role};
 use model::{Event, HostName, SampleBatch, Time, TokenName};
+use query::Features;
 use query::source::Source;
 use store::files::{Files, OnDisk};
 use store::{Appended, Store};
@@ -76,13 +77,22 @@ impl House {
 
     /// With a store whose options are changed first.
     pub async fn with_store(files: Arc<dyn Files>, change: impl FnOnce(&mut store::Options)) -> House {
+        House::build(files, change, Features::STABLE).await
+    }
+
+    /// With experimental parts of PromQL allowed.
+    pub async fn with_features(features: Features) -> House {
+        House::build(Arc::new(OnDisk), |_| {}, features).await
+    }
+
+    async fn build(files: Arc<dyn Files>, change: impl FnOnce(&mut store::Options), features: Features) -> House {
         let folder = tempfile::tempdir().unwrap();
         let configured = folder.path().join("config");
         std::fs::create_dir_all(configured.join("rules")).unwrap();
         std::fs::write(configured.join("shop.yaml"), SHOP).unwrap();
         let rules = "groups:\n  - name: host\n    rules:\n      - alert: Down\n        expr: up == 0\n      - record: a:b\n        expr: up\n";
         std::fs::write(configured.join("rules/host.yaml"), rules).unwrap();
-        let config = config::load(&configured).unwrap();
+        let config = config::load(&configured, &features).unwrap();
 
         let clock = Arc::new(SystemClock::new());
         let database = Database::open(folder.path()).await.unwrap();
@@ -110,6 +120,7 @@ impl House {
             started_at: clock.now(),
             clock,
             config_folder: Some(configured),
+            features,
             demo: false,
             secure: false,
         });

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use model::rights::Role;
 use model::{AlertKey, AlertState, Event, Labels, RuleName, Transition};
+use query::Features;
 use serde_json::json;
 
 use super::fixture::now_secs;
@@ -187,4 +188,65 @@ async fn a_large_answer_comes_in_pieces_and_is_the_same() {
     }
     let sum = house.get(&format!("/api/v1/query?query=sum(big_v)&time={now}")).await.json();
     assert_eq!(sum["data"]["result"][0]["value"][1], "4498500");
+}
+
+#[tokio::test]
+async fn what_is_experimental_needs_its_flag_and_the_refusal_names_it() {
+    let plain = House::open().await;
+    let allowed =
+        House::with_features(Features::of(["promql-experimental-functions", "promql-delayed-name-removal"]).unwrap()).await;
+    let query = "1%20%2B%0Alimitk(1%2C%20up)";
+    for path in ["query?", "format_query?", "parse_query?", "query_range?start=1&end=2&step=1&"] {
+        let refused = plain.get(&format!("/api/v1/{path}query={query}")).await;
+        assert_eq!((refused.status.as_u16(), refused.json()["errorType"].as_str()), (400, Some("bad_data")), "{path}");
+        let text = refused.json()["error"].as_str().unwrap().to_owned();
+        assert!(text.contains(": 2:1: ") && text.contains("--enable-feature=promql-experimental-functions"), "{path}: {text}");
+        assert_eq!(allowed.get(&format!("/api/v1/{path}query={query}")).await.status, 200, "{path}");
+    }
+    // Each feature is one of its own.
+    let fills = "/api/v1/query?query=up%20%2B%20fill(0)%20up";
+    assert!(allowed.get(fills).await.text().contains("promql-binop-fill-modifiers"));
+    let flags = async |house: &House| house.get("/api/v1/status/flags").await.json()["data"]["enable-feature"].clone();
+    assert_eq!(flags(&plain).await, "");
+    assert_eq!(flags(&allowed).await, "promql-experimental-functions,promql-delayed-name-removal");
+    let words = async |house: &House| {
+        let words = house.get("/api/flyball/v1/completion?prefix=limit").await.json()["words"].clone();
+        words.as_array().unwrap().len()
+    };
+    assert_eq!((words(&plain).await, words(&allowed).await), (0, 2));
+    // A name that stays until the end can still be matched on.
+    for (house, found) in [(&plain, 1), (&allowed, 0)] {
+        let now = now_secs(house);
+        let lines = format!("a v=1 {now}\nb v=1 {now}\n");
+        assert_eq!(house.ask(Role::Sender, "POST", "/write?precision=s", &[], lines).await.status, 204);
+        let answer = house.get(&format!("/api/v1/query?query=-a_v%20%2B%20on(__name__)%20-b_v&time={now}")).await.json();
+        assert_eq!(answer["data"]["result"].as_array().unwrap().len(), found, "{answer}");
+    }
+    // What moves a selector is no part of a series.
+    assert_eq!(allowed.get("/api/v1/series?match[]=up%20offset%205m").await.status, 400);
+}
+
+#[tokio::test]
+async fn rules_and_graphs_need_the_flag_too() {
+    let plain = House::open().await;
+    let allowed = House::with_features(Features::ALL).await;
+    let groups = json!([{ "name": "g", "rules": [{ "alert": "A", "expr": "limitk(1, up) > 0" }] }]);
+    let rules = "groups:\n  - name: g\n    rules:\n      - { alert: A, expr: 'limitk(1, up) > 0' }\n";
+    for (house, status) in [(&plain, 400), (&allowed, 200)] {
+        std::fs::write(house.folder.path().join("config/rules/more.yaml"), rules).unwrap();
+        let reloaded = house.ask(Role::Admin, "POST", "/-/reload", &[], "").await;
+        assert_eq!(reloaded.status.as_u16(), status, "{}", reloaded.text());
+        let to = house.app.clock.now();
+        let request = json!({ "groups": groups, "from": to - std::time::Duration::from_secs(60), "to": to });
+        let tested = house.post_json("/api/flyball/v1/rules/backtest", request).await;
+        assert_eq!(tested.status.as_u16(), status, "{}", tested.text());
+        if status == 400 {
+            let (_, said, place, _) = reloaded.error();
+            assert_eq!(place.as_deref(), Some("rules/more.yaml:4:28"), "{said}");
+            assert!(said.contains("--enable-feature=promql-experimental-functions"), "{said}");
+            assert!(tested.text().contains("--enable-feature=promql-experimental-functions"), "{}", tested.text());
+        }
+        let ask = json!({ "text": "graph limitk(1, up) now-5m", "via": "cli" });
+        assert_eq!(house.post_json("/api/flyball/v1/command", ask).await.status.as_u16(), status);
+    }
 }

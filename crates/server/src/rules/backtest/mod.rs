@@ -14,11 +14,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::rule::{Arrived, Kept, Live, RuleState, Rules, Surroundings};
+use engine::rule::{Arrived, Kept, Live, Outside, RuleError, RuleState, Rules, Surroundings};
 use model::backtest::BacktestReport;
 use model::config::RuleGroup;
 use model::labels::METRIC_NAME;
 use model::{Labels, SampleBatch, Time};
+use query::Features;
 use query::source::{SeriesRef, Source, SourceError};
 use store::files::{OnDisk, Simulated};
 use store::{Store, StoreError};
@@ -63,6 +64,8 @@ pub struct Asked<'a> {
     pub from: Time,
     /// Until when.
     pub to: Time,
+    /// What may stand in them of PromQL's experimental parts.
+    pub features: Features,
     /// Asked now and then: whether to give up.
     pub stop: &'a dyn Fn() -> bool,
 }
@@ -75,8 +78,9 @@ pub fn run(kept: &Store, asked: &Asked<'_>) -> Result<BacktestReport, BacktestEr
             asked.from, asked.to
         )));
     }
-    let rules =
-        Rules::compile(asked.groups).map_err(|errors| BacktestError::Rules(errors.iter().map(ToString::to_string).collect()))?;
+    let said = |errors: Vec<RuleError>| BacktestError::Rules(errors.iter().map(ToString::to_string).collect());
+    let rules = Rules::compile_with(asked.groups, &asked.features).map_err(said)?;
+    let rules = rules.with_outside(Outside { features: asked.features, ..Outside::default() });
     let reach = Reach::of(asked.groups);
     let mut play = Play::new(rules, asked, &reach, kept.options())?;
     let data_from = reach.data_from(asked.from);

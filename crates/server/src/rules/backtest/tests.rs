@@ -125,7 +125,7 @@ fn live(groups: &[RuleGroup], feed: &[(Time, SampleBatch)]) -> (Store, Vec<(Time
 }
 
 fn backtest(store: &Store, groups: &[RuleGroup], from: Time) -> BacktestReport {
-    let asked = Asked { groups, from, to: Time(at(SECONDS + 420).0 - 1), stop: &|| false };
+    let asked = Asked { groups, from, to: Time(at(SECONDS + 420).0 - 1), features: Features::STABLE, stop: &|| false };
     run(store, &asked).unwrap()
 }
 
@@ -169,7 +169,8 @@ fn a_feed_in_order_is_the_same_from_the_history() {
     let (store, told) = live(&groups, &feed);
     // The same samples, but by the history alone.
     let options = options();
-    let asked = Asked { groups: &groups, from: at(0), to: Time(at(SECONDS + 420).0 - 1), stop: &|| false };
+    let asked =
+        Asked { groups: &groups, from: at(0), to: Time(at(SECONDS + 420).0 - 1), features: Features::STABLE, stop: &|| false };
     let rules = Rules::compile(&groups).unwrap();
     let reach = Reach::of(&groups);
     let mut play = Play::new(rules, &asked, &reach, &options).unwrap();
@@ -194,7 +195,7 @@ fn a_feed_in_order_is_the_same_from_the_history() {
 fn what_makes_no_sense_is_refused() {
     let store = Store::open(options(), Arc::new(Simulated::new(1)), at(0)).unwrap();
     let groups = [];
-    let ask = |from, to| run(&store, &Asked { groups: &groups, from, to, stop: &|| false });
+    let ask = |from, to| run(&store, &Asked { groups: &groups, from, to, features: Features::STABLE, stop: &|| false });
     assert!(matches!(ask(at(10), at(10)), Err(BacktestError::Times(_))));
     assert!(matches!(ask(at(0), at(400 * 86_400)), Err(BacktestError::Times(_))));
     let empty = ask(at(0), at(10)).unwrap();

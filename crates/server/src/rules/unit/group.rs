@@ -8,10 +8,10 @@ use model::config::{Rule, RuleGroup};
 use model::labels::METRIC_NAME;
 use model::sample::STALE_NAN;
 use model::{Labels, Time};
-use query::Expr;
 use query::testing::MemorySource;
+use query::{Expr, Features};
 
-use super::{rows, show};
+use super::{Read, show};
 
 /// A rule that could not be evaluated.
 pub(super) struct Timed {
@@ -23,6 +23,7 @@ pub(super) struct Timed {
 pub(super) struct Group {
     group: RuleGroup,
     rules: Vec<One>,
+    features: Features,
 }
 
 struct One {
@@ -48,11 +49,11 @@ impl Group {
         for rule in &group.rules {
             let alone = RuleGroup { rules: vec![rule.clone()], ..group.clone() };
             let said = |errors: Vec<engine::rule::RuleError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>();
-            let compiled = Rules::compile(&[alone]).map_err(said)?.with_outside(outside.clone());
+            let compiled = Rules::compile_with(&[alone], &outside.features).map_err(said)?.with_outside(outside.clone());
             let expr = query::parse(&rule.expr).map_err(|error| vec![error.to_string()])?;
             rules.push(One { expr, compiled, active: BTreeMap::new(), written: BTreeSet::new() });
         }
-        Ok(Group { group: group.clone(), rules })
+        Ok(Group { group: group.clone(), rules, features: outside.features })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -76,7 +77,8 @@ impl Group {
         let looked_at = at - self.group.query_offset.unwrap_or_default().duration();
         let mut errors = Vec::new();
         for (rule, one) in self.group.rules.iter().zip(&mut self.rules) {
-            let found = rows(&one.expr, looked_at, every, source).and_then(|rows| match &rule.record {
+            let read = Read { source, every, features: self.features };
+            let found = read.rows(&one.expr, looked_at).and_then(|rows| match &rule.record {
                 Some(name) => record(&self.group, rule, name, rows),
                 None => one.alerts(&self.group, rule, rows, at, source),
             });

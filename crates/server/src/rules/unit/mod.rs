@@ -15,7 +15,7 @@ use engine::rule::Outside;
 use model::config::{RuleGroup, Span};
 use model::{Labels, Time};
 use query::testing::{MemorySource, parse_series};
-use query::{Params, Value};
+use query::{Expr, Features, Params, Value};
 
 use crate::config::RuleFile;
 use file::{AlertTest, ExprTest, Test, TestFile};
@@ -27,8 +27,8 @@ const EVALUATIONS_MAX: i64 = 1_000_000;
 /// What became of a file of tests: nothing, or every test that failed, as promtool words it.
 pub type Outcome = Result<(), Vec<String>>;
 
-/// Runs all tests of a file.
-pub fn run_file(path: &Path) -> Outcome {
+/// Runs all tests of a file. `features` are those of the server that the rules are for.
+pub fn run_file(path: &Path, features: Features) -> Outcome {
     let text = std::fs::read_to_string(path).map_err(|error| vec![format!("read {}: {error}", path.display())])?;
     let name = path.display().to_string();
     let file: TestFile = serde_saphyr::from_str(&text)
@@ -38,7 +38,7 @@ pub fn run_file(path: &Path) -> Outcome {
     let order = order(&file.group_eval_order)?;
     let mut failures = Vec::new();
     for test in &file.tests {
-        if let Err(found) = run_test(&file, test, &groups, &order) {
+        if let Err(found) = run_test(&file, test, &groups, &order, features) {
             failures.extend(found);
         }
     }
@@ -99,13 +99,13 @@ fn wildcard(pattern: &[u8], name: &[u8]) -> bool {
 /// Samples of a test that are not yet there, the latest first.
 type Coming = Vec<(Time, Labels, f64)>;
 
-fn run_test(file: &TestFile, test: &Test, groups: &[RuleGroup], order: &BTreeMap<&str, usize>) -> Outcome {
+fn run_test(file: &TestFile, test: &Test, groups: &[RuleGroup], order: &BTreeMap<&str, usize>, features: Features) -> Outcome {
     let every = file.evaluation_interval.filter(|every| every.0 > 0).unwrap_or(Span::secs(60));
     let interval = test.interval.filter(|interval| interval.0 > 0).unwrap_or(every);
     let start = test.start_timestamp.unwrap_or_default().0;
     let mut coming = coming(test, start, interval).map_err(|why| vec![why])?;
     let labels = Labels::new(&test.external_labels).map_err(|error| vec![format!("external_labels: {error}")])?;
-    let outside = Outside { labels, url: test.external_url.trim_end_matches('/').to_owned() };
+    let outside = Outside { labels, url: test.external_url.trim_end_matches('/').to_owned(), features };
     let mut groups: Vec<Group> = groups.iter().map(|group| Group::new(group, &outside)).collect::<Result<_, _>>()?;
     groups.sort_by_key(|group| order.get(group.name()).copied().unwrap_or_default());
     let mut source = MemorySource::new();
@@ -146,7 +146,8 @@ fn run_test(file: &TestFile, test: &Test, groups: &[RuleGroup], order: &BTreeMap
         }
     }
     for asked in &test.promql_expr_test {
-        failures.extend(expr_failure(file, asked, start, every, &source));
+        let read = Read { source: &source, every: every.duration(), features };
+        failures.extend(expr_failure(file, asked, start, &read));
     }
     if failures.is_empty() { Ok(()) } else { Err(failures) }
 }
@@ -192,9 +193,9 @@ fn alert_failure(test: &Test, asked: &AlertTest, groups: &[Group]) -> Option<Str
     ))
 }
 
-fn expr_failure(file: &TestFile, asked: &ExprTest, start: Time, every: Span, source: &MemorySource) -> Option<String> {
+fn expr_failure(file: &TestFile, asked: &ExprTest, start: Time, read: &Read<'_>) -> Option<String> {
     let head = format!("    expr: {:?}, time: {},", asked.expr, show::duration(asked.eval_time));
-    let mut got = match evaluate(&asked.expr, start + asked.eval_time.duration(), every.duration(), source) {
+    let mut got = match read.parsed(&asked.expr).and_then(|expr| read.rows(&expr, start + asked.eval_time.duration())) {
         Ok(rows) => rows,
         Err(error) => return Some(format!("{head} err: {error}")),
     };
@@ -221,19 +222,28 @@ fn equal(one: f64, other: f64, fuzzy: bool) -> bool {
     one == other || (fuzzy && ((one.is_nan() && other.is_nan()) || one.next_up() == other || one.next_down() == other))
 }
 
-/// The rows of an instant query; a number is one row without labels.
-fn evaluate(expr: &str, at: Time, every: Duration, source: &MemorySource) -> Result<Vec<(Labels, f64)>, String> {
-    let expr = query::parse(expr).map_err(|error| error.to_string())?;
-    rows(&expr, at, every, source)
+/// Evaluates instant queries as the server would for which the rules are.
+struct Read<'a> {
+    source: &'a MemorySource,
+    /// The step of a subquery that names none.
+    every: Duration,
+    features: Features,
 }
 
-fn rows(expr: &query::Expr, at: Time, every: Duration, source: &MemorySource) -> Result<Vec<(Labels, f64)>, String> {
-    let mut params = Params::instant(at);
-    params.subquery_step = every;
-    match query::evaluate(expr, &params, source).map_err(|error| error.to_string())?.value {
-        Value::Vector(samples) => Ok(samples.into_iter().map(|sample| (sample.labels, sample.value)).collect()),
-        Value::Scalar { value, .. } => Ok(vec![(Labels::empty(), value)]),
-        Value::String(_) | Value::Matrix(_) => Err("rule result is not a vector or scalar".to_owned()),
+impl Read<'_> {
+    fn parsed(&self, expr: &str) -> Result<Expr, String> {
+        query::parse_with(expr, &self.features).map_err(|error| error.to_string())
+    }
+
+    /// The rows of an answer; a number is one row without labels.
+    fn rows(&self, expr: &Expr, at: Time) -> Result<Vec<(Labels, f64)>, String> {
+        let delayed_name_removal = self.features.delayed_name_removal;
+        let params = Params { subquery_step: self.every, delayed_name_removal, ..Params::instant(at) };
+        match query::evaluate(expr, &params, self.source).map_err(|error| error.to_string())?.value {
+            Value::Vector(samples) => Ok(samples.into_iter().map(|sample| (sample.labels, sample.value)).collect()),
+            Value::Scalar { value, .. } => Ok(vec![(Labels::empty(), value)]),
+            Value::String(_) | Value::Matrix(_) => Err("rule result is not a vector or scalar".to_owned()),
+        }
     }
 }
 

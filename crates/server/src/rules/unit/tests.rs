@@ -21,13 +21,13 @@ fn promtool(name: &str) -> (bool, String) {
 #[test]
 fn what_passes_there_passes_here() {
     assert_eq!(promtool("passes.yml"), (true, String::new()));
-    assert_eq!(run_file(&case("passes.yml")), Ok(()));
+    assert_eq!(run_file(&case("passes.yml"), Features::STABLE), Ok(()));
 }
 
 #[test]
 fn what_fails_there_fails_here_in_the_same_words() {
     let (passed, theirs) = promtool("fails.yml");
-    let ours = run_file(&case("fails.yml")).unwrap_err().join("\n");
+    let ours = run_file(&case("fails.yml"), Features::STABLE).unwrap_err().join("\n");
     assert!(!passed);
     // The parsers word their mistakes differently.
     let words = |text: &str| text.lines().filter(|line| !line.contains("up ==")).map(str::to_owned).collect::<Vec<_>>();
@@ -38,7 +38,7 @@ fn what_fails_there_fails_here_in_the_same_words() {
 #[test]
 fn a_rule_that_fails_ends_its_test() {
     let (passed, theirs) = promtool("many.yml");
-    let ours = run_file(&case("many.yml")).unwrap_err().join("\n");
+    let ours = run_file(&case("many.yml"), Features::STABLE).unwrap_err().join("\n");
     assert!(
         !passed && theirs.contains("rule: a:many, time: 0s, err:") && ours.contains("rule: a:many, time: 0s, err:"),
         "{ours}"
@@ -72,7 +72,7 @@ fn a_test_may_begin_at_a_time_of_its_own_and_forgive_the_last_bit() {
                  expr: time()\n        exp_samples: [{{ labels: '{{}}', value: 1609459200 }}]\n"
             ),
         );
-        run_file(&folder.path().join("test.yml"))
+        run_file(&folder.path().join("test.yml"), Features::STABLE)
     };
     assert_eq!(test("1609459200", "0.30000000000000004", false), Ok(()));
     assert_eq!(test("2021-01-01T00:00:00Z", "0.3", true), Ok(()));
@@ -85,10 +85,36 @@ fn a_mistake_in_a_file_has_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.yml");
     std::fs::write(&path, "tests:\n  - input_serie: []\n").unwrap();
-    let said = run_file(&path).unwrap_err().join("\n");
+    let said = run_file(&path, Features::STABLE).unwrap_err().join("\n");
     assert!(said.contains("test.yml:2:5: unknown key `input_serie`") && said.contains("`input_series`"), "{said}");
     std::fs::write(&path, "rule_files: [nothing.yml]\ntests: []\n").unwrap();
-    assert!(run_file(&path).unwrap_err()[0].contains("nothing.yml"));
+    assert!(run_file(&path, Features::STABLE).unwrap_err()[0].contains("nothing.yml"));
     std::fs::write(&path, "group_eval_order: [a, a]\n").unwrap();
-    assert!(run_file(&path).unwrap_err()[0].contains("repeated"));
+    assert!(run_file(&path, Features::STABLE).unwrap_err()[0].contains("repeated"));
+}
+
+#[test]
+fn rules_and_expressions_are_those_of_the_server_that_they_are_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    file("rules.yml", "groups: [{ name: g, rules: [{ record: a:b, expr: 'count(limitk(1, a))' }] }]\n");
+    let test = |rules: &str, expr: &str, features: &[&str]| {
+        let sample = "exp_samples: [{ labels: '{}', value: 1 }]";
+        file(
+            "test.yml",
+            &format!(
+                "{rules}\ntests:\n  - input_series: [{{ series: 'a{{x=\"1\"}}', values: 1 }}, {{ series: b, values: 1 }}]\n    \
+                 promql_expr_test: [{{ expr: '{expr}', {sample} }}]\n"
+            ),
+        );
+        run_file(&folder.path().join("test.yml"), Features::of(features.iter().copied()).unwrap())
+    };
+    let (functions, names) = (["promql-experimental-functions"], ["promql-delayed-name-removal"]);
+    for (rules, expr) in [("rule_files: [rules.yml]", "sum(a:b)"), ("", "count(limitk(1, a))")] {
+        let refused = test(rules, expr, &[]).unwrap_err().join("\n");
+        assert!(refused.contains("--enable-feature=promql-experimental-functions"), "{refused}");
+        assert_eq!(test(rules, expr, &functions), Ok(()), "{expr}");
+    }
+    assert_eq!(test("", "sum(-a + on (__name__) -b) + 3", &[]), Ok(()));
+    assert!(test("", "sum(-a + on (__name__) -b) + 3", &names).is_err(), "the names differ until the end");
 }
