@@ -121,6 +121,7 @@ impl From<Failed> for PromError {
     fn from(failed: Failed) -> PromError {
         match failed {
             Failed::Query(error) => query::of_evaluation(&error),
+            Failed::TimedOut { phase } => PromError::new(ErrorKind::Timeout, format!("query timed out in {phase}")),
             Failed::Http(error) => error.into(),
         }
     }

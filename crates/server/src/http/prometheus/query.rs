@@ -180,7 +180,7 @@ pub(super) fn of_evaluation(error: &EvalError) -> PromError {
     let kind = match error {
         EvalError::NotYet { .. } | EvalError::Failed { .. } | EvalError::Limit { .. } => ErrorKind::Execution,
         EvalError::Range(_) => ErrorKind::BadData,
-        EvalError::Cancelled => ErrorKind::Timeout,
+        EvalError::Cancelled => return PromError::new(ErrorKind::Canceled, "query was canceled in expression evaluation"),
         EvalError::Source(::query::source::SourceError::TooManySeries { .. }) => ErrorKind::Execution,
         EvalError::Source(_) => ErrorKind::Internal,
     };

@@ -19,16 +19,15 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(120);
 /// Why there is no answer.
 #[derive(Debug)]
 pub enum Failed {
-    /// The query.
+    /// The query. [`EvalError::Cancelled`]: nobody wanted the answer any more, or the server ends.
     Query(EvalError),
+    /// Its time was up, while it waited or was evaluated.
+    TimedOut {
+        /// In what, as Prometheus says it.
+        phase: &'static str,
+    },
     /// The server.
     Http(HttpError),
-}
-
-impl From<EvalError> for Failed {
-    fn from(error: EvalError) -> Failed {
-        Failed::Query(error)
-    }
 }
 
 /// Says stop when it is dropped: as when the caller hung up and the handler with it.
@@ -72,15 +71,19 @@ pub async fn run(
     deadline: Instant,
     work: impl FnOnce(&(dyn Fn() -> bool + Sync), &mut Pieces) -> Result<(), EvalError> + Send + 'static,
 ) -> Result<Response, Failed> {
-    let turn = tokio::time::timeout_at(deadline.into(), app.limits.query_turn()).await;
-    let turn = turn.map_err(|_| Failed::Query(EvalError::Cancelled))?.map_err(Failed::Http)?;
+    let mut ending = app.stopping();
+    let turn = tokio::select! {
+        turn = tokio::time::timeout_at(deadline.into(), app.limits.query_turn()) => turn,
+        _ = ending.wait_for(|ending| *ending) => return Err(Failed::Query(EvalError::Cancelled)),
+    };
+    let turn = turn.map_err(|_| Failed::TimedOut { phase: "query queue" })?.map_err(Failed::Http)?;
     let stopped = Arc::new(AtomicBool::new(false));
     let stop = StopOnDrop(Some(stopped.clone()));
     let (head, response) = oneshot::channel();
     let done = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         let mut out = Pieces::new(head, deadline);
-        work(&|| stopped.load(Ordering::Relaxed) || Instant::now() >= deadline, &mut out)?;
+        work(&|| stopped.load(Ordering::Relaxed) || *ending.borrow() || Instant::now() >= deadline, &mut out)?;
         out.finish();
         Ok(())
     });
@@ -93,9 +96,55 @@ pub async fn run(
             Ok(response)
         }
         Err(_) => match done.await {
+            // It was told to stop. Past its deadline that was the reason, whatever came after.
+            Ok(Ok(()) | Err(EvalError::Cancelled)) if Instant::now() >= deadline => {
+                Err(Failed::TimedOut { phase: "expression evaluation" })
+            }
             Ok(Ok(())) => Err(Failed::Query(EvalError::Cancelled)),
             Ok(Err(error)) => Err(Failed::Query(error)),
             Err(error) => Err(Failed::Http(HttpError::internal(&error))),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::tests::House;
+
+    async fn told_to_stop(house: &House, within: Duration) -> Failed {
+        let work = |stop: &(dyn Fn() -> bool + Sync), _: &mut Pieces| {
+            while !stop() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(EvalError::Cancelled)
+        };
+        run(&house.app, Instant::now() + within, work).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_timeout_is_none_but_the_deadline() {
+        let house = House::open().await;
+        let late = told_to_stop(&house, Duration::from_millis(20)).await;
+        assert!(matches!(late, Failed::TimedOut { phase: "expression evaluation" }), "{late:?}");
+        let turns: Vec<_> = std::iter::from_fn(|| house.app.limits.query_turn_now()).collect();
+        let queued = told_to_stop(&house, Duration::from_millis(20)).await;
+        assert!(matches!(queued, Failed::TimedOut { phase: "query queue" }), "{queued:?}");
+        // The server ends while one query waits and, once there is room, one runs.
+        let hour = Duration::from_secs(3_600);
+        let end = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            house.app.stop();
+        };
+        let (waiting, ()) = tokio::join!(told_to_stop(&house, hour), end);
+        assert!(matches!(waiting, Failed::Query(EvalError::Cancelled)), "{waiting:?}");
+        drop((turns, house));
+        let house = House::open().await;
+        let end = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            house.app.stop();
+        };
+        let (running, ()) = tokio::join!(told_to_stop(&house, hour), end);
+        assert!(matches!(running, Failed::Query(EvalError::Cancelled)), "{running:?}");
     }
 }

@@ -14,4 +14,5 @@ mod store;
 mod streams;
 mod verbs;
 
-use fixture::{Answer, House, request};
+pub(super) use fixture::House;
+use fixture::{Answer, request};

@@ -89,6 +89,12 @@ async fn errors_have_prometheus_form_and_status() {
     }
     let late = house.get("/api/v1/query?query=sum(http_requests)&timeout=0s").await;
     assert_eq!((late.status.as_u16(), late.json()["errorType"].as_str()), (503, Some("timeout")));
+    // What waits for its turn when the server ends is no timeout.
+    let _turns: Vec<_> = std::iter::from_fn(|| house.app.limits.query_turn_now()).collect();
+    house.app.stop();
+    let ended = house.get("/api/v1/query?query=sum(http_requests)").await;
+    assert_eq!((ended.status.as_u16(), ended.json()["errorType"].as_str()), (503, Some("canceled")));
+    assert_eq!(ended.json()["error"], "query was canceled in expression evaluation");
 }
 
 #[tokio::test]
