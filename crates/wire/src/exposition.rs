@@ -1,7 +1,8 @@
 //! What a scrape answers: Prometheus' text format 0.0.4 and OpenMetrics 1.0, with quoted UTF-8 names in both.
 //!
 //! A bad line is reported and the others are read; whether a scrape with bad lines counts is the caller's decision
-//! (Prometheus refuses it whole). Exemplars are checked and skipped. [`Writer`] writes flyball's own `/metrics`.
+//! (Prometheus refuses it whole). Exemplars are checked and skipped. [`Writer`] writes flyball's own `/metrics`,
+//! [`write_federated`] samples for another Prometheus.
 
 pub mod keyed;
 mod writer;
@@ -14,7 +15,7 @@ use crate::metadata::{METADATA_MAX, Metadata, MetricKind, cut};
 use crate::report::{Fault, Report};
 use crate::text::{PairsMemory, Piece};
 
-pub use writer::Writer;
+pub use writer::{Writer, write_federated, write_untyped};
 
 /// Prometheus' text format, as our `/metrics` announces it.
 pub const TEXT_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -8,7 +8,7 @@ pub const METADATA_TEXT_MAX: usize = 4 * 1024;
 pub const METADATA_MAX: usize = 10_000;
 
 /// What a metric family is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Metadata {
     /// The family's name, without suffixes such as `_bucket`.
     pub family: String,
@@ -21,7 +21,7 @@ pub struct Metadata {
 }
 
 /// The kinds of Prometheus and OpenMetrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MetricKind {
     /// Only rises, but for restarts.

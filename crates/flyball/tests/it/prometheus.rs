@@ -242,6 +242,9 @@ fn answers_have_the_shape_of_prometheus() {
         "/api/v1/label/nothing/values".into(),
         "/api/v1/metadata?metric=node_load1".into(),
         "/api/v1/metadata?metric=none".into(),
+        format!("/api/v1/targets/metadata?limit=1&match_target={}", encode("{job=\"exporter\"}")),
+        format!("/api/v1/targets/metadata?metric=node_load1&match_target={}", encode("{job=\"exporter\"}")),
+        "/api/v1/targets/metadata?metric=none".into(),
         "/api/v1/query_exemplars?query=up".into(),
         "/api/v1/format_query?query=sum(up)by(job)".into(),
         "/api/v1/targets?state=dropped".into(),
@@ -258,6 +261,7 @@ fn answers_have_the_shape_of_prometheus() {
         format!("/api/v1/query_range?query=up&start={}&end={now}&step=1", now - 20_000),
         "/api/v1/series".into(),
         "/api/v1/series?match[]=sum(up)".into(),
+        "/api/v1/targets/metadata?match_target=sum(up)".into(),
         "/api/v1/rules?type=all".into(),
     ] {
         let (status, theirs) = theirs.ask(&path);
@@ -320,4 +324,42 @@ fn answers_have_the_shape_of_prometheus() {
         };
         assert_eq!(value(ours.json(&path)), value(theirs.ask(&path).1), "{number}");
     }
+}
+
+#[test]
+fn federation_and_metadata_of_targets_are_the_same() {
+    let both = both();
+    let (ours, theirs) = (&both.ours, &both.theirs);
+    // Values move from scrape to scrape: the lines up to them, and which families there are in which order.
+    let federated = |body: &str| {
+        let families: Vec<String> = body.lines().filter(|line| line.starts_with('#')).map(str::to_owned).collect();
+        let samples: BTreeSet<String> = body
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| {
+                let mut parts = line.rsplitn(3, ' ');
+                let (time, value) = (parts.next().unwrap(), parts.next().unwrap());
+                assert!(time.parse::<i64>().is_ok() && value.parse::<f64>().is_ok(), "{line}");
+                parts.next().unwrap().to_owned()
+            })
+            .collect();
+        (families, samples)
+    };
+    let path = format!(
+        "/federate?match[]={}&match[]={}",
+        encode("{job=\"exporter\",__name__=~\"node_.*\"}"),
+        encode("{job=\"exporter\",__name__=~\"up|node_load\"}")
+    );
+    let wanted = within("Prometheus scraped", || {
+        let (status, body) = request(&theirs.address, "GET", &path, &[], b"");
+        let found = federated(&body);
+        (status == 200 && found.0.len() > 3 && found.1.iter().any(|line| line.starts_with("up{"))).then_some(found)
+    });
+    assert!(wanted.1.iter().filter(|line| line.starts_with("node_load{")).count() == 3, "{wanted:#?}");
+    within("ours is the same", || (federated(&ours.get(&path).1) == wanted).then_some(()));
+    let rows = |answer: Value| series(&answer);
+    let path = format!("/api/v1/targets/metadata?match_target={}", encode("{job=\"exporter\"}"));
+    let wanted = rows(theirs.ask(&path).1);
+    assert!(wanted.len() > 20, "{wanted:?}");
+    assert_eq!(rows(ours.json(&path)), wanted);
 }

@@ -236,6 +236,9 @@ async fn a_target_is_scraped_and_its_silence_ends_its_series() {
     };
     until(|world| newest(world, "jobs") == Some(7.0) && newest(world, "up") == Some(1.0)).await;
     until(|world| newest(world, "flyball_test") == Some(1.0)).await;
+    let pools = world.telemetry.targets.pools();
+    let known = pools.values().flat_map(|pool| &pool.active).flat_map(|active| active.known()).collect::<Vec<_>>();
+    assert_eq!(known.iter().map(|one| (one.family.as_str(), one.kind.word())).collect::<Vec<_>>(), [("jobs", "gauge")]);
     serving.abort();
     until(|world| newest(world, "up") == Some(0.0) && newest(world, "jobs").is_some_and(model::is_stale)).await;
     end(world).await;

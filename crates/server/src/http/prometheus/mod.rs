@@ -4,6 +4,7 @@
 //! their time limit or when the caller goes away. Errors have Prometheus' own form and status.
 
 mod admin;
+mod federate;
 mod info;
 mod parsed;
 mod pieces;
@@ -58,6 +59,20 @@ pub fn register(routes: Routes<App>) -> Routes<App> {
         .get("/api/v1/status/tsdb", view, "Where series come from: limit", NONE, info::tsdb)
         .get("/api/v1/status/walreplay", view, "The log was read before the door opened", NONE, info::replay)
         .get("/api/v1/targets", view, "What is scraped and how it went: state, scrapePool", NONE, targets::targets)
+        .get(
+            "/api/v1/targets/metadata",
+            view,
+            "What targets say of their metrics: match_target, metric, limit (targets)",
+            NONE,
+            targets::metadata,
+        )
+        .get(
+            "/federate",
+            view,
+            "The newest samples of match[], as text that another Prometheus scrapes",
+            NONE,
+            federate::federate,
+        )
         .get("/api/v1/scrape_pools", view, "Names of the jobs that are scraped", NONE, targets::pools)
         .get(
             "/api/v1/rules",

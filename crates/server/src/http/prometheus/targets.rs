@@ -1,14 +1,17 @@
 //! What is scraped and how it went, as Prometheus lists it.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::Response;
 use model::Time;
 use serde_json::{Value, json as value};
-use wire::prom_json;
+use wire::{Metadata, prom_json};
 
 use super::{Asked, PromError, json};
 use crate::http::app::App;
 use crate::http::params::short;
+use crate::http::selectors;
 use crate::telemetry::scrape::{Active, Pool};
 
 /// What Go writes for a time that never was.
@@ -50,6 +53,30 @@ fn of_active(pool: &str, active: &Active) -> Value {
         "lastScrapeDuration": last.took.as_secs_f64(), "health": last.health(),
         "scrapeInterval": target.interval, "scrapeTimeout": target.timeout,
     })
+}
+
+/// What each target that fits `match_target` says of its metrics, or of the one that is asked for.
+pub(super) async fn metadata(State(app): State<App>, asked: Asked) -> Result<Response, PromError> {
+    let selectors = selectors::read(asked.0.one("match_target").into_iter(), "match_target")?;
+    let fits = |active: &&Arc<Active>| selectors.iter().flatten().all(|matcher| matcher.matches_labels(&active.target.labels));
+    let metric = asked.0.one("metric");
+    let rows = |active: Arc<Active>| {
+        let known = active.known().into_iter().filter(|one| metric.is_none_or(|metric| metric == one.family));
+        let row = |one: Arc<Metadata>| {
+            let named = metric.is_none().then(|| ("metric", value!(one.family)));
+            let said = [("type", value!(one.kind.word())), ("help", value!(one.help)), ("unit", value!(one.unit))];
+            let pairs = [("target", value!(active.target.labels))].into_iter().chain(named).chain(said);
+            pairs.map(|(key, value)| (key.to_owned(), value)).collect()
+        };
+        known.map(row).collect::<Vec<Value>>()
+    };
+    let limit = asked.limit("limit")?.unwrap_or(usize::MAX);
+    let pools = app.telemetry.targets().pools();
+    let targets = pools.values().flat_map(|pool| &pool.active).filter(fits).cloned();
+    let data: Vec<Value> = targets.map(rows).filter(|rows| !rows.is_empty()).take(limit).flatten().collect();
+    let mut out = Vec::new();
+    prom_json::data(&mut out, &data);
+    Ok(json(out))
 }
 
 pub(super) async fn pools(State(app): State<App>) -> Response {

@@ -1,13 +1,18 @@
 //! Prometheus' query API as its clients use it.
 
+use std::sync::Arc;
+
 use axum::body::Body;
+use model::config::Span;
 use model::rights::Role;
 use model::{AlertKey, AlertState, Event, Labels, RuleName, Transition};
 use query::Features;
 use serde_json::json;
+use wire::{Metadata, MetricKind};
 
 use super::fixture::now_secs;
 use super::{House, request};
+use crate::telemetry::scrape::{Active, Pool, Target};
 
 const FORM: [(&str, &str); 1] = [("content-type", "application/x-www-form-urlencoded")];
 
@@ -255,4 +260,65 @@ async fn rules_and_graphs_need_the_flag_too() {
         let ask = json!({ "text": "graph limitk(1, up) now-5m", "via": "cli" });
         assert_eq!(house.post_json("/api/flyball/v1/command", ask).await.status.as_u16(), status);
     }
+}
+
+#[tokio::test]
+async fn the_newest_samples_for_another_prometheus() {
+    let (house, now) = filled().await;
+    let lines = format!("alone v=1.5 {now}\nold v=1 {}\nhttp,code=404 requests=1 {}\n", now - 301, now - 2);
+    assert_eq!(house.ask(Role::Sender, "POST", "/write?precision=s", &[], lines).await.status, 204);
+    // A series that has ended is left out, as one that is older than the lookback.
+    let mut ended = model::SampleBatch::new();
+    let gone = Labels::new([("__name__", "http_requests"), ("code", "404")]).unwrap();
+    ended.push(&gone, model::Time::from_secs(now - 1), model::STALE_NAN);
+    house.app.telemetry.ingest(ended, Vec::new()).await.unwrap();
+    let uri = "/federate?match[]=http_requests&match[]=%7B__name__%3D~%22.%2B%22%2Chost!%3D%22b%22%7D";
+    let answer = house.ask(Role::Viewer, "GET", uri, &[], Body::empty()).await;
+    assert_eq!(answer.header(axum::http::header::CONTENT_TYPE), "text/plain; version=0.0.4; charset=utf-8");
+    let wanted = format!(
+        "# TYPE alone_v untyped\nalone_v{{instance=\"\"}} 1.5 {now}000\n\
+         # TYPE http_requests untyped\n\
+         http_requests{{code=\"200\",host=\"a\",instance=\"\"}} 100 {now}000\n\
+         http_requests{{code=\"500\",host=\"b\",instance=\"\"}} 1 {now}000\n"
+    );
+    assert_eq!(answer.text(), wanted);
+    assert_eq!(house.get("/federate").await.text(), "");
+    let wrong = house.get("/federate?match[]=sum(up)").await;
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.text().starts_with("invalid parameter \"match[]\": a selector is wanted"), "{}", wrong.text());
+    // It is read by whoever may query.
+    assert_eq!(house.ask(Role::Sender, "GET", uri, &[], Body::empty()).await.status, 403);
+    assert_eq!(house.send(request("GET", uri, &[], Body::empty())).await.status, 401);
+}
+
+#[tokio::test]
+async fn what_targets_say_of_their_metrics() {
+    let house = House::open().await;
+    let board = house.app.telemetry.targets();
+    let said =
+        |family: &str, kind| Metadata { family: family.into(), kind, help: format!("What {family} is."), unit: String::new() };
+    let target = |instance: &str, known: &[Metadata]| {
+        let labels = Labels::new([("instance", instance), ("job", "a")]).unwrap();
+        let every = Span::secs(1);
+        let active =
+            Active::new(Target { discovered: Labels::empty(), labels, url: String::new(), interval: every, timeout: every });
+        active.describe(board.share(known));
+        Arc::new(active)
+    };
+    let (load, jobs) = (said("load", MetricKind::Gauge), said("jobs", MetricKind::Unknown));
+    let active = vec![target("x", &[load.clone(), jobs]), target("y", &[load]), target("z", &[])];
+    board.put("a", Pool { active, ..Pool::default() });
+    let data = async |asked: &str| house.get(&format!("/api/v1/targets/metadata?{asked}")).await.json()["data"].clone();
+    let load = |instance: &str| json!({ "target": { "instance": instance, "job": "a" }, "type": "gauge", "help": "What load is.", "unit": "" });
+    assert_eq!(data("metric=load").await, json!([load("x"), load("y")]));
+    assert_eq!(data("metric=load&limit=1").await, json!([load("x")]));
+    assert_eq!(data("metric=load&match_target=%7Binstance%3D~%22y%7Cz%22%7D").await, json!([load("y")]));
+    assert_eq!(data("metric=none").await, json!([]));
+    let all = data("match_target=%7Binstance%3D%22x%22%7D").await;
+    let named: Vec<_> =
+        all.as_array().unwrap().iter().map(|row| (row["metric"].as_str().unwrap(), row["type"].as_str().unwrap())).collect();
+    assert_eq!(named, [("jobs", "unknown"), ("load", "gauge")]);
+    let wrong = house.get("/api/v1/targets/metadata?match_target=sum(up)").await;
+    assert_eq!((wrong.status.as_u16(), wrong.json()["errorType"].as_str()), (400, Some("bad_data")));
+    assert!(wrong.text().contains("match_target"), "{}", wrong.text());
 }

@@ -1,10 +1,11 @@
 //! What is scraped now and how it went, for the API: written by the scrapes, read by whoever asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::{Labels, Time};
+use wire::Metadata;
 
 use super::target::Target;
 
@@ -39,17 +40,28 @@ pub struct Active {
     /// What it is.
     pub target: Target,
     last: Mutex<Last>,
+    known: Mutex<Vec<Arc<Metadata>>>,
 }
 
 impl Active {
     /// Not scraped yet.
     pub fn new(target: Target) -> Active {
-        Active { target, last: Mutex::default() }
+        Active { target, last: Mutex::default(), known: Mutex::default() }
     }
 
     /// How the last scrape went.
     pub fn last(&self) -> Last {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What it last said of its metrics, by their names.
+    pub fn known(&self) -> Vec<Arc<Metadata>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what it says of its metrics.
+    pub(crate) fn describe(&self, known: Vec<Arc<Metadata>>) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
 
     /// Notes how it went.
@@ -71,7 +83,36 @@ pub struct Pool {
 
 /// The targets of all jobs. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct TargetBoard(Arc<Mutex<BTreeMap<String, Pool>>>);
+pub struct TargetBoard {
+    pools: Arc<Mutex<BTreeMap<String, Pool>>>,
+    said: Arc<Mutex<Said>>,
+}
+
+/// What targets say of their metrics, each thing once: a thousand targets of a job say the same of a thousand metrics.
+#[derive(Debug, Default)]
+struct Said {
+    known: HashSet<Arc<Metadata>>,
+    /// So many are looked through for what nobody says any more.
+    forget_at: usize,
+}
+
+impl Said {
+    fn share(&mut self, one: &Metadata) -> Arc<Metadata> {
+        if let Some(known) = self.known.get(one) {
+            return known.clone();
+        }
+        let new = Arc::new(one.clone());
+        self.known.insert(new.clone());
+        new
+    }
+
+    fn forget(&mut self) {
+        if self.known.len() >= self.forget_at {
+            self.known.retain(|one| Arc::strong_count(one) > 1);
+            self.forget_at = 2 * self.known.len() + 1_000;
+        }
+    }
+}
 
 impl TargetBoard {
     /// All jobs by name.
@@ -79,7 +120,17 @@ impl TargetBoard {
         self.lock().clone()
     }
 
-    pub(super) fn put(&self, job: &str, mut pool: Pool) {
+    /// What a target said of its metrics, sorted by their names; it takes no room for what others said as well.
+    pub(crate) fn share(&self, said: &[Metadata]) -> Vec<Arc<Metadata>> {
+        let mut shared = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.forget();
+        let mut known: Vec<Arc<Metadata>> = said.iter().map(|one| shared.share(one)).collect();
+        known.sort_by(|one, other| one.family.cmp(&other.family));
+        known
+    }
+
+    /// Shows these targets as those of a job.
+    pub(crate) fn put(&self, job: &str, mut pool: Pool) {
         pool.dropped_total = pool.dropped.len();
         pool.dropped.truncate(DROPPED_MAX);
         self.lock().insert(job.to_owned(), pool);
@@ -90,6 +141,27 @@ impl TargetBoard {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Pool>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::MetricKind;
+
+    #[test]
+    fn what_many_targets_say_is_kept_once_and_forgotten_with_the_last() {
+        let board = TargetBoard::default();
+        let said =
+            |family: &str| Metadata { family: family.into(), kind: MetricKind::Gauge, help: "h".into(), unit: String::new() };
+        let (one, other) = (board.share(&[said("b"), said("a")]), board.share(&[said("a")]));
+        assert_eq!(one.iter().map(|known| known.family.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert!(Arc::ptr_eq(&one[0], &other[0]));
+        for n in 0..5_000 {
+            drop(board.share(&[said(&format!("m{n}"))]));
+        }
+        let kept = board.said.lock().unwrap();
+        assert!(kept.known.len() <= 1_010 && kept.known.contains(&said("a")), "{}", kept.known.len());
     }
 }

@@ -208,7 +208,10 @@ impl Run {
             }
         };
         self.reading = Some(reading);
-        self.shared.telemetry.describe(&known);
+        if let Some(known) = known {
+            self.shared.telemetry.describe(&known);
+            self.active.describe(self.shared.telemetry.targets.share(&known));
+        }
         match outcome {
             Ok(scraped) => Outcome { error: String::new(), scraped, body_len: len as f64 },
             Err(why) => self.failed(why, len as f64, at),
@@ -255,8 +258,9 @@ impl Run {
 }
 
 impl Reading {
-    fn read(&mut self, fetched: &Fetched, at: Time, describe: bool) -> (Result<Scraped, String>, Vec<wire::Metadata>) {
-        let mut known = Vec::new();
+    /// Reads an answer, and, where it is looked at, what it says of its metrics.
+    fn read(&mut self, fetched: &Fetched, at: Time, describe: bool) -> (Result<Scraped, String>, Option<Vec<wire::Metadata>>) {
+        let mut known = None;
         let body = match str::from_utf8(&fetched.body) {
             Ok(body) => body,
             Err(error) => return (Err(format!("byte {}: not UTF-8", error.valid_up_to() + 1)), known),
@@ -264,7 +268,7 @@ impl Reading {
         let read = self.cache.read(body, ContentType::parse(&fetched.content_type), at, &self.rules);
         let read = read.map(|mut scraped| {
             if describe || scraped.added > 0 {
-                self.names.metadata(body, &mut known);
+                self.names.metadata(body, known.insert(Vec::new()));
             }
             self.cache.well(at, &mut scraped.rows);
             scraped
