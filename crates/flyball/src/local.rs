@@ -154,8 +154,11 @@ pub fn check_config(folder: &Path, allowed: &Features) -> Result<u8, Failure> {
     if !folder.is_dir() {
         return Err(Failure::Usage(format!("`{}` is no folder", folder.display())));
     }
-    match server::config::load(folder, allowed) {
-        Ok(config) => {
+    match server::config::load_with_warnings(folder, allowed) {
+        Ok((config, warnings)) => {
+            for warning in &warnings {
+                say(&format!("warning: {warning}"));
+            }
             let services = config.services().count();
             let rules: usize = config.groups.iter().map(|group| group.rules.len()).sum();
             say(&format!("well: {} hosts, {services} services, {rules} rules", config.hosts.len()));

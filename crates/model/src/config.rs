@@ -398,6 +398,10 @@ pub struct OutgoingConfig {
 pub struct RuleGroup {
     /// Its name.
     pub name: String,
+    /// The file that it was read from, relative to the configuration folder. No key that people write.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(skip)]
+    pub file: String,
     /// How often it is evaluated besides on arrival; none: 1 min as in Prometheus.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Span>,

@@ -1368,6 +1368,8 @@ export type Rule = {
 };
 /** A rule group in Prometheus' own format. */
 export type RuleGroup = {
+  /** The file that it was read from, relative to the configuration folder. No key that people write. */
+  file?: string;
   interval?: (Span | null);
   /** Labels on every result. */
   labels?: Record<string, string>;

@@ -1,6 +1,6 @@
 //! Compiles rule groups: every mistake with its group, rule and place, all of them at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use model::RuleName;
 use model::config::{Rule, RuleGroup, Span};
@@ -41,12 +41,14 @@ impl Rules {
     pub fn compile_with(groups: &[RuleGroup], allowed: &Features) -> Result<Rules, Vec<RuleError>> {
         let mut rules = Rules::default();
         let mut errors = Vec::new();
-        let mut alerts = BTreeSet::new();
+        let mut seen: BTreeMap<Identity, u32> = BTreeMap::new();
         for (group_place, group) in groups.iter().enumerate() {
             let first = rules.rules.len() as u32;
             let interval = group.interval.filter(|interval| interval.0 > 0).unwrap_or(INTERVAL);
             for (rule_place, rule) in group.rules.iter().enumerate() {
-                match one(group, rule, (group_place, rule_place), allowed, &mut alerts) {
+                let copies = seen.entry(Identity::of(group, rule)).or_default();
+                *copies += 1;
+                match one(group, rule, (group_place, rule_place), *copies - 1, allowed) {
                     Ok(compiled) => rules.rules.push(compiled),
                     Err(found) => errors.extend(found),
                 }
@@ -61,13 +63,7 @@ impl Rules {
     }
 }
 
-fn one(
-    group: &RuleGroup,
-    rule: &Rule,
-    at: (usize, usize),
-    allowed: &Features,
-    alerts: &mut BTreeSet<String>,
-) -> Result<Compiled, Vec<RuleError>> {
+fn one(group: &RuleGroup, rule: &Rule, at: (usize, usize), copy: u32, allowed: &Features) -> Result<Compiled, Vec<RuleError>> {
     let mut errors = Vec::new();
     let given = rule.alert.as_deref().or(rule.record.as_deref()).unwrap_or("");
     let error = |field: &str, place: Option<query::Span>, text: String| RuleError {
@@ -100,8 +96,7 @@ fn one(
             None
         }
     };
-    let mut labels: BTreeMap<&str, &str> = group.labels.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    labels.extend(rule.labels.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+    let labels = own_labels(group, rule);
     if labels.contains_key(model::labels::METRIC_NAME) {
         errors.push(error("labels.__name__", None, "a rule's label can't be __name__".into()));
     }
@@ -120,15 +115,14 @@ fn one(
     let label_templates = templates("labels", &labels);
     let annotations = rule.annotations.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     let annotations = templates("annotations", &annotations);
-    let stamp = model::Labels::new(&labels).map(|labels| labels.fingerprint()).unwrap_or_default();
-    if kind == Kind::Alert && !alerts.insert(format!("{given}/{stamp:016x}")) {
-        errors.push(error("alert", None, "stands twice with the same labels: their alerts could not be told apart".into()));
-    }
     let Some(expr) = expr.filter(|_| errors.is_empty()) else { return Err(errors) };
     let selectors = query::selectors(&expr);
+    let Identity { stamp, .. } = Identity::of(group, rule);
+    let key = format!("{}/{given}/{stamp:016x}", group.name);
     Ok(Compiled {
-        key: format!("{}/{given}/{stamp:016x}", group.name),
+        key: if copy == 0 { key } else { format!("{key}/{}", copy + 1) },
         name: RuleName::from(given),
+        copy,
         kind,
         text: rule.expr.clone(),
         hold: rule.hold.unwrap_or_default(),
@@ -143,6 +137,53 @@ fn one(
         selectors,
         expr,
     })
+}
+
+/// What tells a rule from others over reloads: whether it alerts, its name, and its labels as they stand in the file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Identity {
+    alerts: bool,
+    name: String,
+    stamp: u64,
+}
+
+impl Identity {
+    fn of(group: &RuleGroup, rule: &Rule) -> Identity {
+        let name = rule.alert.as_deref().or(rule.record.as_deref()).unwrap_or("").to_owned();
+        let stamp = model::Labels::new(own_labels(group, rule)).map(|labels| labels.fingerprint()).unwrap_or_default();
+        Identity { alerts: rule.alert.is_some(), name, stamp }
+    }
+}
+
+/// The labels that a rule puts on its results, as they stand in the file.
+fn own_labels<'a>(group: &'a RuleGroup, rule: &'a Rule) -> BTreeMap<&'a str, &'a str> {
+    group.labels.iter().chain(&rule.labels).map(|(name, text)| (name.as_str(), text.as_str())).collect()
+}
+
+/// A rule that stands there already with the same labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeated {
+    /// The places of group and rule.
+    pub at: (usize, usize),
+    /// Those of the first.
+    pub first: (usize, usize),
+}
+
+/// Rules that repeat another's kind, name and labels. Each is evaluated for itself, but their alerts look the same to whoever is
+/// told of them, and their series are one.
+pub fn repeated(groups: &[RuleGroup]) -> Vec<Repeated> {
+    let mut seen: BTreeMap<Identity, (usize, usize)> = BTreeMap::new();
+    let mut found = Vec::new();
+    for (group_place, group) in groups.iter().enumerate() {
+        for (rule_place, rule) in group.rules.iter().enumerate() {
+            let at = (group_place, rule_place);
+            let first = *seen.entry(Identity::of(group, rule)).or_insert(at);
+            if first != at {
+                found.push(Repeated { at, first });
+            }
+        }
+    }
+    found
 }
 
 fn is_metric_name(name: &str) -> bool {

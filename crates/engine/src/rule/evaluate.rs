@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::labels::METRIC_NAME;
 use model::sample::{STALE_NAN, SampleBatch};
-use model::{AlertKey, AlertState, Labels, RuleName, Time, Transition};
+use model::{AlertKey, AlertState, Labels, Time, Transition};
 use query::source::Source;
 use query::{Params, Value};
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,8 @@ impl RuleState {
         for (key, held) in self.rules.values_mut().flat_map(|memory| &mut memory.alerts) {
             held.said = alerts.get(key).map_or(AlertState::Ok, |known| known.to);
         }
-        for alert in alerts.values() {
+        let held: BTreeSet<AlertKey> = self.rules.values().flat_map(|memory| memory.alerts.keys().cloned()).collect();
+        for alert in alerts.values().filter(|alert| !held.contains(&alert.alert)) {
             let fits = |rule: &&Compiled| {
                 let plain = |(name, template): &(String, super::Template)| {
                     template.as_plain().is_none_or(|text| alert.labels.get(name) == Some(text))
@@ -96,7 +97,10 @@ impl RuleState {
                 rule.kind == Kind::Alert && rule.name == alert.rule && rule.labels.iter().all(plain)
             };
             let same_name = |rule: &&Compiled| rule.kind == Kind::Alert && rule.name == alert.rule;
-            let Some(rule) = rules.rules.iter().find(fits).or_else(|| rules.rules.iter().find(same_name)) else { continue };
+            // The first of those that say most of its labels. Where its own rule is gone, another of the name finds that it is over.
+            let rank = |rule: &&Compiled| (rule.is_of_copy(&alert.alert), rule.labels.len());
+            let nearest = rules.rules.iter().rev().filter(fits).max_by_key(rank);
+            let Some(rule) = nearest.or_else(|| rules.rules.iter().find(same_name)) else { continue };
             let memory = self.rules.entry(rule.key.clone()).or_default();
             if alert.labels.get(TOO_MANY).is_some() {
                 memory.too_many = true;
@@ -177,7 +181,7 @@ fn keyed(rules: &Rules, rule: &Compiled, rows: Vec<(Labels, f64)>, at: Time, sou
         let read = read.without(METRIC_NAME);
         let filling = Filling { labels: &read, value, outside: &rules.outside, source: Some((source, at)) };
         let labels = labels_of(rule, &filling)?;
-        if now.insert(AlertKey::of(&rule.name, &labels), (labels, read, value)).is_some() {
+        if now.insert(rule.alert_key(&labels), (labels, read, value)).is_some() {
             return Err("two results have the same labels once the rule's own are on them".into());
         }
     }
@@ -308,31 +312,23 @@ fn limit(
     if memory.too_many != too_many {
         memory.too_many = too_many;
         let (from, to) = if too_many { (AlertState::Ok, AlertState::Bad) } else { (AlertState::Bad, AlertState::Ok) };
-        transitions.push(too_many_alert(&rule.name, &rule.text, count, most, from, to, at));
+        transitions.push(too_many_alert(rule, count, most, (from, to), at));
     }
 }
 
-fn too_many_alert(
-    rule: &RuleName,
-    expr: &str,
-    count: usize,
-    most: usize,
-    from: AlertState,
-    to: AlertState,
-    at: Time,
-) -> Transition {
-    let labels = Labels::new([("alertname", rule.as_str()), (TOO_MANY, "true")]).unwrap_or_default();
-    let summary = model::Text::new("alert.too_many").with("rule", rule).with("count", count).with("limit", most);
+fn too_many_alert(rule: &Compiled, count: usize, most: usize, (from, to): (AlertState, AlertState), at: Time) -> Transition {
+    let labels = Labels::new([("alertname", rule.name.as_str()), (TOO_MANY, "true")]).unwrap_or_default();
+    let summary = model::Text::new("alert.too_many").with("rule", &rule.name).with("count", count).with("limit", most);
     Transition {
-        alert: AlertKey::of(rule, &labels),
-        rule: rule.clone(),
+        alert: rule.alert_key(&labels),
+        rule: rule.name.clone(),
         labels,
         annotations: [("summary".to_owned(), summary.render(model::text::Language::En))].into(),
         from,
         to,
         value: Some(count as f64),
         onset: at,
-        expr: expr.to_owned(),
+        expr: rule.text.clone(),
     }
 }
 

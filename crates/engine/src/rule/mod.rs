@@ -26,11 +26,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use model::config::Span;
-use model::{RuleName, Time};
+use model::{AlertKey, Labels, RuleName, Time};
 use query::source::SeriesRef;
 use query::{Expr, SelectorUse};
 
-pub use compile::RuleError;
+pub use compile::{Repeated, RuleError, repeated};
 pub use evaluate::{ALERTS_MAX, Evaluated, RuleState, evaluate};
 pub use live::{AlertSeen, Arrived, Counts, Kept, Live, RuleSeen, Surroundings};
 pub use template::Outside;
@@ -72,6 +72,8 @@ struct Compiled {
     /// Stays the same over restarts and reloads as long as the rule does: its group, name and labels.
     key: String,
     name: RuleName,
+    /// How many rules before it have its kind, its name and its labels.
+    copy: u32,
     kind: Kind,
     expr: Expr,
     text: String,
@@ -93,6 +95,22 @@ struct Compiled {
 enum Kind {
     Alert,
     Record,
+}
+
+impl Compiled {
+    /// What tells one of its alerts from all others. Rules that stand several times count as different ones: what one says is
+    /// over may still hold for another.
+    fn alert_key(&self, labels: &Labels) -> AlertKey {
+        let key = AlertKey::of(&self.name, labels);
+        if self.copy == 0 { key } else { AlertKey::from(format!("{key}/{}", self.copy + 1)) }
+    }
+
+    /// Whether an alert of a rule of this name is one of this copy's, by its key.
+    fn is_of_copy(&self, alert: &AlertKey) -> bool {
+        let plain_len = AlertKey::of(&self.name, &Labels::empty()).as_str().len();
+        let copy = alert.as_str().get(plain_len + 1..).and_then(|number| number.parse::<u32>().ok());
+        copy.map_or(0, |number| number.saturating_sub(1)) == self.copy
+    }
 }
 
 impl Rules {

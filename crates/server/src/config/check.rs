@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::SocketAddr;
 
+use engine::rule::Repeated;
 use model::config::{Config, PlaceConfig, ProbeConfig, Rule, RuleGroup, ServiceConfig, Span};
 use model::{EnvironmentName, HostName, ProjectName, ServiceName};
 use query::Features;
@@ -239,18 +240,50 @@ fn refs(parts: &[String]) -> Vec<&dyn Display> {
     parts.iter().map(|part| part as &dyn Display).collect()
 }
 
-/// Checks rule groups as they are compiled. `sources` say from which group on a file's groups stand in `groups`.
-pub(crate) fn check_rules(groups: &[RuleGroup], sources: &[(usize, Source)], allowed: &Features, mistakes: &mut Vec<Diagnostic>) {
+/// The files of rule groups: from which group on those of a file stand among all.
+pub(crate) type GroupSources<'a> = [(usize, &'a Source)];
+
+/// Where a key of a rule stands.
+fn rule_place<'a>(sources: &GroupSources<'a>, (group, rule): (usize, usize), key: &str, below: &str) -> Option<RulePlace<'a>> {
+    let (first, source) = sources.iter().rev().find(|(first, _)| *first <= group)?;
+    let mut at = path(&[&"groups", &item(group - first), &"rules", &item(rule), &key]);
+    if !below.is_empty() {
+        at.push(Part::Key(below.to_owned()));
+    }
+    Some((source, source.tree.value(&at)))
+}
+
+type RulePlace<'a> = (&'a Source, Option<(u64, u64)>);
+
+/// Says which rules stand there already: promtool warns of them, too.
+pub(crate) fn check_repeated(groups: &[RuleGroup], sources: &GroupSources<'_>, warnings: &mut Vec<Diagnostic>) {
+    for Repeated { at, first } in engine::rule::repeated(groups) {
+        let rule = &groups[at.0].rules[at.1];
+        let (key, name) = match (&rule.alert, &rule.record) {
+            (Some(name), _) => ("alert", name),
+            (None, Some(name)) => ("record", name),
+            (None, None) => continue,
+        };
+        let (Some((source, place)), Some((other, before))) =
+            (rule_place(sources, at, key, ""), rule_place(sources, first, key, ""))
+        else {
+            continue;
+        };
+        let line = before.map_or(0, |(line, _)| line);
+        let before = if other.name == source.name { format!("line {line}") } else { format!("{}:{line}", other.name) };
+        let follows = if key == "alert" { "their alerts look the same" } else { "both write the same series" };
+        let message = format!("`{name}` stands in {before} already with the same labels: {follows}");
+        warnings.push(Diagnostic::at(&source.name, &source.text, place, message));
+    }
+}
+
+/// Checks rule groups as they are compiled.
+pub(crate) fn check_rules(groups: &[RuleGroup], sources: &GroupSources<'_>, allowed: &Features, mistakes: &mut Vec<Diagnostic>) {
     let Err(errors) = engine::rule::Rules::compile_with(groups, allowed) else { return };
     for error in errors {
         let (group, rule) = error.at;
-        let Some((first, source)) = sources.iter().rev().find(|(first, _)| *first <= group) else { continue };
         let (key, below) = error.field.split_once('.').unwrap_or((&error.field, ""));
-        let mut at = path(&[&"groups", &item(group - first), &"rules", &item(rule), &key]);
-        if !below.is_empty() {
-            at.push(Part::Key(below.to_owned()));
-        }
-        let begins = source.tree.value(&at);
+        let Some((source, begins)) = rule_place(sources, error.at, key, below) else { continue };
         let place = match (begins, error.place, value_of(&groups[group].rules[rule], key, below)) {
             (Some(begins), Some(inside), Some(value)) => Some(inside_value(&source.text, begins, value, inside.start as usize)),
             _ => begins,

@@ -24,7 +24,7 @@ pub use diagnostic::nearest;
 pub use difference::{difference, masked_url};
 pub use schema::{reference, schema};
 
-pub(crate) use check::check_rules;
+pub(crate) use check::{check_repeated, check_rules};
 use located::Located;
 pub(crate) use located::path;
 
@@ -42,12 +42,21 @@ pub(crate) struct Source {
 }
 
 /// Reads, joins and checks a folder. All mistakes are reported, not only the first; an experimental part of PromQL that is
-/// not allowed is one.
+/// not allowed is one. What is allowed and probably meant otherwise stands in the log.
 pub fn load(folder: &Path, allowed: &Features) -> Result<Config, Vec<Diagnostic>> {
+    let (config, warnings) = load_with_warnings(folder, allowed)?;
+    for warning in warnings {
+        tracing::warn!("the configuration: {warning}");
+    }
+    Ok(config)
+}
+
+/// The same; what is probably meant otherwise is told.
+pub fn load_with_warnings(folder: &Path, allowed: &Features) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
     let mut mistakes = Vec::new();
     let mut config = Config::default();
     let mut places = merge::Places::default();
-    let (mut sources, mut scrape_places) = (Vec::new(), Vec::new());
+    let (mut sources, mut scrape_places, mut group_places) = (Vec::new(), Vec::new(), Vec::new());
     if !folder.is_dir() {
         return Err(vec![Diagnostic::of_file(&folder.display().to_string(), "there is no such folder".into())]);
     }
@@ -56,7 +65,10 @@ pub fn load(folder: &Path, allowed: &Features) -> Result<Config, Vec<Diagnostic>
         match serde_saphyr::from_str::<Option<Config>>(&source.text) {
             Ok(part) => {
                 let first = config.scrape_configs.len();
-                merge::join(&mut config, part.unwrap_or_default(), &source, &mut places, &mut mistakes);
+                let mut part = part.unwrap_or_default();
+                from_file(&mut part.groups, &source, &mut mistakes);
+                group_places.push((config.groups.len(), sources.len()));
+                merge::join(&mut config, part, &source, &mut places, &mut mistakes);
                 scrape_places.extend((first..config.scrape_configs.len()).map(|place| (sources.len(), place - first)));
             }
             Err(error) => mistakes.push(Diagnostic::of_yaml(&source.name, &source.text, &error)),
@@ -68,9 +80,10 @@ pub fn load(folder: &Path, allowed: &Features) -> Result<Config, Vec<Diagnostic>
         let Some(source) = read(folder, &path, &mut mistakes) else { continue };
         match serde_saphyr::from_str::<Option<RuleFile>>(&source.text) {
             Ok(part) => {
-                let first = config.groups.len();
-                config.groups.extend(part.unwrap_or_default().groups);
-                rule_sources.push((first, source));
+                let mut groups = part.unwrap_or_default().groups;
+                from_file(&mut groups, &source, &mut mistakes);
+                rule_sources.push((config.groups.len(), source));
+                config.groups.extend(groups);
             }
             Err(error) => mistakes.push(Diagnostic::of_yaml(&source.name, &source.text, &error)),
         }
@@ -80,9 +93,24 @@ pub fn load(folder: &Path, allowed: &Features) -> Result<Config, Vec<Diagnostic>
     }
     check::check(&config, &sources, allowed, &mut mistakes);
     check_scrapes::check(&config, &sources, &scrape_places, &mut mistakes);
+    let of_main = group_places.into_iter().map(|(first, place)| (first, &sources[place]));
+    let rule_sources: Vec<_> = of_main.chain(rule_sources.iter().map(|(first, source)| (*first, source))).collect();
     check_rules(&config.groups, &rule_sources, allowed, &mut mistakes);
+    let mut warnings = Vec::new();
+    check_repeated(&config.groups, &rule_sources, &mut warnings);
     check_scrapes::in_folder(&mut config, folder);
-    if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
+    if mistakes.is_empty() { Ok((config, warnings)) } else { Err(mistakes) }
+}
+
+/// Says of groups which file they are from.
+pub(crate) fn from_file(groups: &mut [RuleGroup], source: &Source, mistakes: &mut Vec<Diagnostic>) {
+    for (place, group) in groups.iter_mut().enumerate() {
+        if !group.file.is_empty() {
+            let at = source.tree.key(&path(&[&"groups", &format!("#{place}"), &"file"]));
+            mistakes.push(Diagnostic::at(&source.name, &source.text, at, "unknown key `file`"));
+        }
+        group.file.clone_from(&source.name);
+    }
 }
 
 /// A rule file as Prometheus writes it.

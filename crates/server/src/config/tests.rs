@@ -287,3 +287,21 @@ fn mistakes_in_scrape_configs_have_their_places() {
                   |                                ^"#]],
     );
 }
+
+#[test]
+fn rules_that_stand_twice_are_told_and_groups_know_their_file() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("rules")).unwrap();
+    let group =
+        |name: &str, expr: &str| format!("groups:\n  - name: {name}\n    rules:\n      - alert: Full\n        expr: {expr}\n");
+    fs::write(folder.path().join("main.yaml"), group("main", "up == 0")).unwrap();
+    fs::write(folder.path().join("rules/a.yaml"), group("a", "up == 0")).unwrap();
+    let (config, warnings) = load_with_warnings(folder.path(), &Features::STABLE).unwrap();
+    assert_eq!(config.groups.iter().map(|group| group.file.as_str()).collect::<Vec<_>>(), ["main.yaml", "rules/a.yaml"]);
+    let said: Vec<String> = warnings.iter().map(|one| format!("{}:{}: {}", one.file, one.line, one.message)).collect();
+    assert_eq!(said, ["rules/a.yaml:4: `Full` stands in main.yaml:4 already with the same labels: their alerts look the same"]);
+    // A mistake in a group of a main file has its place, too.
+    fs::write(folder.path().join("main.yaml"), group("main", "sum(")).unwrap();
+    let mistakes = load(folder.path(), &Features::STABLE).unwrap_err();
+    assert_eq!((mistakes.len(), mistakes[0].file.as_str(), mistakes[0].line, mistakes[0].column), (1, "main.yaml", 5, 19));
+}

@@ -7,7 +7,7 @@ use model::config::{Rule, RuleGroup};
 use query::ast::{AggregateOp, BinaryOp, ExprKind};
 use query::{Expr, Features};
 
-use crate::config::{Diagnostic, RuleFile, Source, check_rules, files, path, read};
+use crate::config::{Diagnostic, RuleFile, Source, check_repeated, check_rules, files, from_file, path, read};
 
 /// What was found in some files.
 #[derive(Debug, Default)]
@@ -41,7 +41,8 @@ pub fn check(paths: &[PathBuf], allowed: &Features) -> Checked {
         found.files += 1;
         match serde_saphyr::from_str::<Option<RuleFile>>(&source.text) {
             Ok(part) => {
-                let groups = part.unwrap_or_default().groups;
+                let mut groups = part.unwrap_or_default().groups;
+                from_file(&mut groups, &source, &mut found.mistakes);
                 repeated(&groups, &source, &mut found.mistakes);
                 sources.push((found.groups.len(), source));
                 found.groups.extend(groups);
@@ -49,7 +50,9 @@ pub fn check(paths: &[PathBuf], allowed: &Features) -> Checked {
             Err(error) => found.mistakes.push(Diagnostic::of_yaml(&source.name, &source.text, &error)),
         }
     }
-    check_rules(&found.groups, &sources, allowed, &mut found.mistakes);
+    let of_groups: Vec<_> = sources.iter().map(|(first, source)| (*first, source)).collect();
+    check_rules(&found.groups, &of_groups, allowed, &mut found.mistakes);
+    check_repeated(&found.groups, &of_groups, &mut found.warnings);
     for (at, (first, source)) in sources.iter().enumerate() {
         let last = sources.get(at + 1).map_or(found.groups.len(), |(first, _)| *first);
         for (place, group) in found.groups[*first..last].iter().enumerate() {
@@ -206,7 +209,7 @@ mod tests {
                 /r.yml:14:17: `not a name` is not a metric's name.
                    14 |       - record: not a name
                       |                 ^
-                /r.yml:20:16: stands twice with the same labels: their alerts could not be told apart.
+                warning: /r.yml:20:16: `Twice` stands in line 18 already with the same labels: their alerts look the same.
                    20 |       - alert: Twice
                       |                ^
                 warning: /r.yml:14:17: `not a name` looks like a metric that something sends; recorded ones are named level:metric:operations.
@@ -229,6 +232,38 @@ mod tests {
         let compared = "nothing is compared here";
         let named = "`up_sum` looks like a metric that something sends; recorded ones are named level";
         assert_eq!(said, [(4, compared), (5, named), (6, compared)]);
+    }
+
+    #[test]
+    fn what_stands_twice_is_a_warning_in_whatever_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("a.yml"), "groups: [{ name: a, rules: [{ alert: A, expr: x > 1 }, { record: 'r:r', expr: x }] }]\n")
+            .unwrap();
+        std::fs::write(path("b.yml"), "groups:\n- name: b\n  rules: [{ alert: A, expr: y > 1 }, { record: 'r:r', expr: y }]\n")
+            .unwrap();
+        let found = check(&[folder.path().into()], &Features::STABLE);
+        assert!(found.mistakes.is_empty(), "{:?}", found.mistakes);
+        let said: Vec<String> =
+            found.warnings.iter().map(|warning| warning.message.replace(&path("").display().to_string(), "")).collect();
+        let first = "stands in a.yml:1 already with the same labels";
+        assert_eq!(
+            said,
+            [format!("`A` {first}: their alerts look the same"), format!("`r:r` {first}: both write the same series")]
+        );
+        // promtool says the same of one file, and takes it.
+        std::fs::write(
+            path("both.yml"),
+            "groups: [{ name: a, rules: [{ alert: A, expr: x > 1 }, { alert: A, expr: y > 1 }] }]\n",
+        )
+        .unwrap();
+        let theirs = std::process::Command::new("promtool").args(["check", "rules"]).arg(path("both.yml")).output().unwrap();
+        let told = format!("{}{}", String::from_utf8_lossy(&theirs.stdout), String::from_utf8_lossy(&theirs.stderr));
+        assert!(theirs.status.success() && told.contains("1 duplicate rule(s) found"), "{told}");
+        let ours = check(&[path("both.yml")], &Features::STABLE);
+        assert_eq!((ours.mistakes.len(), ours.warnings.len()), (0, 1));
+        std::fs::write(path("both.yml"), "groups: [{ name: a, file: b, rules: [] }]\n").unwrap();
+        assert_eq!(check(&[path("both.yml")], &Features::STABLE).mistakes[0].message, "unknown key `file`");
     }
 
     #[test]

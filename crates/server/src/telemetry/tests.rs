@@ -79,6 +79,7 @@ fn with_rules(event: Event, rules: Vec<Rule>) -> Event {
     let Event::Configured { mut config, change } = event else { return event };
     config.groups = vec![RuleGroup {
         name: "shop".into(),
+        file: String::new(),
         interval: Some(Span::secs(3_600)),
         query_offset: None,
         limit: 0,

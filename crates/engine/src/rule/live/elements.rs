@@ -120,7 +120,7 @@ impl Live {
             let read = read_labels(&row.labels);
             let filling = Filling { labels: &read, value: f64::NAN, outside: &self.rules.outside, source: None };
             let Ok(labels) = labels_of(compiled, &filling) else { return self.make_whole(rule) };
-            let key = AlertKey::of(&compiled.name, &labels);
+            let key = compiled.alert_key(&labels);
             let is_held = self.state.rules.get(&compiled.key).is_some_and(|memory| memory.alerts.contains_key(&key));
             let own = &mut self.own[rule as usize];
             if !own.keys.insert(key.clone()) {

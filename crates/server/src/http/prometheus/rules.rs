@@ -56,9 +56,8 @@ impl Wanted {
     }
 
     fn group(&self, group: &RuleGroup) -> bool {
-        // Files are not remembered: groups of all files are one configuration.
         let fits = |set: &BTreeSet<String>, name: &str| set.is_empty() || set.contains(name);
-        fits(&self.groups, &group.name) && fits(&self.files, "")
+        fits(&self.groups, &group.name) && fits(&self.files, &group.file)
     }
 
     fn rule(&self, group: &RuleGroup, rule: &Rule) -> bool {
@@ -98,7 +97,7 @@ pub(super) async fn rules(State(app): State<App>, asked: Asked) -> Result<Respon
         let took: f64 = of_group.iter().map(|seen| seen.took.as_secs_f64()).sum();
         let last = of_group.iter().filter_map(|seen| seen.evaluated).max();
         groups.push(value!({
-            "name": group.name, "file": "", "interval": group.interval.map_or(60.0, secs), "limit": group.limit,
+            "name": group.name, "file": group.file, "interval": group.interval.map_or(60.0, secs), "limit": group.limit,
             "rules": listed, "evaluationTime": took, "lastEvaluation": instant(last),
         }));
     }

@@ -135,6 +135,8 @@ async fn rules_show_their_alerts() {
     assert_eq!(count("rule_name[]=Down&rule_name[]=Nothing").await, 1);
     assert_eq!(count("rule_group[]=nothing").await, 0);
     assert_eq!(count("file[]=nothing.yaml").await, 0);
+    assert_eq!(count("file[]=rules/host.yaml&file[]=nothing.yaml").await, all);
+    assert_eq!(rules["data"]["groups"][0]["file"], "rules/host.yaml");
     assert_eq!(count("match[]=%7Bseverity%3D%22nothing%22%7D").await, 0);
     assert_eq!(count("exclude_alerts=true").await, all);
     let without = house.get("/api/v1/rules?exclude_alerts=true").await.json();
