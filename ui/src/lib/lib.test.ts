@@ -247,6 +247,7 @@ describe('promql', () => {
 describe('place', () => {
   test.each([
     ['invalid parameter "query": 1:5: a name is wanted', undefined, 'sum((x))', '('],
+    ['1:4: found duplicate series for the match group {} on the right side', undefined, 'up * on(none) up', '*'],
     ['unknown function', 'line 1, column 1', 'raet(x[5s])', 'raet'],
     ['1:99: the end', undefined, 'up', 'p'],
     ['2:3: oops', undefined, 'sum(\n  foo_bar', 'foo_bar'],

@@ -132,7 +132,7 @@ impl Evaluator<'_> {
         let (many, one) = if swapped { (right, left) } else { (left, right) };
         // As Prometheus does it: with `group_right` too, `fill_left` is for the "many" side.
         let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
-        let sides = Sides { binary, span, swapped, fill_many, fill_one, delayed: self.params.delayed_name_removal, many, one };
+        let sides = Sides { binary, swapped, fill_many, fill_one, delayed: self.params.delayed_name_removal, many, one };
         let filled = fill_many.is_some() || fill_one.is_some();
         let (any_many, any_one) = (sides.many.any_present(), sides.one.any_present());
         // Where a side is empty altogether nothing can be ambiguous.
@@ -158,7 +158,6 @@ impl Evaluator<'_> {
 /// Two vectors about to be joined.
 struct Sides<'a> {
     binary: &'a Binary,
-    span: Span,
     swapped: bool,
     /// What stands in where the "many" side has no series.
     fill_many: Option<f64>,
@@ -171,7 +170,8 @@ struct Sides<'a> {
 
 impl Sides<'_> {
     fn failed<T>(&self, message: impl Into<String>) -> Result<T, EvalError> {
-        Err(EvalError::failed(self.span, message))
+        // The operator: both its sides are well.
+        Err(EvalError::failed(self.binary.op_span, message))
     }
 
     fn meet(&self, signature: &Labels, meeting: &Meeting, live: &[bool], out: &mut Table) -> Result<(), EvalError> {

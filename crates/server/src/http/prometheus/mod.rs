@@ -134,8 +134,15 @@ impl From<HttpError> for PromError {
 
 impl From<Failed> for PromError {
     fn from(failed: Failed) -> PromError {
-        match failed {
-            Failed::Query(error) => query::of_evaluation(&error),
+        failed.of_query(None)
+    }
+}
+
+impl Failed {
+    /// As it is told to who asked this query.
+    fn of_query(self, query: Option<&str>) -> PromError {
+        match self {
+            Failed::Query(error) => query::of_evaluation(&error, query),
             Failed::TimedOut { phase } => PromError::new(ErrorKind::Timeout, format!("query timed out in {phase}")),
             Failed::Http(error) => error.into(),
         }

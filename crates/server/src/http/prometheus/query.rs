@@ -66,6 +66,7 @@ async fn answer(app: App, asked: Asked, mut when: When<'static>) -> Result<Respo
     }
     let parsed = app.parsed.get(&text).map_err(|error| of_parsing(&error))?;
     when.delayed_name_removal = app.features.delayed_name_removal;
+    let said = text.clone();
     let asking = Asking { text, parsed, when, limit, with_stats, begun };
     let deadline = deadline(timeout);
     if asking.is_in_memory(app.telemetry.store().in_memory_since())
@@ -83,7 +84,7 @@ async fn answer(app: App, asked: Asked, mut when: When<'static>) -> Result<Respo
         asking.write(out, answer, waited);
         Ok(())
     });
-    Ok(done.await?)
+    done.await.map_err(|failed| failed.of_query(Some(&said)))
 }
 
 impl Asking {
@@ -104,7 +105,7 @@ impl Asking {
         let limits = Limits { samples: SMALL_SAMPLES, read: SMALL_SAMPLES, series, ..self.when.limits };
         match evaluate(&self.parsed.expr, &When { limits, ..self.when.clone() }, source) {
             Err(EvalError::Limit { .. } | EvalError::Source(SourceError::TooManySeries { .. })) => None,
-            Err(error) => Some(Err(of_evaluation(&error))),
+            Err(error) => Some(Err(of_evaluation(&error, Some(&self.text)))),
             Ok(answer) => Some(Ok(answer)),
         }
     }
@@ -175,8 +176,8 @@ fn of_parsing(error: &ParseError) -> PromError {
     PromError::parameter("query", error)
 }
 
-/// What Prometheus calls the ways in which a query fails.
-pub(super) fn of_evaluation(error: &EvalError) -> PromError {
+/// What Prometheus calls the ways in which a query fails; where in its text, as for one that can't be read.
+pub(super) fn of_evaluation(error: &EvalError, query: Option<&str>) -> PromError {
     let kind = match error {
         EvalError::NotYet { .. } | EvalError::Failed { .. } | EvalError::Limit { .. } => ErrorKind::Execution,
         EvalError::Range(_) => ErrorKind::BadData,
@@ -184,5 +185,11 @@ pub(super) fn of_evaluation(error: &EvalError) -> PromError {
         EvalError::Source(::query::source::SourceError::TooManySeries { .. }) => ErrorKind::Execution,
         EvalError::Source(_) => ErrorKind::Internal,
     };
-    PromError::new(kind, error.to_string())
+    match error.span().zip(query) {
+        Some((span, query)) => {
+            let (line, column) = span.line_column(query);
+            PromError::new(kind, format!("{line}:{column}: {error}"))
+        }
+        None => PromError::new(kind, error.to_string()),
+    }
 }

@@ -84,7 +84,9 @@ async fn errors_have_prometheus_form_and_status() {
         ("/api/v1/series", 400, "bad_data", "no match[]"),
         ("/api/v1/series?match[]=sum(up)", 400, "bad_data", "\"match[]\""),
         ("/api/v1/rules?type=all", 400, "bad_data", "\"type\""),
-        ("/api/v1/query?query=http_requests%20*%20on(none)%20http_requests", 422, "execution", ""),
+        ("/api/v1/query?query=http_requests%20*%20on(none)%20http_requests", 422, "execution", "1:15: found duplicate series"),
+        // As well where it was evaluated on a thread of its own.
+        ("/api/v1/query?query=1%20%2B%0Asum(%7B__name__%3D~%22h.*%22%7D*on(no)http_requests)", 422, "execution", "2:22: found"),
         (&format!("/api/v1/query_range?query=up&start={now}&end={far}&step=1"), 400, "bad_data", "11,000 points"),
     ] {
         let answer = house.get(uri).await;
