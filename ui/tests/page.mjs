@@ -48,7 +48,7 @@ export async function open(given) {
       page.on('pageerror', (error) => errors.push(String(error)))
       page.on('console', (message) => { if (message.type() === 'error' && /Content Security Policy/i.test(message.text())) errors.push(message.text().slice(0, 300)) })
       await page.goto(given.url + path)
-      if (ready) await page.waitForSelector(ready, { timeout: 10_000 })
+      if (ready) await page.waitForSelector(ready)
       await page.evaluate(() => document.fonts.ready)
       await page.waitForTimeout(700)
       return { page, errors, close: () => context.close() }

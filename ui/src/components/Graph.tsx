@@ -22,6 +22,8 @@ export { GraphTable } from './GraphBox'
 
 /** Height of a row of names: 24 px is the least that a finger hits. */
 const flagRow = 24
+/** A glyph and the gap to the name beside it. */
+const flagGlyph = 16
 
 /** One list for all that is left out: a new one each time would draw the plot anew each time. */
 const none: readonly never[] = []
@@ -205,8 +207,8 @@ function Drawn(props: GraphProps & { pausedAt: number | undefined; onHold: (on: 
     const text = one.flags.length > 1 ? word('graph.changes', { count: one.flags.length }) : first.name
     return { ...one, first, text, x: xOf(one.at), width: textWidth(text, tones[first.shape] !== 't2') + 22 }
   })
-  const placed = flagNames ? place(labels, inner + rightRoom, 3) : []
-  const rows = Math.max(props.flagRows ?? 0, flagNames && labels.length > 0 ? 1 + Math.max(0, ...placed.map((spot) => spot?.row ?? 0)) : 0)
+  const placed = flagNames ? place(labels, inner + rightRoom, props.flagRows ?? 3) : []
+  const rows = !flagNames ? 0 : (props.flagRows ?? (labels.length > 0 ? 1 + Math.max(0, ...placed.map((spot) => spot?.row ?? 0)) : 0))
 
   const sentence = props.sentence ?? say()
   function say(): string {
@@ -233,15 +235,16 @@ function Drawn(props: GraphProps & { pausedAt: number | undefined; onHold: (on: 
             const id = label.first.id ?? label.at
             const content = (
               <>
-                {!spot.before && <Glyph shape={label.first.shape} />}
+                {/* Both places are kept, so that the name stays where it is when its glyph changes sides. */}
+                <i className={spot.before ? 'aside' : ''}><Glyph shape={label.first.shape} /></i>
                 <span>{label.text}</span>
-                {spot.before && <Glyph shape={label.first.shape} />}
+                <i className={spot.before ? '' : 'aside'}><Glyph shape={label.first.shape} /></i>
               </>
             )
             const shared = {
               className: `flag ${tones[label.first.shape]}${props.lit !== undefined && props.lit === id ? ' lit' : ''}`,
               // Moved, not placed: while a live graph goes on nothing is laid out anew.
-              style: { left: 0, transform: `translateX(${spot.left}px)`, bottom: spot.row * flagRow, maxWidth: inner },
+              style: { left: 0, bottom: 0, transform: `translate(${spot.left - (spot.before ? flagGlyph : 0)}px, ${-spot.row * flagRow}px)`, maxWidth: inner + flagGlyph },
               onPointerEnter: () => { setOpen(index); props.onLit?.(id) },
               onPointerLeave: () => { setOpen(undefined); props.onLit?.(undefined) },
               onFocus: () => { setOpen(index); props.onLit?.(id) },

@@ -3,6 +3,7 @@ import type { ReactNode } from 'react'
 import { colorOf, leftRoom, rightRoom, type GraphProps } from './plot'
 import { useFormat, useWord } from './language'
 import { Glyph } from './State'
+import { Figure } from './Text'
 
 export function CursorBox(props: GraphProps & { cursor: { index: number; left: number }; width: number; own: boolean }): ReactNode {
   const { cursor, series, times, unit = 'none', flags = [], width } = props
@@ -26,8 +27,8 @@ export function CursorBox(props: GraphProps & { cursor: { index: number; left: n
   const showNear = near && Math.abs(distance) < (props.to - props.from) / 12
   const right = cursor.left < width / 2
   return (
-    <div className="cursor-box" style={right ? { left: leftRoom + cursor.left + 14 } : { right: width - cursor.left + rightRoom + 14 }}>
-      <div className="row between"><b>{format.clock(at, digits)}</b><span className="t3 cut">{props.name}</span></div>
+    <div className="cursor-box" style={right ? { left: leftRoom + cursor.left + 14, maxWidth: width - cursor.left + rightRoom - 14 } : { right: width - cursor.left + rightRoom + 14, maxWidth: leftRoom + cursor.left - 14 }}>
+      <div className="row between"><b>{format.within(at, props, digits)}</b><span className="t3 cut">{props.name}</span></div>
       {rows.slice(0, 5).map((row, index) => (
         <div className="row between" key={index}>
           <span className="cut"><i className={row.dash ? 'sw dash' : 'sw'} style={{ ['--c' as string]: `var(${row.color})` }} />{row.name}</span>
@@ -35,7 +36,7 @@ export function CursorBox(props: GraphProps & { cursor: { index: number; left: n
         </div>
       ))}
       {props.beforeName && rows.some((row) => row.before != null) && <div className="t3 xs">← {props.beforeName}</div>}
-      {rows.length > 5 && <div className="t3 xs">{word('graph.more_under', { count: rows.length - 5 })}</div>}
+      {rows.length > 5 && <div className="t3 xs">{rows[5]!.value === null ? word('graph.more_none', { count: rows.length - 5 }) : word('graph.more_most', { count: rows.length - 5, most: format.measure(rows[5]!.value, unit) })}</div>}
       {showNear && (
         <div className="cursor-flag"><Glyph shape={near.shape} /> <span>{near.name}, {word(distance >= 0 ? 'graph.before' : 'graph.after', { offset: format.duration(Math.abs(distance)) })}{near.title && <span className="t2"><br />{near.title}{near.note && `, ${near.note}`}</span>}</span></div>
       )}
@@ -44,21 +45,23 @@ export function CursorBox(props: GraphProps & { cursor: { index: number; left: n
 }
 
 /** The same data as rows, newest first; at most 500 of them. */
-export function GraphTable({ times, series, unit = 'none', height = 160, name }: GraphProps): ReactNode {
+export function GraphTable({ times, series, unit = 'none', height = 160, name, from: start, to: end }: GraphProps): ReactNode {
   const format = useFormat()
   const word = useWord()
   const visible = series.filter((one) => !one.hidden).slice(0, 12)
   const from = Math.max(0, times.length - 500)
   const rows = Array.from({ length: times.length - from }, (_, index) => times.length - 1 - index)
+  const timeWide = format.within(start, { from: start, to: end }, 1).length * 7 + 28
   return (
     <div className="graph-table" role="region" aria-label={name} tabIndex={0} style={{ maxHeight: Math.max(160, height + 24) }}>
-      <table aria-label={name}>
-        <thead><tr><th>{word('graph.time')}</th>{visible.map((one, index) => <th key={index} className="num">{one.name}</th>)}</tr></thead>
+      {/* Columns keep their width whatever the values are: nothing moves while they change. */}
+      <table aria-label={name} style={{ minWidth: timeWide + visible.length * 104 }}>
+        <thead><tr><th style={{ width: timeWide }}>{word('graph.time')}</th>{visible.map((one, index) => <th key={index} className="num" title={one.name}>{one.name}</th>)}</tr></thead>
         <tbody>
           {rows.map((row) => (
             <tr key={row}>
-              <td className="mono">{format.clock(times[row]! * 1000, 1)}</td>
-              {visible.map((one, index) => <td key={index} className="num">{one.values[row] == null ? <span className="t3">{word('graph.no_data')}</span> : format.measure(one.values[row], unit)}</td>)}
+              <td className="mono">{format.within(times[row]! * 1000, { from: start, to: end }, 1)}</td>
+              {visible.map((one, index) => <td key={index} className="num">{one.values[row] == null ? <span className="t3">{word('graph.no_data')}</span> : <Figure>{format.measure(one.values[row], unit)}</Figure>}</td>)}
             </tr>
           ))}
         </tbody>

@@ -1,4 +1,4 @@
-// Sentences of the engine, with order numbers and incidents as links; and times with their full form on hover.
+// Sentences of the engine, with order numbers and incidents as links; times with their full form on hover; figures that live data changes.
 import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 import { useSettings } from '../data/settings'
@@ -14,6 +14,14 @@ export function Say({ text, links = true, short = false }: { text: EngineText | 
   return pieces(said).map((piece, index) =>
     piece.to ? <Link key={index} to={piece.to} className={piece.kind === 'order' ? 'in mono' : 'in'}>{short && piece.kind === 'order' ? orderTail(piece.text) : piece.text}</Link> : piece.text,
   )
+}
+
+/**
+ * A figure that stands at the right edge of its place and is changed by live data. The edge stays when a digit more or less is there; the first
+ * digit does not, and the browser would count that as a jump of the page: each text is an element of its own, which has no place before.
+ */
+export function Figure({ children, as: Tag = 'span', className }: { children: string; as?: 'span' | 'b'; className?: string }): ReactNode {
+  return <Tag key={children} className={className}>{children}</Tag>
 }
 
 /** A time as lists write it; `clock` forces hour, minute, second. Hover shows date, tenths and both zones. */

@@ -37,6 +37,8 @@ export interface Format {
   text: (text: EngineText) => string
   /** `10:15:42` or `10:15:42.3`. */
   clock: (at: string | number, digits?: number) => string
+  /** A time of a range: with its date where the range is on more than one day. */
+  within: (at: string | number, range: { from: number; to: number }, digits?: number) => string
   /** As lists write it: today the clock, this week the day, else the date. */
   when: (at: string | number, digits?: number) => string
   /** `3.7 s` from milliseconds. */
@@ -57,6 +59,7 @@ export function useFormat(): Format {
       zone,
       text: (text) => sentence(text, language),
       clock: (at, digits) => time.clock(millis(at), zone, digits),
+      within: (at, range, digits) => (time.date(range.from, zone) === time.date(range.to, zone) ? '' : `${time.date(millis(at), zone)} `) + time.clock(millis(at), zone, digits),
       when: (at, digits) => time.when(millis(at), Date.now(), zone, language, digits),
       duration: (span) => time.duration(span, language),
       offset: (span) => time.offset(span, language),

@@ -41,7 +41,7 @@ export interface GraphProps {
   flags?: readonly GraphFlag[] | undefined
   /** False: poles only, because the graph above carries the names. */
   flagNames?: boolean
-  /** Rows of names that are kept free, so that a flag that comes moves nothing. */
+  /** So many rows are for names, whether there are any or not, so that a flag that comes or goes moves nothing. By default as many as are needed. */
   flagRows?: number
   /** False: no time axis, because the graph below carries it. */
   axis?: boolean

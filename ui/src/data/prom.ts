@@ -1,5 +1,6 @@
 // Prometheus' own API as the server speaks it: queries, ranges, names. Results come as columns on one time axis.
 import { useQueries, useQuery, type UseQueryResult } from '@tanstack/react-query'
+import { useRef } from 'react'
 import { get } from './http'
 
 export type Labels = Readonly<Record<string, string>>
@@ -54,11 +55,26 @@ export function useRange(query: string, range: { from: number; to: number }, ste
 /** What Explore reads: one range for several queries, the same moved back by `before`, at most `limit` series of each. */
 export interface Explored { from: number; to: number; step: number; /** The end is now: read again every so many milliseconds. */ every: number | undefined; before: number | undefined; limit: number; /** Counts presses of Run. */ round: number }
 
+/** The newest answer to each query: a list of queries begins anew when the range of one changes, and would show nothing meanwhile. */
+function useNewest<T>(queries: readonly string[]): { of: (query: string) => T | undefined; note: (results: readonly UseQueryResult<T>[]) => void } {
+  const kept = useRef(new Map<string, T>())
+  return {
+    of: (query) => kept.current.get(query),
+    note: (results) => {
+      kept.current = new Map(queries.flatMap((query, index) => {
+        const data = results[index]?.data
+        return data === undefined ? [] : [[query, data] as const]
+      }))
+    },
+  }
+}
+
 /** Each query over the range; with `back` the same that long before. An empty query is not asked. */
 export function useRanges(queries: readonly string[], what: Explored, back = 0): UseQueryResult<Frame>[] {
   const span = what.to - what.from
   const live = what.every !== undefined
-  return useQueries({
+  const newest = useNewest<Frame>(queries)
+  const results = useQueries({
     queries: queries.map((query, index) => ({
       queryKey: ['explored', query, index, span, what.step, back, what.limit, what.round, live ? 'live' : what.to] as const,
       queryFn: ({ signal }: { signal: AbortSignal }) => {
@@ -68,11 +84,13 @@ export function useRanges(queries: readonly string[], what: Explored, back = 0):
       enabled: query.trim() !== '',
       refetchInterval: what.every === undefined ? (false as const) : Math.max(what.every, what.step * 1000, 1000),
       // The picture of the same query stays until the new one is there; that of another query would be a lie.
-      placeholderData: (before: Frame | undefined, asked: { queryKey: readonly unknown[] } | undefined) => (asked?.queryKey[1] === query && asked.queryKey[5] === back ? before : undefined),
+      placeholderData: () => newest.of(query),
       staleTime: live ? 0 : 60_000,
       retry: false,
     })),
   })
+  newest.note(results)
+  return results
 }
 
 /** Rows of an instant answer: its labels, and its value as the server wrote it; of a range selector the newest samples. */
@@ -95,25 +113,28 @@ export async function queryInstant(query: string, at: number | undefined, signal
 /** Each query at the end of the range. */
 export function useInstants(queries: readonly string[], what: Explored, enabled: boolean): UseQueryResult<Instant>[] {
   const live = what.every !== undefined
-  return useQueries({
+  const newest = useNewest<Instant>(queries)
+  const results = useQueries({
     queries: queries.map((query, index) => ({
       queryKey: ['explored-now', query, index, what.limit, what.round, live ? 'live' : what.to] as const,
       queryFn: ({ signal }: { signal: AbortSignal }) => queryInstant(query, live ? undefined : what.to, signal, what.limit),
       enabled: enabled && query.trim() !== '',
       refetchInterval: what.every === undefined ? (false as const) : Math.max(what.every, 1000),
-      placeholderData: (before: Instant | undefined, asked: { queryKey: readonly unknown[] } | undefined) => (asked?.queryKey[1] === query ? before : undefined),
+      placeholderData: () => newest.of(query),
       staleTime: live ? 0 : 60_000,
       retry: false,
     })),
   })
+  newest.note(results)
+  return results
 }
 
 /** How many series a query really has, asked only where its answer was cut off. */
-export const useSeriesCount = (query: string, at: number | undefined, enabled: boolean): number | undefined =>
+export const useSeriesCount = (query: string, at: number | undefined, enabled: boolean): UseQueryResult<number> =>
   useQuery({
     queryKey: ['series-count', query, at], enabled, staleTime: 30_000, retry: false,
     queryFn: async ({ signal }) => Number((await queryInstant(`count(${query})`, at, signal)).rows[0]?.value ?? 0),
-  }).data
+  })
 
 /** The query in its canonical form; refused with the place of the mistake. */
 export const formatted = async (query: string, signal?: AbortSignal): Promise<string> => (await get<Body<string>>('/api/v1/format_query', { query }, signal)).data

@@ -9,6 +9,7 @@ export const cardinality = {
   'cardinality.narrowed': ['Narrowed to', '限定于'],
   'cardinality.take_away': ['Take {name} away', '去掉 {name}'],
   'cardinality.again': ['Count again', '重新统计'],
+  'cardinality.counting': ['counting', '统计中'],
   'cardinality.as_of': ['as of {time}', '截至 {time}'],
   'cardinality.explore': ['Open in Explore', '在探索中打开'],
   'cardinality.metrics': ['Metrics', '指标'],

@@ -14,22 +14,29 @@ const worth = 0.05
 /** A label with fewer values than this is as labels are. */
 const manyValues = 12
 
-interface Props { data: Cardinality; all: Cardinality | undefined; matchers: readonly Matcher[]; onNarrow: (one: Matcher) => void; onLabel: (name: string) => void }
+export interface Advised { metric: string; of: Cardinality; label: Cardinality['labels'][number]; /** The label has so many values that it is worth taking out. */ stands: boolean; /** Series that would stay without it. */ left: number | undefined; whole: number; chosen: boolean }
 
-export function Advice({ data, all, matchers, onNarrow, onLabel }: Props): ReactNode {
-  const word = useWord()
-  const format = useFormat()
+/** What to say about `data`; null: nothing. Undefined until that is known: the page shows both together, so that no row moves when this comes. */
+export function useAdvice(data: Cardinality | undefined, all: Cardinality | undefined, matchers: readonly Matcher[]): Advised | null | undefined {
   const chosen = metricOf(matchers)
-  const top = data.metrics[0]
-  const metric = chosen ?? (top && top.series >= data.series * worth ? top.name : undefined)
-  const selector = chosen ? selectorFor(matchers) : metric === undefined ? undefined : selectorOf(metric)
+  const top = data?.metrics[0]
+  const metric = data === undefined ? undefined : (chosen ?? (top && top.series >= data.series * worth ? top.name : undefined))
+  const selector = chosen !== undefined ? selectorFor(matchers) : metric === undefined ? undefined : selectorOf(metric)
   const own = useCardinality(selector, undefined, 10, metric !== undefined && chosen === undefined)
-  const of = chosen ? data : own.data
+  const of = chosen !== undefined ? data : own.isPlaceholderData ? undefined : own.data
   const label = of?.metrics[0]?.name === metric ? of?.labels.find(({ name }) => name !== '__name__' && name !== of.source_label) : undefined
   const stands = label !== undefined && label.values >= manyValues
   const left = useSeriesCount(`group without (${label ? labelText(label.name) : ''}) (${selector ?? ''})`, undefined, stands && selector !== undefined)
-  if (metric === undefined || of === undefined || label === undefined) return null
-  const whole = all?.series ?? data.series
+  if (data === undefined) return undefined
+  if (metric === undefined || (of === undefined && own.isError)) return null
+  if (of === undefined || (stands && left.isPending)) return undefined
+  return label === undefined ? null : { metric, of, label, stands, left: left.data, whole: all?.series ?? data.series, chosen: chosen !== undefined }
+}
+
+export function Advice({ advised, onNarrow, onLabel }: { advised: Advised; onNarrow: (one: Matcher) => void; onLabel: (name: string) => void }): ReactNode {
+  const word = useWord()
+  const format = useFormat()
+  const { metric, of, label, stands, left, whole, chosen } = advised
   const drop = `metric_relabel_configs:\n  - source_labels: [__name__]\n    regex: ${exact(metric)}\n    action: drop\n`
   return (
     <Panel title={word('cardinality.hint')} className="advice">
@@ -43,9 +50,9 @@ export function Advice({ data, all, matchers, onNarrow, onLabel }: Props): React
         {stands && <p className="t2 sm">{word('cardinality.hint.do')}</p>}
         <div className="row wrap" style={{ marginTop: 6 }}>
           <button type="button" className="btn small" onClick={() => onLabel(label.name)}>{word('cardinality.hint.values', { label: label.name })}</button>
-          {chosen === undefined && <button type="button" className="btn small" onClick={() => onNarrow({ name: '__name__', value: metric })}>{word('cardinality.hint.narrow', { metric })}</button>}
+          {!chosen && <button type="button" className="btn small" onClick={() => onNarrow({ name: '__name__', value: metric })}>{word('cardinality.hint.narrow', { metric })}</button>}
         </div>
-        {chosen !== undefined && (
+        {chosen && (
           <details className="drop">
             <summary className="t2 sm">{word('cardinality.hint.drop')}</summary>
             <pre className="code">{drop}</pre>

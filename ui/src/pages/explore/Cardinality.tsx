@@ -1,6 +1,6 @@
 // Where series come from: which metric, which label, which pair and which source has how many; a press narrows to it, and says what could go.
 import { Link } from '@tanstack/react-router'
-import { useMemo, type ReactNode } from 'react'
+import { useMemo, useRef, type ReactNode } from 'react'
 import './explore.css'
 import './cardinality.css'
 import { useSearch, useSetSearch } from '../../components/address'
@@ -8,12 +8,13 @@ import { Icon } from '../../components/Icon'
 import { useFormat, useWord } from '../../components/language'
 import { Panel } from '../../components/Panel'
 import { Glyph } from '../../components/State'
+import { Figure } from '../../components/Text'
 import { Empty, Loaded } from '../../components/Waiting'
 import type { Cardinality as Counted } from '../../data/api'
 import { useCardinality } from '../../data/queries'
 import { metricOf, narrowed, readMatchers, selectorFor, writeMatchers, type Matcher } from '../../lib/narrow'
 import { number } from '../../lib/number'
-import { Advice } from './Advice'
+import { Advice, useAdvice, type Advised } from './Advice'
 import { Bars, type Bar } from './Bars'
 import { Head } from './Head'
 
@@ -23,6 +24,9 @@ const rowsMany = 200
 const rowsSpare = 20
 /** From this share of a limit on the page says that it is near. */
 const near = 0.8
+
+/** What is shown: everything of it belongs to one count. */
+interface Shown { data: Counted; matchers: readonly Matcher[]; label: string | undefined; limit: number; advised: Advised | null }
 
 export default function Cardinality(): ReactNode {
   const word = useWord()
@@ -37,27 +41,35 @@ export default function Cardinality(): ReactNode {
   // The whole is known beside every part of it.
   const all = useCardinality(undefined, undefined, rowsFew + rowsSpare)
   const narrow = (one: Matcher): void => set({ where: writeMatchers(narrowed(matchers, one)), ...(one.name === label ? { label: undefined } : {}) })
+  const whole = matchers.length === 0 ? counted : all
+  const here = counted.isPlaceholderData || (whole.data === undefined && !whole.isError) ? undefined : counted.data
+  const advised = useAdvice(here, all.data, matchers)
+  // The page changes as one, when all of the next step is counted: a row must not move away under the hand.
+  const kept = useRef<Shown>(undefined)
+  if (here !== undefined && advised !== undefined) kept.current = { data: here, matchers, label, limit, advised }
+  const shown = kept.current
+  const counts = shown === undefined || shown.matchers !== matchers || shown.label !== label || shown.limit !== limit || counted.isFetching
   return (
     <>
       <Head at="cardinality">
         <span className="end" />
-        {counted.dataUpdatedAt > 0 && <span className="t3 sm nw">{word('cardinality.as_of', { time: format.clock(counted.dataUpdatedAt) })}</span>}
+        {counted.dataUpdatedAt > 0 && <span className="t3 sm nw"><Figure>{counts ? word('cardinality.counting') : word('cardinality.as_of', { time: format.clock(counted.dataUpdatedAt) })}</Figure></span>}
         <button type="button" className="btn" aria-disabled={counted.isFetching} onClick={() => { void counted.refetch(); void all.refetch() }}>{word('cardinality.again')}</button>
         <Link to="/explore" search={{ q: selector ?? 'topk(20, count by (__name__) ({__name__=~".+"}))', ...(selector ? {} : { view: 'table' }) } as never} className="btn pri">{word('cardinality.explore')}</Link>
       </Head>
-      <Loaded query={counted} height={420}>
-        {(data) => (
-          <>
-            <Whole data={data} all={all.data} matchers={matchers} onMatchers={(next) => set({ where: writeMatchers(next) })} />
-            {data.series === 0 ? (
-              <Panel name={word('cardinality.all_series')}><Empty title={word(matchers.length > 0 ? 'cardinality.none' : 'cardinality.empty')}>{word(matchers.length > 0 ? 'cardinality.none.hint' : 'cardinality.empty.hint')}</Empty></Panel>
+      <Loaded query={{ ...counted, data: counted.isError && counted.data === undefined ? undefined : shown }} height={420}>
+        {(now) => (
+          <div className="stack" aria-busy={counts}>
+            <Whole data={now.data} all={all.data} matchers={now.matchers} onMatchers={(next) => set({ where: writeMatchers(next) })} />
+            {now.data.series === 0 ? (
+              <Panel name={word('cardinality.all_series')}><Empty title={word(now.matchers.length > 0 ? 'cardinality.none' : 'cardinality.empty')}>{word(now.matchers.length > 0 ? 'cardinality.none.hint' : 'cardinality.empty.hint')}</Empty></Panel>
             ) : (
               <>
-                <Advice data={data} all={all.data} matchers={matchers} onNarrow={narrow} onLabel={(name) => set({ label: name })} />
-                <Lists data={data} matchers={matchers} label={label} limit={limit} onNarrow={narrow} onLabel={(name) => set({ label: name })} onMore={() => set({ rows: limit === rowsMany ? undefined : 'many' })} />
+                {now.advised && <Advice advised={now.advised} onNarrow={narrow} onLabel={(name) => set({ label: name })} />}
+                <Lists data={now.data} matchers={now.matchers} label={now.label} limit={now.limit} onNarrow={narrow} onLabel={(name) => set({ label: name })} onMore={() => set({ rows: limit === rowsMany ? undefined : 'many' })} />
               </>
             )}
-          </>
+          </div>
         )}
       </Loaded>
     </>

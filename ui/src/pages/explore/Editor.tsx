@@ -8,6 +8,7 @@ import { errorSaid, errorSpan } from '../../lib/place'
 import { around, tokens, typing, type Typing } from '../../lib/promql'
 import { Explained, useExplain, useOffers } from './help'
 import type { Answer } from './answers'
+import { useSettled } from './settled'
 import { placeOf, put, tokenUnder } from './text'
 
 interface Props {
@@ -116,8 +117,9 @@ export function Editor({ letter, value, asked, answer, menu, focused, onFocus, o
   const point = (event: PointerEvent<HTMLTextAreaElement>): void => {
     if (event.pointerType !== 'mouse' || open || !shown.current) return
     const found = tokenUnder(shown.current, value, event.clientX, event.clientY)
-    const known = found && (found.kind === 'function' || found.kind === 'keyword' || found.kind === 'metric') && explain(found.text)
-    if (!found || !known) setHover(undefined)
+    // What is known of it is looked up when it is shown: the help of a metric may come only after the pointer.
+    const named = found && (found.kind === 'function' || found.kind === 'keyword' || found.kind === 'metric')
+    if (!found || !named) setHover(undefined)
     else if (hover?.name !== found.text) setHover({ name: found.text, left: found.left, top: found.bottom })
   }
   const list = open && at && shown.current ? placeOf(shown.current, at.from) : undefined
@@ -165,13 +167,3 @@ function refusal(error: unknown): ApiError | undefined {
 }
 
 const said = (error: ApiError, word: ReturnType<typeof useWord>): string => (error.message === 'network' ? word('error.network') : errorSaid(error.message))
-
-/** The value when it has not changed for so many milliseconds. */
-function useSettled(value: string, after: number): string {
-  const [settled, setSettled] = useState(value)
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), after)
-    return () => clearTimeout(timer)
-  }, [value, after])
-  return settled
-}

@@ -1,5 +1,5 @@
 // The answers in one panel, a graph for each query below each other with tied cursors; or as tables, or as JSON.
-import type { ReactNode } from 'react'
+import { useEffect, useState, type ReactNode } from 'react'
 import { CopyButton } from '../../components/Copy'
 import { Graph, type GraphFlag } from '../../components/Graph'
 import { useFormat, useWord } from '../../components/language'
@@ -35,6 +35,9 @@ interface Props {
   onQuery: (index: number, query: string) => void
 }
 
+/** Rows for the names of flags above the first graph, with any or without. */
+const flagRows = 2
+
 export const unitFor = (query: string, state: Pick<ExploreState, 'unit'>): Unit => state.unit ?? unitOf(query)
 
 export function Pictures(props: Props): ReactNode {
@@ -50,7 +53,9 @@ export function Pictures(props: Props): ReactNode {
       <span className="seg small"><button type="button" aria-pressed={state.changes} onClick={() => onChange({ changes: !state.changes })}><Glyph shape="release" tone={state.changes ? 'run' : 't3'} />{word('explore.changes')}</button></span>
     </>
   )
-  const note = state.view === 'graph' ? word('explore.note', { step: format.duration(step * 1000).replace('.0', '') }) : state.steps ? word('explore.note.short', { step: format.duration(step * 1000).replace('.0', '') }) : undefined
+  const steps = format.duration(step * 1000).replace('.0', '')
+  const unitSaid = (query: string): string => { const unit = unitFor(query, state); return unit === 'none' ? '' : word(`explore.unit.${unit}`) }
+  const note = state.view === 'graph' || (state.view === 'table' && state.steps) ? [unitSaid(first.query), word(state.view === 'graph' ? 'explore.note' : 'explore.note.short', { step: steps })].filter(Boolean).join(word('explore.comma')) : undefined
   return (
     <Panel title={word('explore.panel', { letter: first.letter, title: headline(first.query) })} note={note && <span className="onmouse">{note}</span>} actions={actions} className="pictures">
       <Options state={state} span={shown.to - shown.from} step={step} unit={unitFor(first.query, state)} live={props.live} onChange={onChange}>
@@ -59,7 +64,7 @@ export function Pictures(props: Props): ReactNode {
       </Options>
       {answers.map((answer, index) => (
         <div key={answer.letter} className="picture">
-          {index > 0 && <h3>{word('explore.panel', { letter: answer.letter, title: headline(answer.query) })}</h3>}
+          {index > 0 && <h3>{word('explore.panel', { letter: answer.letter, title: headline(answer.query) })} <span className="t3 sm">{unitSaid(answer.query)}</span></h3>}
           <Picture {...props} answer={answer} first={index === 0} onQuery={(query) => props.onQuery(index, query)} />
         </div>
       ))}
@@ -72,36 +77,56 @@ function Picture({ answer, first, state, shown, flags, zoom, cursor, lit, onLit,
   const beforeName = useBeforeName(state.before)
   const title = headline(answer.query)
   const unit = unitFor(answer.query, state)
-  const height = state.view === 'graph' ? (first ? 220 : 140) : 200
+  const height = first ? 220 : 140
+  // As high as the graph that comes in its place, so that what stands below stays where it is.
+  const whole = state.view === 'graph' ? height + 24 + (first && state.changes ? flagRows * 24 : 0) : 200
   if (answer.error && answer.count === undefined) {
     // A mistake in the query is said under its editor; everything else here.
     const status = answer.error instanceof ApiError ? answer.error.status : 0
     const said = status === 400 ? word('explore.error', { letter: answer.letter }) : status > 400 && status < 500 ? word('explore.error.run', { letter: answer.letter }) : undefined
     return (
-      <div style={{ minHeight: height }}>
+      <div style={{ minHeight: whole }}>
         {said ? <Empty title={<span className="st bad"><Glyph shape="bad" tone="" />{said}</span>} actions={status !== 400 && <button type="button" className="btn small" onClick={answer.retry}>{word('do.retry')}</button>}>{word('explore.error.where')}</Empty> : <Problem error={answer.error} onRetry={answer.retry} />}
       </div>
     )
   }
-  if (answer.stopped) return <div style={{ minHeight: height }}><Empty title={word('explore.stopped')} actions={<button type="button" className="btn small" onClick={answer.retry}>{word('explore.run')}</button>} /></div>
-  if (answer.count === undefined) return <Loading height={height} onCancel={() => void client.cancelQueries({ predicate: (query) => String(query.queryKey[0]).startsWith('explored') && query.queryKey[1] === answer.query })} />
-  if (answer.count === 0) return <div style={{ minHeight: height }}><Nothing query={answer.query} onQuery={onQuery} /></div>
-  if (state.view === 'json') return <JsonView answer={answer} />
-  if (answer.instant) return <InstantTable instant={answer.instant} unit={unit} title={title} />
+  const cancel = (): void => void client.cancelQueries({ predicate: (query) => String(query.queryKey[0]).startsWith('explored') && query.queryKey[1] === answer.query })
+  if (answer.stopped && answer.count === undefined) return <div style={{ minHeight: whole }}><Empty title={word('explore.stopped')} actions={<button type="button" className="btn small" onClick={answer.retry}>{word('explore.run')}</button>} /></div>
+  if (answer.count === undefined) return <Loading height={whole} onCancel={cancel} />
+  const old = answer.old && <Rereading key={answer.stopped ? 'stopped' : 'reading'} stopped={answer.stopped} onCancel={cancel} onRetry={answer.retry} />
+  if (answer.count === 0) return <><div style={{ minHeight: whole }}><Nothing query={answer.query} onQuery={onQuery} /></div>{old}</>
+  if (state.view === 'json') return <><JsonView answer={answer} />{old}</>
+  if (answer.instant) return <><InstantTable instant={answer.instant} unit={unit} title={title} />{old}</>
   const series = drawn(answer, state)
   return (
     <>
       {(answer.cut || answer.count > shownMost) && <TooMany answer={answer} at={shown.every === undefined ? shown.to : undefined} onQuery={onQuery} />}
       {state.view === 'table' ? <StepsTable answer={answer} series={series} unit={unit} from={shown.from} to={shown.to} title={title} /> : (
         <>
-          <Graph name={title} times={answer.frame!.times} series={series} unit={unit} from={shown.from} to={shown.to} height={height} flags={flags} flagNames={first} flagRows={first && state.changes ? 1 : 0} group="explore" tableSwitch={false}
+          <Graph name={title} times={answer.frame!.times} series={series} unit={unit} from={shown.from} to={shown.to} height={height} flags={flags} flagNames={first} flagRows={first && state.changes ? flagRows : 0} group="explore" tableSwitch={false}
             stacked={state.stacked} log={state.log} beforeName={beforeName} holds={shown.every !== undefined} lit={lit} onLit={(id) => onLit(id as number | undefined)} onCursor={(index) => cursor.set(answer.letter, index)}
             onZoom={zoom.in} onMove={zoom.move} onReset={zoom.back} />
           {answer.nothingBefore && <p className="t3 sm note">{word('explore.before.empty', { before: beforeName })}</p>}
         </>
       )}
+      {old}
     </>
   )
+}
+
+/** Over the answer for the range before, while that for the new one is read: after a second it says so, and it can be stopped. */
+function Rereading({ stopped, onCancel, onRetry }: { stopped: boolean; onCancel: () => void; onRetry: () => void }): ReactNode {
+  const word = useWord()
+  const format = useFormat()
+  const [elapsed, setElapsed] = useState(0)
+  useEffect(() => {
+    const began = performance.now()
+    const timer = setInterval(() => setElapsed(performance.now() - began), 1000)
+    return () => clearInterval(timer)
+  }, [])
+  if (stopped) return <div className="rereading sm" role="status"><span>{word('explore.stopped')}</span><button type="button" className="btn small" onClick={onRetry}>{word('explore.run')}</button></div>
+  if (elapsed < 900) return null
+  return <div className="rereading sm" role="status"><span>{word('wait.reading', { elapsed: format.duration(Math.floor(elapsed / 1000) * 1000) })}</span><button type="button" className="btn small" onClick={onCancel}>{word('do.cancel')}</button></div>
 }
 
 function Nothing({ query, onQuery }: { query: string; onQuery: (query: string) => void }): ReactNode {

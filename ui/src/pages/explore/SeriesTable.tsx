@@ -2,6 +2,7 @@
 import { useMemo, type MouseEvent, type ReactNode } from 'react'
 import { useFormat, useWord } from '../../components/language'
 import { Panel } from '../../components/Panel'
+import { Figure } from '../../components/Text'
 import type { ExploreState } from '../../lib/explore'
 import { isShown } from '../../lib/explore'
 import type { Unit } from '../../lib/number'
@@ -37,16 +38,19 @@ export function SeriesTable({ answer, state, unit, step, beforeName, cursor, onP
     </th>
   )
   const name = word('explore.series', { letter: answer.letter })
+  // All figures have columns of one width: the longest fits, and a digit more changes nothing.
+  const longest = Math.max(0, ...rows.flatMap((row) => (row.stats ? figures.map((one) => format.measure(row.stats![one], unit).length) : [])))
+  const wide = Math.max(80, Math.ceil(longest / 3) * 22 + 16)
   const touched = state.alone?.startsWith(`${answer.letter}.`) || state.hidden.some((mark) => mark.startsWith(`${answer.letter}.`))
   const press = (row: Ranked) => (event: MouseEvent): void => onPress(row.mark, event.ctrlKey || event.metaKey)
-  const cursorCell = (row: Ranked): ReactNode => (at === undefined ? '' : row.values[at] == null ? <span className="t3">{word('graph.gap')}</span> : format.measure(row.values[at], unit))
+  const cursorCell = (row: Ranked): ReactNode => (at === undefined ? '' : row.values[at] == null ? <span className="t3">{word('graph.gap')}</span> : <Figure>{format.measure(row.values[at], unit)}</Figure>)
   const button = (row: Ranked, text: string): ReactNode => (
     <button type="button" className="series-name cut" title={text} aria-pressed={isShown(state, answer.letter, row.mark)} onClick={press(row)}><i className={row.dash ? 'sw dash' : 'sw'} style={{ ['--c' as string]: `var(${row.color})` }} />{text}</button>
   )
   return (
     <Panel title={name} note={<><span className="onmouse">{word('explore.series.note')}</span><span className="ontouch">{word('explore.series.note.touch')}</span></>} actions={<button type="button" className={touched ? 'btn small' : 'btn small unseen'} onClick={onAll}>{word('explore.all')}</button>}>
       <div className="wide series has-narrow" tabIndex={0} role="group" aria-label={name}>
-        <table aria-label={name} style={{ minWidth: Math.max(1, labels.length) * 84 + (beforeName ? 7 : 6) * 78 }}>
+        <table aria-label={name} style={{ minWidth: Math.max(1, labels.length) * 76 + (beforeName ? 6 : 5) * wide + 76, ['--figure' as string]: `${wide}px` }}>
           <thead>
             <tr>
               {labels.length === 0 ? <th>{word('explore.series.name')}</th> : labels.map((label) => head(label, label, false))}
@@ -62,10 +66,10 @@ export function SeriesTable({ answer, state, unit, step, beforeName, cursor, onP
                   const text = row.labels[label] ?? (labels.length === 0 ? answer.letter : '-')
                   return <td key={label} className={index === 0 ? 'm' : 'mono'}>{index === 0 ? button(row, text) : text}</td>
                 })}
-                {figures.map((one) => <td key={one} className={one === 'max' ? 'num b' : 'num'}>{row.stats ? format.measure(row.stats[one], unit) : '-'}</td>)}
-                {beforeName && <td className="num t2">{row.beforeMean === undefined ? <span className="t3">{word('graph.no_data')}</span> : format.measure(row.beforeMean, unit)}</td>}
+                {figures.map((one) => <td key={one} className={one === 'max' ? 'num b' : 'num'}>{row.stats ? <Figure>{format.measure(row.stats[one], unit)}</Figure> : '-'}</td>)}
+                {beforeName && <td className="num t2">{row.beforeMean === undefined ? <span className="t3">{word('graph.no_data')}</span> : <Figure>{format.measure(row.beforeMean, unit)}</Figure>}</td>}
                 <td className="num">{cursorCell(row)}</td>
-                <td className="num t2">{row.stats && row.stats.gaps > 0 ? format.duration(row.stats.gaps * step * 1000) : word('explore.gaps.none')}</td>
+                <td className="num t2">{row.stats && row.stats.gaps > 0 ? <Figure>{format.duration(row.stats.gaps * step * 1000)}</Figure> : word('explore.gaps.none')}</td>
               </tr>
             ))}
           </tbody>
@@ -75,10 +79,11 @@ export function SeriesTable({ answer, state, unit, step, beforeName, cursor, onP
         {shown.map((row) => (
           <li key={row.mark} className={isShown(state, answer.letter, row.mark) ? '' : 'off'}>
             <div className="grow">
-              <div className="row between">{button(row, row.name || answer.letter)}<b className="nw">{row.stats ? format.measure(row.stats.last, unit) : '-'}</b></div>
+              <div className="row between">{button(row, row.name || answer.letter)}<Figure as="b" className="nw">{row.stats ? format.measure(row.stats.last, unit) : '-'}</Figure></div>
               {row.stats && (
-                <div className="t2 sm">
-                  {[...(['min', 'mean', 'max'] as const).map((one) => `${word(`explore.${one}`)} ${format.measure(row.stats![one], unit)}`), ...(beforeName && row.beforeMean !== undefined ? [`${beforeName} ${format.measure(row.beforeMean, unit)}`] : [])].join(word('explore.comma'))}
+                <div className="t2 sm thirds">
+                  {(['min', 'mean', 'max'] as const).map((one) => <span key={one}>{`${word(`explore.${one}`)} ${format.measure(row.stats![one], unit)}`}</span>)}
+                  {beforeName && <span className="whole">{`${beforeName}: ${row.beforeMean === undefined ? word('graph.no_data') : format.measure(row.beforeMean, unit)}`}</span>}
                 </div>
               )}
             </div>

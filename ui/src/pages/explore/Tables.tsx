@@ -3,6 +3,7 @@ import { useMemo, type ReactNode } from 'react'
 import { CopyButton } from '../../components/Copy'
 import { DataTable, type Column } from '../../components/DataTable'
 import { GraphTable } from '../../components/Graph'
+import { Figure } from '../../components/Text'
 import type { GraphSeries } from '../../components/plot'
 import { useFormat, useWord } from '../../components/language'
 import type { Instant, Labels } from '../../data/prom'
@@ -32,8 +33,8 @@ export function InstantTable({ instant, unit, title }: { instant: Instant; unit:
   const shown = (row: Row): string => (instant.kind !== 'string' && Number.isFinite(Number(row.value)) ? format.measure(Number(row.value), unit) : row.value)
   const columns: Column<Row>[] = [
     ...names.map((name, index): Column<Row> => ({ id: name, head: named(name, word('explore.kind.metric')), cell: (row) => row.labels[name] ?? <span className="t3">-</span>, sort: (row) => row.labels[name] ?? '', className: index === 0 ? 'm' : 'mono' })),
-    { id: 'value', head: word('explore.value'), number: true, cell: (row) => <b title={row.value}>{shown(row)}</b>, sort: (row) => (Number.isNaN(Number(row.value)) ? row.value : Number(row.value)), className: 'm' },
-    ...(instant.kind === 'matrix' ? [{ id: 'samples', head: word('explore.series.samples'), cell: (row: Row) => <span className="mono t2">{(row.more ?? []).slice(-4).map(([at, value]) => `${value} @${format.clock(at * 1000, 1)}`).join(', ')}</span> }] : []),
+    { id: 'value', head: word('explore.value'), number: true, cell: (row) => <b title={row.value}><Figure>{shown(row)}</Figure></b>, sort: (row) => (Number.isNaN(Number(row.value)) ? row.value : Number(row.value)), className: 'm' },
+    ...(instant.kind === 'matrix' ? [{ id: 'samples', className: 'samples', head: word('explore.series.samples'), cell: (row: Row) => <span className="mono t2">{(row.more ?? []).slice(-4).map(([at, value]) => `${value} @${format.clock(at * 1000, 1)}`).join(', ')}</span> }] : []),
   ]
   const rows = instant.rows.slice(0, rowsMost)
   const ids = new Map(rows.map((row, index) => [row, `${index} ${JSON.stringify(row.labels)}`]))
@@ -44,7 +45,7 @@ export function InstantTable({ instant, unit, title }: { instant: Instant; unit:
         <DataTable name={title} columns={columns} rows={rows} id={(row) => ids.get(row) ?? ''}
           narrow={(row) => (
             <>
-              <div className="row between top"><span className="m prose">{first.flatMap((name) => row.labels[name] ?? []).join(' ') || title}</span><b className="nw">{shown(row)}</b></div>
+              <div className="row between top"><span className="m prose">{first.flatMap((name) => row.labels[name] ?? []).join(' ') || title}</span><Figure as="b" className="nw">{shown(row)}</Figure></div>
               <div className="t2 sm">{second.flatMap((name) => (row.labels[name] === undefined ? [] : [`${named(name, word('explore.kind.metric'))} ${row.labels[name]}`])).join(word('explore.comma'))}</div>
             </>
           )} />

@@ -25,6 +25,8 @@ export interface Answer {
   waiting: boolean
   /** It was asked, and then taken back. */
   stopped: boolean
+  /** What is shown is the answer for the range before; the new one is being read. */
+  old: boolean
   retry: () => void
   /** Series in the answer; more exist where it was cut. */
   count: number | undefined
@@ -52,7 +54,8 @@ export function useAnswers(what: Explored, state: ExploreState): Answer[] {
     const data = now ? instant.data : frame
     return {
       letter: letterOf(index), query, frame, instant: now ? instant.data : undefined,
-      error: asked.error, waiting: asked.isPending && asked.fetchStatus === 'fetching', stopped: asked.isPending && asked.fetchStatus !== 'fetching' && !asked.error,
+      error: asked.error, waiting: asked.isPending && asked.fetchStatus === 'fetching', stopped: (asked.isPending || asked.isPlaceholderData) && asked.fetchStatus !== 'fetching' && !asked.error,
+      old: asked.isPlaceholderData,
       retry: () => void asked.refetch(),
       count: now ? instant.data?.rows.length : frame?.series.length,
       cut: data?.cut === true, took: data?.tookMillis ?? 0, warnings: data?.warnings ?? [],
@@ -64,7 +67,7 @@ export function useAnswers(what: Explored, state: ExploreState): Answer[] {
 
 /** How many series there are where the answer was cut off; else those in it. */
 export function useTotal(answer: Answer, at: number | undefined): number | undefined {
-  const counted = useSeriesCount(answer.query, at, answer.cut)
+  const counted = useSeriesCount(answer.query, at, answer.cut).data
   return answer.cut ? counted : answer.count
 }
 
