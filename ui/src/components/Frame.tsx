@@ -1,9 +1,11 @@
 // The frame around every page: skip link, navigation, header, brake bar, main, and on a phone the bar at the bottom.
 import { Link, Outlet, useLocation, useNavigate } from '@tanstack/react-router'
-import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react'
+import { lazy, Suspense, useEffect, useLayoutEffect, useState, type ReactNode } from 'react'
 import { currentLink, start, useLink } from '../data/live'
 import { client, feedCache, useMe, useOverview } from '../data/queries'
+import { askZone } from '../data/settings'
 import { navigation, pages, type PageEntry } from '../pages/registry'
+import { useSearchText } from './address'
 import { Boundary } from './Boundary'
 import { BrakeBar } from './BrakeBar'
 import { Header } from './Header'
@@ -29,6 +31,8 @@ export function Frame(): ReactNode {
     const stops = [feedCache(), start()]
     return () => stops.forEach((stop) => stop())
   }, [])
+  const [zone] = useSearchText('tz')
+  useLayoutEffect(() => askZone(zone), [zone])
   useTabTitle()
   useRereadAfterSilence()
   useKey('Ctrl+k', () => setPalette(true))

@@ -5,11 +5,11 @@ import { togglePause, useNow, usePaused } from '../data/clock'
 import { post } from '../data/http'
 import { tryNow, useLink } from '../data/live'
 import { useMe } from '../data/queries'
-import { browserZone, change, scheme, useSettings } from '../data/settings'
+import { browserZone, change, ownZone, scheme, useSettings } from '../data/settings'
 import { defaultRange, freeze, instant, isLive, presets, step } from '../lib/range'
 import { initials } from '../lib/text'
 import { zoneName } from '../lib/time'
-import { usePageRange } from './address'
+import { usePageRange, useSearchText } from './address'
 import { copyText } from './Copy'
 import { Icon } from './Icon'
 import { useKey } from './keyboard'
@@ -45,7 +45,10 @@ function PersonMenu({ onHelp, flipTheme, flipLanguage }: PersonProps): ReactNode
   const word = useWord()
   const settings = useSettings()
   const me = useMe().data
+  const [, setZone] = useSearchText('tz')
   const [opened, setOpened] = useState(false)
+  // A person's own choice is seen at once, whatever zone the address asked for.
+  const flipZone = (): void => { change({ zone: settings.zone === 'UTC' ? browserZone : 'UTC' }); setZone(undefined) }
   const item = (does: () => void, text: string, key?: string, stays = false): ReactNode => (
     <li><button type="button" className="menu-item" onClick={() => { does(); if (!stays) setOpened(false) }}><span className="grow">{text}</span>{key && <kbd>{key}</kbd>}</button></li>
   )
@@ -60,7 +63,7 @@ function PersonMenu({ onHelp, flipTheme, flipLanguage }: PersonProps): ReactNode
           {item(onHelp, word('head.help'), '?')}
           {item(flipTheme, word('head.theme'), 'Shift D', true)}
           {item(flipLanguage, settings.language === 'zh' ? 'English' : '中文', 'Shift L', true)}
-          {item(() => change({ zone: settings.zone === 'UTC' ? browserZone : 'UTC' }), settings.zone === 'UTC' ? word('head.zone.local', { zone: zoneName(browserZone) }) : word('head.zone.utc'))}
+          {item(flipZone, settings.zone === 'UTC' ? word('head.zone.local', { zone: zoneName(browserZone) }) : word('head.zone.utc'))}
           {item(() => change({ dense: !settings.dense }), word(settings.dense ? 'head.dense_on' : 'head.dense_off'), undefined, true)}
           {item(() => change({ keys: !settings.keys }), word(settings.keys ? 'head.keys_on' : 'head.keys_off'), undefined, true)}
           {item(() => void post('/logout').finally(() => location.assign('/login')), word('head.logout'))}
@@ -134,13 +137,14 @@ export function RangeMenu({ keys = true, times = false }: { keys?: boolean; time
     address.searchParams.set('to', fixed.to)
     setCopied(await copyText(address.href))
   }
-  const span = (text: string): string => format.duration(instant('now', 0) - instant(`now-${text}`, 0)).replace(/ 00.(min|s|分|秒)$/, '').replace(/ 00 (分|秒)$/, '')
+  const whole = (millis: number): string => format.duration(millis).replace(/ 00.(min|s|分|秒)$/, '').replace(/ 00 (分|秒)$/, '')
+  const span = (text: string): string => whole(instant('now', 0) - instant(`now-${text}`, 0))
   return (
     <Popover opened={opened} onChange={open} position="bottom-end" trapFocus returnFocus withinPortal={false} transitionProps={{ duration: 0 }} width={280}>
       <Popover.Target>
         <button type="button" className="sel" aria-haspopup="dialog" aria-expanded={opened} onClick={() => open(!opened)}>
           <span className="sr">{word('head.range')}: </span>
-          {preset ? word('head.range.last', { span: span(preset) }) : isLive(range) ? word('head.range.last', { span: format.duration(to - from) }) : times ? word('head.range.times', { from: format.when(from), to: to - from < 86_400_000 ? format.clock(to) : format.when(to) }) : word('head.range.fixed')}
+          {preset ? word('head.range.last', { span: span(preset) }) : isLive(range) ? word('head.range.last', { span: whole(to - from) }) : times ? word('head.range.times', { from: format.when(from), to: to - from < 86_400_000 ? format.clock(to) : format.when(to) }) : word('head.range.fixed')}
           <Icon name="down" />
         </button>
       </Popover.Target>
@@ -160,8 +164,35 @@ export function RangeMenu({ keys = true, times = false }: { keys?: boolean; time
             <button type="submit" className="btn small pri" disabled={bad}>{word('head.range.apply')}</button>
           </div>
         </form>
+        <ZonePick />
         <button type="button" className="btn small quiet" style={{ marginTop: 8, paddingLeft: 0 }} onClick={() => void share()}>{word(copied ? 'head.shared' : 'head.share')}</button>
       </Popover.Dropdown>
     </Popover>
   )
 }
+
+/** In which zone times are shown on this page: it stands in the address, and is seen by whoever gets the link. `U` is UTC and back. */
+function ZonePick(): ReactNode {
+  const word = useWord()
+  const id = useId()
+  const [asked, setAsked] = useSearchText('tz')
+  const { zone } = useSettings()
+  useKey('u', () => setAsked(asked === 'UTC' ? undefined : 'UTC'))
+  const known = asked === undefined || asked === 'browser' || asked === 'UTC' ? '' : zone
+  return (
+    <div className="zones">
+      <label className="lab" htmlFor={id}>{word('head.zone.pick')} <kbd>U</kbd></label>
+      <select id={id} className="inp" value={asked === 'browser' || asked === 'UTC' ? asked : known} onChange={(event) => setAsked(event.target.value || undefined)}>
+        <option value="">{word('head.zone.own', { zone: zoneName(ownZone()) })}</option>
+        <option value="UTC">UTC</option>
+        <option value="browser">{word('head.zone.browser', { zone: zoneName(browserZone) })}</option>
+        <optgroup label={word('head.zone.all')}>
+          {known !== '' && !allZones.includes(known) && <option value={known}>{known}</option>}
+          {allZones.map((one) => <option key={one} value={one}>{one}</option>)}
+        </optgroup>
+      </select>
+    </div>
+  )
+}
+
+const allZones: readonly string[] = Intl.supportedValuesOf('timeZone')

@@ -1,4 +1,5 @@
-// What a person has chosen for this browser: theme, language, zone, density, keys. Kept in local storage, nowhere else.
+// What a person has chosen for this browser: theme, language, zone, density, keys. Kept in local storage, nowhere else. Only the zone
+// can be another one for a page: that of its address, so that a colleague sees the same times.
 import { useSyncExternalStore } from 'react'
 import type { Language } from '../lib/time'
 
@@ -42,6 +43,31 @@ function zoneOr(zone: unknown, otherwise: string): string {
 }
 
 let current = read()
+let asked = zoneAsked(new URLSearchParams(location.search).get('tz'))
+let shown = merged()
+
+/** `UTC`, `browser`, or an IANA zone; undefined for anything else. */
+function zoneAsked(text: string | null | undefined): string | undefined {
+  if (!text) return undefined
+  return text === 'browser' ? browserZone : zoneOr(text, '') || undefined
+}
+
+function merged(): Settings {
+  return asked === undefined ? current : { ...current, zone: asked }
+}
+
+/** The zone that the address of this page asks for; undefined: the person's own. */
+export function askZone(text: string | undefined): void {
+  const next = zoneAsked(text)
+  if (next === asked) return
+  asked = next
+  shown = merged()
+  for (const listener of listeners) listener()
+}
+
+/** The person's own zone, whatever the address asks for. */
+export const ownZone = (): string => current.zone
+
 const listeners = new Set<() => void>()
 
 export function scheme(settings: Settings = current): 'light' | 'dark' {
@@ -58,6 +84,7 @@ function apply(): void {
 
 export function change(part: Partial<Settings>): void {
   current = { ...current, ...part }
+  shown = merged()
   try {
     localStorage.setItem(place, JSON.stringify(current))
   } catch {
@@ -74,10 +101,11 @@ const subscribe = (listener: () => void): (() => void) => {
 
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
   current = { ...current }
+  shown = merged()
   apply()
   for (const listener of listeners) listener()
 })
 apply()
 
-export const settings = (): Settings => current
+export const settings = (): Settings => shown
 export const useSettings = (): Settings => useSyncExternalStore(subscribe, settings)
