@@ -38,11 +38,14 @@ export function world(kind: string): Plugin {
     ['GET', /^\/services$/, () => story.overview(kind).services],
     ['GET', /^\/services\/([\w-]+)\/([\w-]+)\/([\w-]+)$/, (_, __, found) => shown(story.place(found[1]!, found[2]!, found[3]!, state))],
     ['GET', /^\/changes$/, () => story.incident.suspects.map((suspect) => ({ seq: suspect.seq, received_at: suspect.received_at, change: suspect.change }))],
+    ['GET', /^\/chat$/, () => [{ name: 'ops', newest: said.at(-1) }, { name: 'db' }]],
+    ['POST', /^\/chat\/([\w-]+)$/, (_, body, found) => { said.push({ seq: 200 + said.length, room: found[1]!, at: new Date().toISOString(), by: 'Zhao Wei', bot: false, body: { is: 'said', text: String(body.text) } }); return { seq: 200, id: 'said' } }],
     ['GET', /^\/chat\/([\w-]+)$/, (url, _, found) => (url.searchParams.has('before') || found[1] !== 'ops' ? [] : shown(said))],
     ['POST', /^\/command$/, (_, body) => { if (body.room) said.push({ seq: 200 + said.length, room: String(body.room), at: new Date().toISOString(), by: 'Zhao Wei', bot: false, body: { is: 'said', text: String(body.text) } }); return answer(String(body.text)) }],
     ['GET', /^\/demo$/, () => { if (calm) throw new Refused(404, 'unknown', 'this is not the demo'); return { service: 'shop', environment: 'prod', releases: { good: '4.12.1', bad: '4.12.0' } } }],
     ['POST', /^\/demo\/release$/, () => answer('deploy shop')],
     ['GET', /^\/completion$/, () => []],
+    ['POST', /^\/rules\/backtest$/, (_, body) => ({ from: body.from, to: body.to, exact_from: null, samples: 5400, late: 0, left_out: 0, changes: [], rules: [{ name: 'Load', times: 1, bad_for: '3m20s', longest: '3m20s', recorded: 0, spells: [{ from: new Date(Date.parse(String(body.to)) - 600_000).toISOString(), to: new Date(Date.parse(String(body.to)) - 400_000).toISOString(), labels: { host: 'shop-2' } }] }] })],
     ['GET', /^\/store\/cardinality$/, (url) => shown(counted(url.searchParams.get('match[]'), url.searchParams.get('label')))],
   ]
   return {

@@ -116,5 +116,6 @@ export const explore = {
   'explore.key.log': ['log scale', '对数轴'],
   'explore.key.stacked': ['lines or stacked', '折线或堆叠'],
   'explore.key.zoom': ['zoom back', '返回上一范围'],
+  'explore.key.rule': ['make a rule of the query', '用此查询新建规则'],
   'explore.key.history': ['history of queries', '查询历史'],
 } as const

@@ -9,8 +9,9 @@ import { frame } from './frame'
 import { incidents } from './incidents'
 import { login } from './login'
 import { overview } from './overview'
+import { rule } from './rule'
 
-export const words = { ...frame, ...login, ...overview, ...explore, ...cardinality, ...deploy, ...incidents, ...chat } as const
+export const words = { ...frame, ...login, ...overview, ...explore, ...cardinality, ...rule, ...deploy, ...incidents, ...chat } as const
 
 export type WordId = keyof typeof words
 

@@ -1,5 +1,6 @@
 // One message: a person's words, a card of the bot that changes where it stands, or the answer of a verb.
-import { useState, type ReactNode } from 'react'
+import { useRouter } from '@tanstack/react-router'
+import { useState, type MouseEvent, type ReactNode } from 'react'
 import { Logo } from '../../components/Icon'
 import { millis, useFormat, useWord } from '../../components/language'
 import { Tag } from '../../components/State'
@@ -7,6 +8,7 @@ import { Time } from '../../components/Text'
 import type { ChatMessage, Confirmation } from '../../data/api'
 import { useNow } from '../../data/clock'
 import { ask, useMe } from '../../data/queries'
+import { ownLinks } from '../../lib/share'
 import { initials } from '../../lib/text'
 import { AnswerCard } from './Answer'
 import { AlertCard } from './Card'
@@ -33,8 +35,19 @@ export function Message({ message, before, room, linked }: { message: ChatMessag
 function Said({ text }: { text: string }): ReactNode {
   const bot = useMe().data?.bot ?? 'flyball'
   const command = text.startsWith('/') ? 0 : text.indexOf(`@${bot}`)
-  if (command < 0) return <p className="said">{text}</p>
-  return <p className="said">{text.slice(0, command)}<code className="cmd">{text.slice(command)}</code></p>
+  if (command < 0) return <p className="said"><Linked text={text} /></p>
+  return <p className="said"><Linked text={text.slice(0, command)} /><code className="cmd">{text.slice(command)}</code></p>
+}
+
+/** Words in which addresses of this page can be pressed. */
+function Linked({ text }: { text: string }): ReactNode {
+  const { history } = useRouter()
+  const open = (to: string) => (event: MouseEvent): void => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return
+    event.preventDefault()
+    history.push(to)
+  }
+  return ownLinks(text, location.origin).map((part, index) => (part.to === undefined ? part.text : <a key={index} href={part.to} title={part.text} className="in own" onClick={open(part.to)}>{part.text}</a>))
 }
 
 /** Only the same person can press it, and only for 60 s. The server checks both; the card says what came of it. */

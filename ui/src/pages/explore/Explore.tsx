@@ -15,7 +15,7 @@ import { keepAsked } from '../../lib/asked'
 import { pressed, queriesMost, readState, writeState, type ExploreState } from '../../lib/explore'
 import { freeze, isLive, queryStep, spanText, type Range } from '../../lib/range'
 import { lineKey } from '../../lib/story'
-import { letterOf, readMost, useAnswers } from './answers'
+import { letterOf, readMost, useAnswers, type Answer } from './answers'
 import { Changes } from './Changes'
 import { Cursor } from './cursor'
 import { Head } from './Head'
@@ -23,7 +23,9 @@ import { History } from './History'
 import { beforeChoices, useBeforeName } from './Options'
 import { Pictures, unitFor } from './Pictures'
 import { Queries } from './Queries'
+import { Rule } from './Rule'
 import { SeriesTable } from './SeriesTable'
+import { Share } from './Share'
 import { useShown, useZoom } from './window'
 
 const starts = [
@@ -49,6 +51,8 @@ export default function Explore(): ReactNode {
   const [round, setRound] = useState(0)
   const [focused, setFocused] = useState(0)
   const [history, setHistory] = useState(false)
+  const [ruled, setRuled] = useState<string>()
+  const [shared, setShared] = useState<string>()
   const [lit, setLit] = useState<number>()
   const cursor = useRef<Cursor>(undefined)
   cursor.current ??= new Cursor()
@@ -72,7 +76,11 @@ export default function Explore(): ReactNode {
     setDrafts(all)
     run(all)
   }
-  useExploreKeys(state, change, run, zoom.back, () => setHistory(true))
+  const at = Math.min(focused, drafts.length - 1)
+  const query = drafts[at]?.trim() ?? ''
+  const makeRule = (): void => { if (query !== '') setRuled(query) }
+  const share = (): void => { if (asked.length > 0) setShared(frozen(page.range)) }
+  useExploreKeys(state, change, run, zoom.back, () => setHistory(true), makeRule)
   const { rows, flags, timeline } = useFlags(state.changes && asked.length > 0, page)
   const rangeName = useRangeName()
   const back = zoom.to ? word('explore.zoom.back', { range: rangeName(zoom.to) }) : isLive(page.range) ? undefined : word('explore.zoom.now')
@@ -81,11 +89,13 @@ export default function Explore(): ReactNode {
       <Head at="queries">
         <RangeMenu keys={false} times />
         <span className="end" />
-        <History opened={history} onOpen={setHistory} letter={letterOf(Math.min(focused, drafts.length - 1))} onTake={(query) => setDrafts(drafts.map((other, at) => (at === Math.min(focused, drafts.length - 1) ? query : other)))} />
+        <History opened={history} onOpen={setHistory} letter={letterOf(at)} onTake={(taken) => setDrafts(drafts.map((other, index) => (index === at ? taken : other)))} />
+        <button type="button" className="btn quiet" aria-haspopup="dialog" aria-disabled={query === '' || undefined} onClick={makeRule}>{word('rule.title')}</button>
         <CopyButton className="btn quiet" text={() => frozen(page.range)}>{word('explore.share')}</CopyButton>
+        <button type="button" className="btn quiet" aria-haspopup="dialog" aria-disabled={asked.length === 0 || undefined} onClick={share}>{word('share.button')}</button>
         <button type="button" className="btn pri" onClick={() => run()} aria-keyshortcuts="Control+Enter">{word('explore.run')}<kbd>Ctrl Enter</kbd></button>
       </Head>
-      <Queries drafts={drafts} answers={answers} asked={asked} focused={focused} range={{ from: shown.from, to: shown.to, step }} onFocus={setFocused} onDrafts={setDrafts} onRun={run} />
+      <Queries drafts={drafts} answers={answers} asked={asked} focused={focused} range={{ from: shown.from, to: shown.to, step }} onFocus={setFocused} onDrafts={setDrafts} onRun={run} onRule={setRuled} />
       {asked.length === 0 ? (
         <Panel name={word('nav.explore')}>
           <Empty title={word('explore.empty')} actions={starts.map((start) => <button key={start} type="button" className="btn small mono start" onClick={() => { setDrafts([start]); run([start]) }}>{start}</button>)} />
@@ -108,8 +118,16 @@ export default function Explore(): ReactNode {
           </div>
         </>
       )}
+      {ruled !== undefined && <Rule query={ruled} unit={unitFor(ruled, state)} reach={reachOf(answers, ruled)} range={{ from: shown.from, to: shown.to }} onClose={() => setRuled(undefined)} />}
+      {shared !== undefined && <Share queries={asked} link={shared} onClose={() => setShared(undefined)} />}
     </>
   )
+}
+
+/** Least and most of a query's series in what is shown. */
+function reachOf(answers: readonly Answer[], query: string): { min: number; max: number } | undefined {
+  const found = (answers.find((answer) => answer.query === query)?.series ?? []).flatMap((one) => one.stats ?? [])
+  return found.length === 0 ? undefined : { min: Math.min(...found.map(({ min }) => min)), max: Math.max(...found.map(({ max }) => max)) }
 }
 
 /** The address as it is now, with times in place of `now`, so that it shows the same tomorrow. */
@@ -150,7 +168,7 @@ function useRangeName(): (range: Range) => string {
   }
 }
 
-function useExploreKeys(state: ExploreState, change: (part: Partial<ExploreState>) => void, run: () => void, back: () => void, history: () => void): void {
+function useExploreKeys(state: ExploreState, change: (part: Partial<ExploreState>) => void, run: () => void, back: () => void, history: () => void, rule: () => void): void {
   const word = useWord()
   const next = <T,>(list: readonly T[], at: T): T => list[(list.indexOf(at) + 1) % list.length]!
   useKey('Ctrl+Enter', run)
@@ -162,8 +180,9 @@ function useExploreKeys(state: ExploreState, change: (part: Partial<ExploreState
   useKey('s', () => change({ stacked: !state.stacked, ...(state.stacked ? {} : { log: false }) }))
   useKey('z', back)
   useKey('h', history)
+  useKey('m', rule)
   usePageKeys([
     ['Ctrl Enter', word('explore.key.run')], ['Ctrl Space', word('explore.key.complete')], ['/', word('explore.key.edit')], ['V', word('explore.key.view')], ['C', word('explore.key.changes')],
-    ['B', word('explore.key.before')], ['S', word('explore.key.stacked')], ['Y', word('explore.key.log')], ['Z', word('explore.key.zoom')], ['H', word('explore.key.history')],
+    ['B', word('explore.key.before')], ['S', word('explore.key.stacked')], ['Y', word('explore.key.log')], ['Z', word('explore.key.zoom')], ['H', word('explore.key.history')], ['M', word('explore.key.rule')],
   ])
 }

@@ -21,9 +21,10 @@ interface Props {
   onFocus: (index: number) => void
   onDrafts: (drafts: readonly string[]) => void
   onRun: (drafts: readonly string[]) => void
+  onRule: (query: string) => void
 }
 
-export function Queries({ drafts, answers, asked, focused, range, onFocus, onDrafts, onRun }: Props): ReactNode {
+export function Queries({ drafts, answers, asked, focused, range, onFocus, onDrafts, onRun, onRule }: Props): ReactNode {
   const word = useWord()
   const [hint, setHint] = useState<Hint>()
   const explain = useExplain(hint?.word !== undefined)
@@ -37,7 +38,7 @@ export function Queries({ drafts, answers, asked, focused, range, onFocus, onDra
           menu={(
             <Menu letter={letterOf(index)} query={draft} range={range} alone={drafts.length === 1} full={drafts.length >= queriesMost}
               onFormat={(text) => onDrafts(replaced(index, text))} onDuplicate={() => onDrafts([...drafts.slice(0, index + 1), draft, ...drafts.slice(index + 1)])}
-              onRemove={() => { const rest = drafts.filter((_, at) => at !== index); onDrafts(rest); onRun(rest) }} />
+              onRule={() => onRule(draft)} onRemove={() => { const rest = drafts.filter((_, at) => at !== index); onDrafts(rest); onRun(rest) }} />
           )} />
       ))}
       <div className="q add">
@@ -59,10 +60,11 @@ interface MenuProps {
   full: boolean
   onFormat: (text: string) => void
   onDuplicate: () => void
+  onRule: () => void
   onRemove: () => void
 }
 
-function Menu({ letter, query, range, alone, full, onFormat, onDuplicate, onRemove }: MenuProps): ReactNode {
+function Menu({ letter, query, range, alone, full, onFormat, onDuplicate, onRule, onRemove }: MenuProps): ReactNode {
   const word = useWord()
   const [opened, setOpened] = useState(false)
   const curl = (): string => {
@@ -80,6 +82,7 @@ function Menu({ letter, query, range, alone, full, onFormat, onDuplicate, onRemo
       <Popover.Dropdown aria-label={word('explore.menu', { letter })}>
         <ul>
           {item(() => void format(), word('explore.menu.format'), query.trim() === '')}
+          {item(onRule, word('rule.title'), query.trim() === '')}
           {item(onDuplicate, word('explore.menu.duplicate'), full)}
           {item(() => void copyText(curl()), word('explore.copy_curl'), query.trim() === '')}
           {item(onRemove, word('explore.menu.remove'), alone)}
