@@ -1,5 +1,5 @@
 // What stands beside a plot: the cursor's box with values, and the same data as a table.
-import type { ReactNode } from 'react'
+import { useState, type ReactNode } from 'react'
 import { colorOf, leftRoom, rightRoom, type GraphProps } from './plot'
 import { useFormat, useWord } from './language'
 import { Glyph } from './State'
@@ -44,16 +44,22 @@ export function CursorBox(props: GraphProps & { cursor: { index: number; left: n
   )
 }
 
-/** The same data as rows, newest first; at most 500 of them. */
+/** Most rows of a table, and how many of them come at a time. */
+const rowsMost = 500
+const rowsMore = 60
+
+/** The same data as rows, newest first. Those further down come when they are scrolled to: live data changes all of them each second. */
 export function GraphTable({ times, series, unit = 'none', height = 160, name, from: start, to: end }: GraphProps): ReactNode {
   const format = useFormat()
   const word = useWord()
   const visible = series.filter((one) => !one.hidden).slice(0, 12)
-  const from = Math.max(0, times.length - 500)
+  const [most, setMost] = useState(rowsMore)
+  const from = Math.max(0, times.length - Math.min(most, rowsMost))
   const rows = Array.from({ length: times.length - from }, (_, index) => times.length - 1 - index)
   const timeWide = format.within(start, { from: start, to: end }, 1).length * 7 + 28
   return (
-    <div className="graph-table" role="region" aria-label={name} tabIndex={0} style={{ maxHeight: Math.max(160, height + 24) }}>
+    <div className="graph-table" role="region" aria-label={name} tabIndex={0} style={{ maxHeight: Math.max(160, height + 24) }}
+      onScroll={({ currentTarget: box }) => { if (most < rowsMost && box.scrollTop + box.clientHeight * 3 > box.scrollHeight) setMost(most + rowsMore) }}>
       {/* Columns keep their width whatever the values are: nothing moves while they change. */}
       <table aria-label={name} style={{ minWidth: timeWide + visible.length * 104 }}>
         <thead><tr><th style={{ width: timeWide }}>{word('graph.time')}</th>{visible.map((one, index) => <th key={index} className="num" title={one.name}>{one.name}</th>)}</tr></thead>

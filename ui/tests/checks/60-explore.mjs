@@ -273,6 +273,11 @@ export default async function checks(world) {
   await check('a range of more than one day has its dates', `/explore?q=node_load1&view=table&rows=steps&from=now-2d&to=now&changes=off`, async (page) => {
     await page.waitForSelector('.graph-table tbody td')
     const text = await page.textContent('.graph-table tbody td')
+    // Rows further down come when they are scrolled to.
+    const rows = () => page.locator('.graph-table tbody tr').count()
+    const before = await rows()
+    await page.evaluate(() => { const box = document.querySelector('.graph-table'); box.scrollTop = box.scrollHeight })
+    await page.waitForFunction((known) => document.querySelectorAll('.graph-table tbody tr').length > known, before)
     return /^\d{4}-\d\d-\d\d \d\d:\d\d/.test(text) ? '' : text
   })
   await check('a new range keeps the picture until its own is there, says that it is read, and can be stopped', '/explore?q=node_load1', async (page) => {
