@@ -20,7 +20,7 @@ pub enum ErrorKind {
     Execution,
     /// It took too long; status 503.
     Timeout,
-    /// It was cancelled; status 503 (499 in some clients).
+    /// It was cancelled; status 499, as since Prometheus 2.43.
     Canceled,
     /// A fault of the server; status 500.
     Internal,
@@ -51,7 +51,8 @@ impl ErrorKind {
             ErrorKind::NotFound => 404,
             ErrorKind::Execution => 422,
             ErrorKind::Internal => 500,
-            ErrorKind::Timeout | ErrorKind::Canceled | ErrorKind::Unavailable => 503,
+            ErrorKind::Canceled => 499,
+            ErrorKind::Timeout | ErrorKind::Unavailable => 503,
         }
     }
 }

@@ -16,7 +16,7 @@ use super::target::Target;
 const SETTLING: Duration = Duration::from_secs(5);
 /// Samples whose bodies are made before the clock starts.
 const AHEAD_MAX: usize = 30_000_000;
-/// Between two samples of a series.
+/// Between two samples of a series, as a rule.
 pub const STEP_MS: i64 = 15_000;
 
 /// What is sent.
@@ -28,6 +28,8 @@ pub struct Load {
     pub senders: usize,
     /// The time of the last step.
     pub end_ms: i64,
+    /// Between two samples of a series.
+    pub step_ms: i64,
     /// Only this metric, one series a host; `series` counts hosts then.
     pub only: Option<&'static str>,
 }
@@ -35,7 +37,7 @@ pub struct Load {
 impl Load {
     /// A load that ends now, on the grid of its step.
     pub fn ending_now(form: Form, series: usize, steps: usize, senders: usize) -> Load {
-        Load { form, series, steps, senders, end_ms: now_ms() / STEP_MS * STEP_MS, only: None }
+        Load { form, series, steps, senders, end_ms: now_ms() / STEP_MS * STEP_MS, step_ms: STEP_MS, only: None }
     }
 
     pub fn samples(&self) -> usize {
@@ -48,7 +50,7 @@ impl Load {
     }
 
     fn time_of(&self, step: usize) -> i64 {
-        self.end_ms - STEP_MS * (self.steps - 1 - step) as i64
+        self.end_ms - self.step_ms * (self.steps - 1 - step) as i64
     }
 
     /// All bodies of each sender.
@@ -60,7 +62,7 @@ impl Load {
                 let mut out = Vec::new();
                 for step in 0..load.steps {
                     let time = load.time_of(step);
-                    fleet.step(STEP_MS as f64 / 1e3, time);
+                    fleet.step(load.step_ms as f64 / 1e3, time);
                     bodies(&fleet, load.form, time, &mut out);
                 }
                 out
@@ -168,8 +170,8 @@ pub fn in_parts(target: &Target, load: &Load, parts: usize) -> Result<Vec<f64>> 
     Ok(found)
 }
 
-/// Sends at a rate, not faster: how long each answer took, in milliseconds.
-pub fn paced(target: &Target, load: &Load, samples_a_second: f64) -> Result<Vec<f64>> {
+/// Sends at a rate, not faster: how long each answer took after the first `warming` seconds, in milliseconds.
+pub fn paced(target: &Target, load: &Load, samples_a_second: f64, warming: f64) -> Result<Vec<f64>> {
     let made = load.made()?;
     let seconds = load.samples() as f64 / samples_a_second;
     let threads = made.into_iter().enumerate().map(|(sender, bodies)| {
@@ -184,7 +186,9 @@ pub fn paced(target: &Target, load: &Load, samples_a_second: f64) -> Result<Vec<
                 std::thread::sleep((began + pause * number as u32).saturating_duration_since(Instant::now()));
                 let sent = Instant::now();
                 client.post(form.path(), form.headers(), body)?;
-                times.push(sent.elapsed().as_secs_f64() * 1e3);
+                if began.elapsed().as_secs_f64() > warming {
+                    times.push(sent.elapsed().as_secs_f64() * 1e3);
+                }
             }
             Ok(times)
         })

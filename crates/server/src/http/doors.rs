@@ -79,10 +79,10 @@ pub struct Placed {
 impl Placed {
     /// Waits until what was taken is on the disk.
     pub async fn settle(self) -> Result<Ingested, IngestError> {
-        let threads = tokio::runtime::Handle::current().runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread;
-        if threads && self.commit.may_lead() {
-            // Nobody writes, and the disk is quick: it is written here, and answered without another thread in between.
-            tokio::task::block_in_place(|| self.commit.lead());
+        // Nobody writes, and the disk is quick: it is written here, and answered without another thread in between. At most one of the
+        // runtime's threads waits for the disk so; should it once be slow, the next goes the other way.
+        if self.commit.may_lead() {
+            self.commit.lead();
         }
         let (synced, on_disk) = oneshot::channel();
         self.commit.on_synced(move |outcome| {

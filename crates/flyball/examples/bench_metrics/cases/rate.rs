@@ -12,10 +12,11 @@ use crate::target::{Kind, Settings};
 const SENDERS: usize = 8;
 const SERIES: usize = 10_000;
 const STEPS: usize = 960;
-/// Answers are measured so long.
-const SECONDS: f64 = 10.0;
-/// No more steps than five hours hold.
-const STEPS_MAX: usize = 1_200;
+/// Answers are measured so long, after the first second: until then series are new and files are small.
+const SECONDS: f64 = 6.0;
+const WARMING: f64 = 1.0;
+/// Between two samples of a series: all of it lies within the last hours.
+const STEP_MS: i64 = 1_000;
 
 pub fn run(context: &Context) -> Result<Vec<Seen>> {
     let load = Load::ending_now(Form::Influx, SERIES, context.scaled(STEPS), SENDERS);
@@ -23,13 +24,13 @@ pub fn run(context: &Context) -> Result<Vec<Seen>> {
     let victoria = bulk(&context.start(Kind::Victoria, &Settings::default())?, &load)?.samples_a_second;
 
     let target = context.start(Kind::Flyball, &Settings::default())?;
-    let steps = (ours / 2.0 * SECONDS / SERIES as f64) as usize;
-    let load = Load::ending_now(Form::Influx, SERIES, steps.clamp(10, STEPS_MAX), SENDERS);
+    let steps = (ours / 2.0 * (WARMING + SECONDS) / SERIES as f64) as usize;
+    let load = Load { step_ms: STEP_MS, ..Load::ending_now(Form::Influx, SERIES, steps.max(10), SENDERS) };
     // The disk alone, right before and right after, in the same folder.
     let mut syncs = sync_times(&target.data)?;
-    let answers = paced(&target, &load, ours / 2.0)?;
+    let answers = paced(&target, &load, ours / 2.0, WARMING)?;
     syncs.extend(sync_times(&target.data)?);
-    let samples_a_body = (load.samples() / answers.len().max(1)) as f64;
+    let samples_a_body = (SERIES / SENDERS) as f64;
     Ok(vec![
         Seen::new("rate-influx", ours / 1e6).against(victoria / 1e6),
         Seen::new("answer-p50", median(answers.clone())).against(median(syncs.clone())).beside("samples a body", samples_a_body),

@@ -100,7 +100,7 @@ async fn errors_have_prometheus_form_and_status() {
     let _turns: Vec<_> = std::iter::from_fn(|| house.app.limits.query_turn_now()).collect();
     house.app.stop();
     let ended = house.get("/api/v1/query?query=sum(http_requests)").await;
-    assert_eq!((ended.status.as_u16(), ended.json()["errorType"].as_str()), (503, Some("canceled")));
+    assert_eq!((ended.status.as_u16(), ended.json()["errorType"].as_str()), (499, Some("canceled")));
     assert_eq!(ended.json()["error"], "query was canceled in expression evaluation");
 }
 
