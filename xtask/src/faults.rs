@@ -20,6 +20,7 @@ const FAULTS: &[Fault] = &[
     fault("F-05", "disk full, and room again", "store", "f05_", 1),
     fault("F-06", "each call to the file system fails once", "store", "f06_", 1),
     fault("F-07", "slow disk", "store", "f07_", 1),
+    fault("F-09", "ten million new series in a minute against 512 MiB of memory; the count is of bodies", "flyball", "f09_", 10000),
     fault("F-10", "power cut within a merge, retention, deletion, snapshot", "store", "f10_", 100),
     fault("F-20", "receiver down for an hour", "server", "f20_", 50),
     fault("F-21", "killed between accept and send", "server", "f21_", 1000),

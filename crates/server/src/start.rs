@@ -106,8 +106,9 @@ impl StoreSettings {
     /// The store's options, for a folder.
     fn options(&self, folder: PathBuf) -> store::Options {
         let known = store::Options::new(folder);
-        // Three fifths of the memory are for series.
-        let fits = crate::memory::limit().map_or(usize::MAX, |limit| (limit / BYTES_PER_SERIES / 5 * 3) as usize);
+        // Three fifths of the memory are for series: usual ones by their number, those with long labels by what they take.
+        let bytes = crate::memory::limit().map_or(u64::MAX, |limit| limit / 5 * 3);
+        let fits = usize::try_from(bytes / BYTES_PER_SERIES).unwrap_or(usize::MAX);
         store::Options {
             retention: self.retention.unwrap_or(known.retention),
             retention_bytes: self.retention_bytes.or(known.retention_bytes),
@@ -115,6 +116,7 @@ impl StoreSettings {
             keep_log: self.keep_log.unwrap_or(known.keep_log),
             keep_log_bytes: self.keep_log_bytes.unwrap_or(known.keep_log_bytes),
             series_max: self.series_max.unwrap_or(known.series_max.min(fits)),
+            series_bytes_max: bytes,
             series_per_source_max: self.series_per_source_max.unwrap_or(known.series_per_source_max),
             source_label: self.source_label.clone().unwrap_or_else(|| known.source_label.clone()),
             ..known

@@ -21,6 +21,8 @@ use crate::store::Inner;
 
 /// A series without samples for so long leaves memory, in microseconds.
 const IDLE_AFTER: i64 = 2 * 3_600_000_000;
+/// The same where there is no room for new ones: longer than an instant query looks back, so that none misses one.
+const IDLE_AFTER_WITHOUT_ROOM: i64 = 600_000_000;
 /// Series whose labels are looked up under one lock.
 const AT_ONCE: usize = 512;
 
@@ -83,6 +85,7 @@ impl Inner {
 
     fn try_flush(&self) -> Result<(), StoreError> {
         let mut pending = self.flushing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.flushed_at.store(self.received().0, Relaxed);
         let position = self.log.next_sequence();
         self.log.roll();
         if let Some(frozen) = self.freeze() {
@@ -93,8 +96,16 @@ impl Inner {
             self.write_parts(&pending, position)?;
             pending.clear();
         }
-        self.forget_old(self.options.memory_bytes);
-        self.retire_idle();
+        let newest = self.newest.load(Relaxed).min(self.received().0);
+        if self.no_room.swap(false, Relaxed) {
+            // A series stays in memory as long as samples of it do: where few come, that is for days.
+            let idle_since = newest.saturating_sub(IDLE_AFTER_WITHOUT_ROOM);
+            self.forget_old(self.options.memory_bytes, idle_since);
+            self.retire_idle(idle_since);
+        } else {
+            self.forget_old(self.options.memory_bytes, i64::MIN);
+            self.retire_idle(newest.saturating_sub(IDLE_AFTER));
+        }
         self.write_checkpoint(position)
     }
 
@@ -169,13 +180,14 @@ impl Inner {
         Ok(())
     }
 
-    /// Lets go of the oldest in memory where it takes too much room. Queries ask the parts for it then.
-    pub fn forget_old(&self, keep_bytes: usize) {
+    /// Lets go of the oldest in memory where it takes too much room, or has nothing newer than an instant. Queries ask the parts
+    /// for it then.
+    pub fn forget_old(&self, keep_bytes: usize, older_than: i64) {
         let kept = &self.visible().generations;
         let mut bytes: usize = kept.iter().map(|generation| generation.bytes).sum();
         self.sample_bytes.store(bytes as u64, Relaxed);
         for oldest in kept {
-            if bytes <= keep_bytes {
+            if bytes <= keep_bytes && oldest.newest >= older_than {
                 break;
             }
             bytes -= oldest.bytes;
@@ -194,10 +206,10 @@ impl Inner {
         }
     }
 
-    /// Series that have nothing in memory and got nothing for long.
-    fn retire_idle(&self) {
-        let newest = self.newest.load(Relaxed).min(self.received().0);
-        let is_old = |last: i64| last < newest.saturating_sub(IDLE_AFTER);
+    /// Series that have nothing in memory and got nothing since.
+    fn retire_idle(&self, since: i64) {
+        // A start is no reason to forget who was there: senders that were slower than a flush would find their room taken.
+        let is_old = |last: i64| last.max(self.opened_at) < since;
         let mut gone = AHashSet::new();
         for (at, cell) in self.head().cells() {
             let slab = cell.slab();

@@ -72,6 +72,28 @@ pub enum Reason {
         /// The sender whose share is used up, as `label=value`; `None` where the whole store is full.
         source: Option<String>,
     },
+    /// The series take all memory that they may.
+    NoMemory {
+        /// The label's name, as in [`TooManySeries`](Self::TooManySeries).
+        blame: String,
+        /// How many there are.
+        series: usize,
+        /// What they may take.
+        limit_bytes: u64,
+    },
+}
+
+impl Reason {
+    /// Whether there is no room for another series. Known ones are taken on.
+    pub fn is_no_room(&self) -> bool {
+        matches!(self, Reason::TooManySeries { .. } | Reason::NoMemory { .. })
+    }
+
+    fn blame(&mut self, label: &str) {
+        if let Reason::TooManySeries { blame, .. } | Reason::NoMemory { blame, .. } = self {
+            label.clone_into(blame);
+        }
+    }
 }
 
 impl std::fmt::Display for Reason {
@@ -86,6 +108,13 @@ impl std::fmt::Display for Reason {
             }
             Reason::TooManySeries { blame, limit, source: Some(source) } => {
                 write!(f, "{source} has {limit} series, the limit; most new values come from the label `{blame}`")
+            }
+            Reason::NoMemory { blame, series, limit_bytes } => {
+                let limit = limit_bytes >> 20;
+                write!(
+                    f,
+                    "the store's {series} series take {limit} MiB, the limit; most new values come from the label `{blame}`"
+                )
             }
         }
     }
@@ -113,7 +142,7 @@ pub struct Refused {
     pub in_future: u64,
     /// See [`Reason::BadKey`].
     pub bad_key: u64,
-    /// See [`Reason::TooManySeries`].
+    /// See [`Reason::is_no_room`].
     pub too_many_series: u64,
     /// The first few; of all batches: those of the last one that had any.
     pub examples: Vec<RefusedRow>,
@@ -131,7 +160,7 @@ impl Refused {
             Reason::OutOfOrder => self.out_of_order += 1,
             Reason::InFuture => self.in_future += 1,
             Reason::BadKey(_) => self.bad_key += 1,
-            Reason::TooManySeries { .. } => self.too_many_series += 1,
+            Reason::TooManySeries { .. } | Reason::NoMemory { .. } => self.too_many_series += 1,
         }
         if self.examples.len() < REFUSED_EXAMPLES_MAX {
             let series = labels().map_or_else(|_| "?".to_owned(), |labels| labels.to_string());
@@ -319,13 +348,13 @@ impl Inner {
             }
             let mut defined = Vec::new();
             let mut head = self.head_mut();
-            let made: Vec<Result<u64, Reason>> = missing
-                .iter()
-                .map(|one| {
-                    let outcome = self.find_or_create(&mut head, one, &mut defined, &mut new_series);
-                    outcome.map_err(|reason| blamed(reason, &head, &mut blame))
-                })
-                .collect();
+            let create = |one| self.find_or_create(&mut head, one, &mut defined, &mut new_series);
+            let mut made: Vec<Result<u64, Reason>> = missing.iter().map(create).collect();
+            if made.iter().flat_map(|one| one.as_ref().err()).any(Reason::is_no_room) {
+                // Judged when all of these are known: one new series alone has no label that differs.
+                let label = blame.get_or_insert_with(|| head.blame());
+                made.iter_mut().flat_map(|one| one.as_mut().err()).for_each(|reason| reason.blame(label));
+            }
             if !defined.is_empty() {
                 // In line before any sample of theirs can be: whoever finds these series must wait for this lock.
                 self.log.define(defined);
@@ -340,6 +369,9 @@ impl Inner {
                     }
                 }
             }
+        }
+        if blame.is_some() {
+            self.no_room.store(true, Relaxed);
         }
         // A new series is nobody's to watch yet: its samples are told once, so that rules can take it up.
         if !new_series.is_empty() && !going.tell_all {
@@ -372,17 +404,6 @@ impl Inner {
         record::put_series(defined, id, labels);
         new_series.push((SeriesRef(id), labels.clone()));
         Ok(id)
-    }
-}
-
-/// Names the label to blame, found once per batch: that costs a millisecond.
-fn blamed(reason: Reason, head: &Head, blame: &mut Option<String>) -> Reason {
-    match reason {
-        Reason::TooManySeries { limit, source, .. } => {
-            let blame = blame.get_or_insert_with(|| head.blame()).clone();
-            Reason::TooManySeries { blame, limit, source }
-        }
-        other => other,
     }
 }
 

@@ -25,6 +25,8 @@ use crate::record;
 
 /// At least so many bytes of log for each series between two flushes.
 const LOG_PER_SERIES: u64 = 128;
+/// Where there is no room for new series a flush is due so often, in microseconds: idle ones leave memory with it.
+const FLUSH_FOR_ROOM_EVERY: i64 = 300_000_000;
 /// Longest text of metadata, in bytes.
 const METADATA_LEN_MAX: usize = 4 * 1024;
 /// Most metrics with metadata.
@@ -57,6 +59,8 @@ pub struct Options {
     pub queue_bytes_max: usize,
     /// Most series. Default 2,000,000.
     pub series_max: usize,
+    /// Most memory that series may take, in bytes: labels differ in length, so a number of series does not say it. Default none.
+    pub series_bytes_max: u64,
     /// Most series with the same value of [`source_label`](Self::source_label). Default 500,000.
     pub series_per_source_max: usize,
     /// The label that names a sender. Default `instance`.
@@ -67,7 +71,12 @@ pub struct Options {
 
 impl Options {
     pub(crate) fn limits(&self) -> Limits {
-        Limits { series: self.series_max, per_source: self.series_per_source_max, source_label: self.source_label.clone() }
+        Limits {
+            series: self.series_max,
+            bytes: self.series_bytes_max,
+            per_source: self.series_per_source_max,
+            source_label: self.source_label.clone(),
+        }
     }
 
     /// The defaults, for a folder.
@@ -85,6 +94,7 @@ impl Options {
             checkpoint_bytes: 64 << 20,
             queue_bytes_max: 32 << 20,
             series_max: 2_000_000,
+            series_bytes_max: u64::MAX,
             series_per_source_max: 500_000,
             source_label: "instance".to_owned(),
             driven_by_caller: false,
@@ -150,6 +160,12 @@ pub(crate) struct Inner {
     pub rows_pool: RowsPool,
     /// Nobody has said yet which series to watch.
     pub watches_all: AtomicBool,
+    /// A series was refused since the last flush, for want of room.
+    pub no_room: AtomicBool,
+    /// When it was opened: before nobody knows when a series that is in parts only got its last sample.
+    pub opened_at: i64,
+    /// When the last flush began.
+    pub flushed_at: AtomicI64,
     pub samples: AtomicU64,
     pub sample_bytes: AtomicU64,
     pub checkpoints: AtomicU64,
@@ -204,7 +220,7 @@ impl Store {
 
     /// The same for rows that a decoder of a hot protocol left: its keys must be hashed with [`key_secret`](Self::key_secret).
     pub fn append_rows(&self, rows: &dyn Rows, received: Time) -> Result<Appended, StoreError> {
-        if self.inner.log.since_checkpoint() >= self.inner.flush_after() {
+        if self.inner.flush_is_due(received) {
             match self.inner.options.driven_by_caller {
                 true => self.inner.flush_or_postpone(),
                 false => self.inner.set_due(|due| due.flush = true),
@@ -283,7 +299,7 @@ impl Store {
     /// disk when this returns. The log that is kept for back-tests goes too. Says how many samples went.
     pub fn delete(&self, sets: &[Vec<Matcher>], from: Time, to: Time) -> Result<u64, StoreError> {
         self.flush()?;
-        self.inner.forget_old(0);
+        self.inner.forget_old(0, i64::MIN);
         let head = self.inner.head();
         for id in sets.iter().flat_map(|matchers| head.matching(matchers)) {
             if let Some(cell) = head.cell(cell_of(id)) {
@@ -425,6 +441,9 @@ impl Inner {
             refused: Mutex::new(Refused::default()),
             rows_pool: RowsPool::default(),
             watches_all: AtomicBool::new(true),
+            no_room: AtomicBool::new(false),
+            opened_at: now.0,
+            flushed_at: AtomicI64::new(now.0),
             samples: AtomicU64::new(opened.samples),
             sample_bytes: AtomicU64::new(0),
             checkpoints: AtomicU64::new(0),
@@ -456,6 +475,12 @@ impl Inner {
     /// After so many bytes of log a flush is due: it costs something for each series, so many series make it rarer.
     pub fn flush_after(&self) -> u64 {
         self.options.checkpoint_bytes.max(self.head().len() as u64 * LOG_PER_SERIES)
+    }
+
+    /// Whether there is enough to write, or series wait for the room of idle ones.
+    fn flush_is_due(&self, now: Time) -> bool {
+        let for_room = || now.0.saturating_sub(self.flushed_at.load(Relaxed)) >= FLUSH_FOR_ROOM_EVERY;
+        self.log.since_checkpoint() >= self.flush_after() || (self.no_room.load(Relaxed) && for_room())
     }
 
     /// What is older is dropped. Counts from the newest sample, unless that is in the future of the clock.
@@ -504,7 +529,7 @@ impl Inner {
     }
 
     fn flush_or_postpone(&self) {
-        if self.log.since_checkpoint() < self.flush_after() {
+        if !self.flush_is_due(self.received()) {
             return;
         }
         if let Err(error) = self.flush() {

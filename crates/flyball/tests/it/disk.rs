@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::rig::{FLYBALL, Hook, Up, free_port, told_by_webhook, within};
+use crate::rig::{FLYBALL, Hook, Up, free_port, told_by_webhook, with_clock_of, within};
 
 #[test]
 fn a_full_disk_refuses_telemetry_keeps_events_and_alerts_and_recovers() {
@@ -101,13 +101,6 @@ fn a_receiver_that_is_away_loses_nothing_and_is_told_nothing_twice() {
     assert_eq!(keys.len(), unique.len(), "{keys:?}");
 }
 
-/// Debian's libfaketime, which `cargo xtask test` installs.
-fn libfaketime() -> PathBuf {
-    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
-    let found = folders.map(|entry| entry.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file());
-    found.unwrap_or_else(|| panic!("faketime is not installed: run `cargo xtask test`, which installs it"))
-}
-
 #[test]
 fn a_clock_that_is_set_back_an_hour_tells_nothing_twice_and_misses_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -117,8 +110,7 @@ fn a_clock_that_is_set_back_an_hour_tells_nothing_twice_and_misses_nothing() {
     std::fs::write(&shift, "+0\n").unwrap();
     let mut command = Command::new(FLYBALL);
     command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(&data).arg("--config").arg(&config);
-    command.env("LD_PRELOAD", libfaketime()).env("FAKETIME_TIMESTAMP_FILE", &shift);
-    command.env("FAKETIME_CACHE_DURATION", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    with_clock_of(&mut command, &shift);
     let up = Up::run(command, |_| data);
     let put = |trial: u32, bad: u32| {
         let (status, said) = up.post("/write", "text/plain", format!("bench,trial={trial} bad={bad}\n").as_bytes());

@@ -6,6 +6,7 @@ mod demo;
 mod disk;
 mod faults;
 mod intake;
+mod memory;
 mod peers;
 mod prometheus;
 mod rig;

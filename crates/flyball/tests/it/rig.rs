@@ -157,6 +157,11 @@ impl Drop for Up {
     }
 }
 
+/// Says a figure: seen where a fault is run at its full size, or a test fails.
+pub fn report(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
 /// Sends a signal by its name.
 pub fn signal(pid: u32, name: &str) {
     let _ = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).stderr(Stdio::null()).status();
@@ -258,6 +263,16 @@ pub fn program(name: &str) -> PathBuf {
         .map(|folder| Path::new(folder).join(name))
         .find(|path| path.is_file())
         .unwrap_or_else(|| panic!("{name} is not installed: run `cargo xtask test`, which installs it"))
+}
+
+/// Gives a program a wall clock that is moved by what stands in a file, as `-3600`: by Debian's libfaketime, which
+/// `cargo xtask test` installs.
+pub fn with_clock_of(command: &mut Command, shift: &Path) {
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let found = folders.map(|entry| entry.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file());
+    let library = found.unwrap_or_else(|| panic!("faketime is not installed: run `cargo xtask test`, which installs it"));
+    command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", shift);
+    command.env("FAKETIME_CACHE_DURATION", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
 }
 
 /// What a receiver was told: its idempotency key and the body.

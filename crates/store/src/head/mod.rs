@@ -24,6 +24,16 @@ use slab::{SERIES, Slab};
 /// From so many latest new series it is judged which label is to blame for too many.
 const RECENT_LEN: usize = 1_000;
 
+/// After so many more new series it is judged again: that goes over [`RECENT_LEN`] of them, and senders wait meanwhile.
+const BLAME_EVERY: usize = 2 * RECENT_LEN;
+/// What a series takes beside its labels, measured with the samples of one flush: slab, table, lists of the index.
+const FIXED_BYTES: u64 = 600;
+
+/// About what a series takes in memory: its labels once in its name, and once in the index where no other has their values.
+fn bytes_of(labels: &Labels) -> u64 {
+    FIXED_BYTES + 2 * labels.key().len() as u64
+}
+
 /// A key's hash is one already.
 #[derive(Default)]
 pub(crate) struct Upper(u64);
@@ -70,6 +80,7 @@ impl Cell {
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     pub series: usize,
+    pub bytes: u64,
     pub per_source: usize,
     pub source_label: String,
 }
@@ -81,8 +92,13 @@ pub(crate) struct Head {
     pub postings: Postings,
     pub next_id: u64,
     live: usize,
+    /// What the live series take in memory, as [`bytes_of`] counts.
+    bytes: u64,
     per_source: AHashMap<Box<str>, usize>,
     recent: VecDeque<Labels>,
+    /// Who was to blame, and how many were new since.
+    blamed: Option<String>,
+    since_blamed: usize,
 }
 
 /// The cell of a series' number.
@@ -103,8 +119,11 @@ impl Head {
             postings: Postings::default(),
             next_id,
             live: 0,
+            bytes: 0,
             per_source: AHashMap::new(),
             recent: VecDeque::new(),
+            blamed: None,
+            since_blamed: 0,
         }
     }
 
@@ -155,6 +174,7 @@ impl Head {
             self.recent.pop_front();
         }
         self.recent.push_back(labels.clone());
+        self.since_blamed += 1;
         let source = labels.get(&limits.source_label);
         let of_source = source.and_then(|source| self.per_source.get(source)).copied().unwrap_or(0);
         if of_source >= limits.per_source {
@@ -163,6 +183,9 @@ impl Head {
         }
         if self.live >= limits.series {
             return Err(Reason::TooManySeries { blame: String::new(), limit: limits.series, source: None });
+        }
+        if self.bytes + bytes_of(&labels) > limits.bytes {
+            return Err(Reason::NoMemory { blame: String::new(), series: self.live, limit_bytes: limits.bytes });
         }
         let id = self.next_id;
         self.next_id += 1;
@@ -191,6 +214,7 @@ impl Head {
         cell.labels[place_of(id)] = Some(labels.clone());
         cell.live += 1;
         self.live += 1;
+        self.bytes += bytes_of(&labels);
         self.next_id = self.next_id.max(id + 1);
         if let Some(source) = labels.get(&limits.source_label) {
             match self.per_source.get_mut(source) {
@@ -218,6 +242,7 @@ impl Head {
                 self.cells[cell_of(id)] = None;
             }
             self.live -= 1;
+            self.bytes -= bytes_of(&labels);
             self.table.remove(&Key(key));
             self.table.remove(&Key(secret.hash(Protocol::Labels, labels.key().as_bytes())));
             if let Some(source) = labels.get(&limits.source_label)
@@ -236,7 +261,18 @@ impl Head {
     }
 
     /// The label with most different values among the latest new series.
-    pub fn blame(&self) -> String {
+    pub fn blame(&mut self) -> String {
+        let is_sure = self.since_blamed < BLAME_EVERY && self.recent.len() == RECENT_LEN;
+        if let Some(blamed) = self.blamed.as_ref().filter(|_| is_sure) {
+            return blamed.clone();
+        }
+        let blame = self.judge();
+        self.blamed = Some(blame.clone());
+        self.since_blamed = 0;
+        blame
+    }
+
+    fn judge(&self) -> String {
         let mut values: AHashMap<&str, AHashSet<&str>> = AHashMap::new();
         for (name, value) in self.recent.iter().flat_map(Labels::iter) {
             values.entry(name).or_default().insert(value);

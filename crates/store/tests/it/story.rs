@@ -147,6 +147,61 @@ fn too_many_series_name_the_label_to_blame() {
     assert_eq!(refused.too_many_series, 1);
 }
 
+/// Few samples come, so a flush for their sake would be days away; and what they froze would hold the idle series for as long.
+#[test]
+fn room_for_new_series_comes_back_when_the_others_have_been_idle() {
+    let store = open(&Simulated::new(1), Options { series_max: 10, ..options() });
+    let pods: Vec<String> = (0..9).map(|pod| format!("pod={pod}")).collect();
+    put(&store, &[("known=1", 0, 1.0)], 0);
+    put(&store, &pods.iter().map(|pod| (pod.as_str(), 0, 2.0)).collect::<Vec<_>>(), 0);
+    let mut taken_at = None;
+    for minute in 1..60 {
+        let secs = minute * 60;
+        assert_eq!(put(&store, &[("known=1", secs, 1.0)], secs).total(), 0, "known series go on");
+        let refused = put(&store, &[("fresh=1", secs, 3.0)], secs);
+        assert_eq!(refused.total(), refused.too_many_series);
+        if refused.total() == 0 {
+            taken_at = Some(minute);
+            break;
+        }
+    }
+    assert!(taken_at.is_some_and(|minute| (10..=25).contains(&minute)), "{taken_at:?}");
+    assert_eq!(store.stats().series, 2, "the idle ones have left");
+    assert_eq!(read(&store, "pod=7"), [(0, 2.0)], "and can be read all the same");
+    assert_eq!(read(&store, "known=1").len() as i64, taken_at.unwrap() + 1);
+}
+
+#[test]
+fn a_start_leaves_known_series_their_room() {
+    let files = Simulated::new(1);
+    let limited = || Options { series_max: 3, ..options() };
+    let store = open(&files, limited());
+    put(&store, &[("a=1", 0, 1.0), ("b=1", 0, 1.0), ("c=1", 0, 1.0)], 0);
+    store.close().unwrap();
+    drop(store);
+    let store = open(&files, limited());
+    put(&store, &[("a=1", 60, 2.0)], 60);
+    let churn = [("job=churn,pod=1", 60, 1.0), ("job=churn,pod=2", 60, 1.0), ("job=churn,pod=3", 60, 1.0)];
+    let refused = put(&store, &churn, 60);
+    assert_eq!(refused.too_many_series, 3);
+    let blames = |reason: &Reason| matches!(reason, Reason::TooManySeries { blame, limit: 3, .. } if blame == "pod");
+    assert!(refused.examples.iter().all(|one| blames(&one.reason)), "known from the first body on: {refused:?}");
+    store.flush().unwrap();
+    assert_eq!(put(&store, &[("churn=2", 61, 1.0)], 61).too_many_series, 1, "the others have not sent since the start");
+    assert_eq!(put(&store, &[("b=1", 62, 2.0), ("c=1", 62, 2.0)], 62).total(), 0);
+}
+
+#[test]
+fn long_labels_use_up_the_memory_before_the_number() {
+    let store = open(&Simulated::new(1), Options { series_bytes_max: 8_000, ..options() });
+    let long = format!("a=1,why={}", "x".repeat(3_000));
+    assert_eq!(put(&store, &[(&long, 0, 1.0)], 0).total(), 0);
+    let refused = put(&store, &[(&format!("{long}y"), 0, 1.0), ("a=1", 0, 1.0), (&long, 1, 2.0)], 1);
+    assert_eq!((refused.total(), refused.too_many_series), (1, 1));
+    let reason = &refused.examples[0].reason;
+    assert!(matches!(reason, Reason::NoMemory { blame, series: 1, limit_bytes: 8_000 } if blame == "why"), "{reason}");
+}
+
 #[test]
 fn matchers_find_as_in_prometheus() {
     let store = open(&Simulated::new(1), options());

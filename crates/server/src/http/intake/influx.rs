@@ -110,7 +110,8 @@ async fn write(
     app.metrics.refused.fetch_add(report.failed as u64, Ordering::Relaxed);
     app.metrics.refused_strings.fetch_add(report.refused_strings as u64, Ordering::Relaxed);
     match complaint(&report, &taken) {
-        Some(complaint) => Err(HttpError::bad_request(format!("partial write: {complaint}")).into()),
+        Some(complaint) if report.failed > 0 => Err(HttpError::bad_request(format!("partial write: {complaint}")).into()),
+        Some(complaint) => Err(taken.refusal(format!("partial write: {complaint}")).into()),
         None => {
             admitted.taken();
             let mut response = StatusCode::NO_CONTENT.into_response();

@@ -1,4 +1,4 @@
-//! Prometheus remote write 1.0. No 2xx if anything was not written: a 400 is never tried again, a 429 or 5xx is.
+//! Prometheus remote write 1.0. No 2xx if anything was not written: a 400 is never tried again, a 429 or 5xx may be.
 
 use std::sync::atomic::Ordering;
 
@@ -89,7 +89,8 @@ async fn write(
     let sentence = format!("partial write, {} samples kept: {}", taken.accepted, complaints.join("; "));
     Err(match report.ended {
         Some(Ended::TooMany(_)) => HttpError::too_large(sentence).into(),
-        _ => HttpError::bad_request(sentence).into(),
+        _ if report.failed + report.refused_histograms > 0 || report.ended.is_some() => HttpError::bad_request(sentence).into(),
+        _ => taken.refusal(sentence).into(),
     })
 }
 

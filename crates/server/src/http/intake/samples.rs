@@ -15,6 +15,8 @@ use crate::http::error::HttpError;
 
 /// So many different reasons are told.
 const REASONS_MAX: usize = 3;
+/// Who finds no room for a new series may ask again after so long.
+const ROOM_AFTER_SECS: u32 = 60;
 /// So many bodies' memory is kept while nobody uses it ...
 const KEPT_MAX: usize = 8;
 /// ... of those that do not take more bytes than this.
@@ -65,6 +67,8 @@ pub(super) struct Taken {
     pub accepted: u64,
     /// Samples that the store refused.
     pub refused: u64,
+    /// Of these, those of new series for which there is no room.
+    pub without_room: u64,
     /// The first of them, with their places and reasons.
     pub reasons: String,
 }
@@ -98,12 +102,24 @@ impl Taking {
             let ingested = placed.settle().await.map_err(not_taken)?;
             taken.accepted += ingested.accepted;
             taken.refused += ingested.refused.total();
+            taken.without_room += ingested.refused.too_many_series;
         }
         self.app.metrics.samples.fetch_add(taken.accepted, Ordering::Relaxed);
         self.app.metrics.refused.fetch_add(taken.refused, Ordering::Relaxed);
         let said: Vec<String> = self.reasons.into_iter().map(|(_, said)| said).collect();
         taken.reasons = said.join("; ");
         Ok(taken)
+    }
+}
+
+impl Taken {
+    /// The answer to a body of which not all was taken. 429 where there was room for none of its series: idle ones leave room
+    /// in time. 400 where any of it was taken, or is wrong for ever: sent again, it would hold up what comes behind it.
+    pub fn refusal(&self, sentence: String) -> HttpError {
+        if self.accepted == 0 && self.without_room > 0 && self.without_room == self.refused {
+            return HttpError::too_many(sentence, ROOM_AFTER_SECS);
+        }
+        HttpError::bad_request(sentence)
     }
 }
 

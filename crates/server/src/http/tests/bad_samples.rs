@@ -86,6 +86,33 @@ async fn too_many_series_name_the_label_to_blame() {
                 the limit; most new values come from the label `pod`";
     assert!(answer.text().contains(said), "{}", answer.text());
     assert_eq!(value(&house, "up_v{instance=\"b\"}").await, Some(1.0), "others are not harmed");
+    let body: String = (200..210).map(|pod| format!("up,instance=a,pod=p{pod} v=1 {now}\n")).collect();
+    let answer = write_lines(&house, body.clone()).await;
+    assert_eq!((answer.status.as_u16(), answer.text().contains("label `pod`")), (429, true), "{}", answer.text());
+    let wrong = write_lines(&house, body + "no line\n").await;
+    assert_eq!(wrong.status, 400, "a wrong line stays wrong: {}", wrong.text());
+    let name = |pod: &str| series(&[(b"__name__", b"up"), (b"instance", b"a"), (b"pod", pod.as_bytes())], now * 1_000, 1.0);
+    let answer = write_request(&house, &[name("q1"), name("q2")].concat()).await;
+    let said = "2 samples refused; series 1 (up{instance=\"a\", pod=\"q1\"}): instance=a has 50 series";
+    assert_eq!((answer.status.as_u16(), answer.text().contains(said)), (429, true), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn long_labels_are_refused_before_they_take_all_memory() {
+    let house = House::with_store(Arc::new(OnDisk), |options| options.series_bytes_max = 1 << 20).await;
+    let now = now_secs(&house);
+    let long = "x".repeat(15_000);
+    let body: String = (0..60).map(|pod| format!("up,pod=p{pod},why={long}{pod} v=1 {now}\n")).collect();
+    let answer = write_lines(&house, body).await;
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer.text().contains("26 samples refused, 34 samples accepted"),
+        "{}",
+        answer.text().chars().take(200).collect::<String>()
+    );
+    let said = "the store's 34 series take 1 MiB, the limit; most new values come from the label `pod`";
+    assert!(answer.text().contains(said), "{}", answer.text().chars().rev().take(200).collect::<String>());
+    assert_eq!(write_lines(&house, format!("up,pod=p0,why={long}0 v=2 {now}\n")).await.status, 204, "known series go on");
 }
 
 fn varint(mut number: u64) -> Vec<u8> {
