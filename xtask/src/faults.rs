@@ -32,6 +32,7 @@ const FAULTS: &[Fault] = &[
     fault("F-36", "never fewer in service than promised", "engine", "f36_", 10000),
     fault("F-37", "bad releases halt, good ones do not", "engine", "f37_", 1000),
     fault("F-40", "many orders on the same hosts", "engine", "f40_", 100),
+    fault("rules", "killed while alerts are pending, firing and kept", "flyball", "rules_killed_", 100),
     fault("fuzz", "mutated bodies of samples, against slow decoders", "wire", "fuzz_", 50),
     fault("F-52", "store against a model", "store", "f52_", 100),
     fault(

@@ -67,6 +67,8 @@ pub struct Evaluated {
     pub recorded: SampleBatch,
     /// Rules that could not be evaluated, and why. Their alerts stay as they are.
     pub failed: Vec<(RuleId, String)>,
+    /// Whether what is remembered of alerts is another: worth keeping at once, for the next start.
+    pub(super) changed: bool,
 }
 
 impl RuleState {
@@ -151,7 +153,9 @@ pub(super) fn evaluate_over(
         let done = rows.and_then(|rows| match rule.kind {
             Kind::Alert => {
                 let now = keyed(rules, rule, rows, looked_at, source)?;
-                alerts(rules, rule, memory, now, at, looked_at, source, &mut found.transitions)
+                let changed = alerts(rules, rule, memory, now, at, looked_at, source, &mut found.transitions)?;
+                found.changed |= changed;
+                Ok(())
             }
             Kind::Record => record(rule, memory, rows, looked_at, &mut found.recorded),
         });
@@ -188,7 +192,7 @@ fn keyed(rules: &Rules, rule: &Compiled, rows: Vec<(Labels, f64)>, at: Time, sou
     Ok(now)
 }
 
-/// Compares what holds now with what was held, and says what changed.
+/// Compares what holds now with what was held, and says what changed. True where what is remembered is another, but for values.
 #[expect(clippy::too_many_arguments, reason = "one evaluation's inputs, read at one place")]
 pub(super) fn alerts(
     rules: &Rules,
@@ -199,7 +203,9 @@ pub(super) fn alerts(
     looked_at: Time,
     source: &dyn Source,
     transitions: &mut Vec<Transition>,
-) -> Result<(), String> {
+) -> Result<bool, String> {
+    let told = transitions.len();
+    let mut changed = false;
     limit(rule, memory, &mut now, at, transitions);
     let teller = Teller { outside: &rules.outside, rule, source: (source, looked_at) };
     let mut over = Vec::new();
@@ -211,8 +217,12 @@ pub(super) fn alerts(
         let became = became(rules, rule, &held.read, looked_at, source).map_err(|error| error.to_string())?;
         let keeps = became == AlertState::Ok && held.said == AlertState::Bad && rule.keep_firing.0 > 0;
         let longest = at + rule.keep_firing.duration();
-        if keeps && at < *held.keep_until.insert(held.keep_until.map_or(longest, |until| until.min(longest))) {
-            continue;
+        if keeps {
+            let until = held.keep_until.map_or(longest, |until| until.min(longest));
+            changed |= held.keep_until.replace(until) != Some(until);
+            if at < until {
+                continue;
+            }
         }
         if became != held.said {
             transitions.push(teller.tell(key, held, held.said, became, at));
@@ -222,15 +232,17 @@ pub(super) fn alerts(
             over.push(key.clone());
         }
     }
+    changed |= !over.is_empty();
     for key in over {
         memory.alerts.remove(&key);
     }
+    let kept = memory.alerts.len();
     for (key, (labels, read, value)) in now {
         let value = Some(value).filter(|value| value.is_finite());
         let fresh = || Held { labels, read, since: at, said: AlertState::Ok, value, keep_until: None };
         let held = memory.alerts.entry(key.clone()).or_insert_with(fresh);
         held.value = value;
-        held.keep_until = None;
+        changed |= held.keep_until.take().is_some() || held.since > at;
         // A clock that was set back must not put the alert off by as much.
         held.since = held.since.min(at);
         let long_enough = at.since(held.since) >= rule.hold.duration() || held.said != AlertState::Ok;
@@ -239,7 +251,7 @@ pub(super) fn alerts(
             held.said = AlertState::Bad;
         }
     }
-    Ok(())
+    Ok(changed || kept != memory.alerts.len() || told != transitions.len())
 }
 
 pub(super) fn labels_of(rule: &Compiled, filling: &Filling<'_>) -> Result<Labels, String> {

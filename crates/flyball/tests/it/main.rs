@@ -10,6 +10,7 @@ mod memory;
 mod peers;
 mod prometheus;
 mod rig;
+mod rules;
 mod stand;
 mod store;
 mod up;

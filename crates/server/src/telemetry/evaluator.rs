@@ -27,8 +27,11 @@ use crate::pump::PumpHandle;
 
 /// Batches whose touch waits; past that everything is evaluated once instead.
 const QUEUE_LEN_MAX: usize = 4_096;
-/// The memory is written so often while it changes, and otherwise for the values in it.
-const SAVE_CHANGED_EVERY: Duration = Duration::from_secs(2);
+/// The memory is written at once when it changes: what a kill takes with it, `for` and `keep_firing_for` would wait for anew. But no
+/// more often than this, and so that writing takes a twentieth of the time at most; otherwise for the values in it.
+const SAVE_PAUSE_MIN: Duration = Duration::from_millis(100);
+const SAVE_PAUSE_MAX: Duration = Duration::from_secs(2);
+const SAVE_SHARE: u32 = 20;
 const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// Longest sleep, so that a moved clock is noticed.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
@@ -82,7 +85,8 @@ impl Evaluator {
             let saved = clock.now();
             let groups_now = Arc::default();
             let failing = BTreeSet::new();
-            let mut work = Work { around, clock, live, groups: groups_now, missed: shared, memory, saved, failing };
+            let save_pause = SAVE_PAUSE_MIN;
+            let mut work = Work { around, clock, live, groups: groups_now, missed: shared, memory, saved, save_pause, failing };
             work.configure(groups, Some(state));
             work.run(&inbox);
         });
@@ -191,6 +195,7 @@ struct Work {
     missed: Arc<AtomicBool>,
     memory: PathBuf,
     saved: Time,
+    save_pause: Duration,
     /// Rules whose failure was logged.
     failing: BTreeSet<RuleId>,
 }
@@ -229,8 +234,7 @@ impl Work {
             }
             self.tick(self.clock.now());
             waits = self.work_a_while();
-            let every = if self.live.has_changed() { SAVE_CHANGED_EVERY } else { SAVE_EVERY };
-            if self.clock.now().since(self.saved) >= every {
+            if self.until_save().is_zero() {
                 self.save();
             }
         }
@@ -241,7 +245,14 @@ impl Work {
         let now = self.clock.now();
         // What was due and is so still, as when its rule fails, must not keep the thread busy.
         let due = self.live.next_due().map(|due| if due <= now { now + STUCK_PAUSE } else { due });
-        due.map_or(SLEEP_MAX, |due| due.since(now).clamp(Duration::from_millis(1), SLEEP_MAX))
+        let sleep = due.map_or(SLEEP_MAX, |due| due.since(now).min(SLEEP_MAX));
+        sleep.min(self.until_save()).max(Duration::from_millis(1))
+    }
+
+    /// How long until the memory is to be written.
+    fn until_save(&self) -> Duration {
+        let every = if self.live.has_changed() { self.save_pause } else { SAVE_EVERY };
+        every.saturating_sub(self.clock.now().since(self.saved))
     }
 
     fn configure(&mut self, groups: Vec<RuleGroup>, state: Option<RuleState>) {
@@ -316,7 +327,10 @@ impl Work {
 
     fn save(&mut self) {
         self.saved = self.clock.now();
-        if let Err(error) = write(&self.memory, self.live.state()) {
+        let began = Instant::now();
+        let written = write(&self.memory, self.live.state());
+        self.save_pause = (began.elapsed() * SAVE_SHARE).clamp(SAVE_PAUSE_MIN, SAVE_PAUSE_MAX);
+        if let Err(error) = written {
             tracing::warn!(%error, "failed to keep the rules' memory; `for` would begin anew after a start");
         }
     }

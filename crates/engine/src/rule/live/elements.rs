@@ -322,11 +322,11 @@ impl Live {
         let memory = self.state.rules.entry(compiled.key.clone()).or_default();
         let looked_at = self.now - compiled.query_offset.duration();
         let transitions = &mut self.found.transitions;
-        let before = (memory.alerts.len(), transitions.len());
+        let before = transitions.len();
         let through = Through { around, rules: &self.rules, graph: &self.graph };
         let done = alerts(&self.rules, compiled, memory, now, self.now, looked_at, &through, transitions);
         memory.failed = done.is_err();
-        self.has_changed |= before != (memory.alerts.len(), self.found.transitions.len());
+        self.has_changed |= before != self.found.transitions.len() || done.as_ref().is_ok_and(|changed| *changed);
         let mut over = 0;
         own.active.retain(|element| {
             let element = &self.elements[*element as usize];

@@ -355,7 +355,7 @@ impl Live {
         &self.rules
     }
 
-    /// Whether alerts have begun, changed or ended since [`state`](Self::state) was asked for.
+    /// Whether alerts have begun, changed, ended or begun to be kept since [`state`](Self::state) was asked for.
     pub fn has_changed(&self) -> bool {
         self.has_changed
     }
@@ -525,16 +525,13 @@ impl Live {
 
     fn evaluate_whole(&mut self, rule: u32, around: &dyn Surroundings) {
         self.counts.whole += 1;
-        let key = &self.rules.rules[rule as usize].key;
-        let held = |state: &RuleState| state.rules.get(key).map_or(0, |memory| memory.alerts.len());
-        let before = held(&self.state);
         let reach = self.rules.rules[rule as usize].reach();
         let beyond = reach.as_micros() > BOUND_REACH_US as u128 || self.now - reach < around.memory_since();
         let history = beyond.then(|| around.history());
         let through = Through { around, rules: &self.rules, graph: &self.graph };
         let which = [RuleId(rule)];
         let mut found = evaluate_over(&self.rules, &mut self.state, &which, self.now, &through, history.as_deref());
-        self.has_changed |= before != held(&self.state) || !found.transitions.is_empty();
+        self.has_changed |= found.changed || !found.transitions.is_empty();
         let error = found.failed.pop().map(|(_, why)| why);
         self.found.add(found);
         self.note_done(rule, error);
