@@ -173,16 +173,23 @@ pub fn word(english: &'static str, language: Language) -> &'static str {
         "no incident" => "没有故障",
         "no change" => "没有变更",
         "no order" => "没有发布单",
+        "rule" => "规则",
+        "times bad" => "异常次数",
+        "bad for" => "异常时长",
+        "longest" => "最长",
+        "first" => "首次",
+        "last" => "末次",
         other => other,
     }
 }
 
-fn heads<const N: usize>(words: [&'static str; N], language: Language) -> [&'static str; N] {
+/// The heads of a table in the language.
+pub fn heads<const N: usize>(words: [&'static str; N], language: Language) -> [&'static str; N] {
     words.map(|english| word(english, language))
 }
 
 /// A time for people: to the second.
-fn when(time: model::Time) -> String {
+pub fn when(time: model::Time) -> String {
     let text = time.to_string();
     format!("{}Z", text.get(..19).unwrap_or(&text).replace('T', " "))
 }

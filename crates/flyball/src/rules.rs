@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use model::Time;
 use model::backtest::{BacktestReport, BacktestRequest, BacktestRule};
 use model::config::Span;
+use model::{Language, Text, Time};
 use server::Features;
 use server::clock::{Clock as _, SystemClock};
 use server::journal::JournalError;
@@ -16,7 +16,8 @@ use crate::cli::{Promql, Server};
 use crate::client::Client;
 use crate::exit::{Failure, NOT_WELL, WELL, chain};
 use crate::local::{DATA, block_on};
-use crate::render::{say, table};
+use crate::remote::language;
+use crate::render::{heads, say, table, when};
 
 /// Characters of a bar.
 const BAR: usize = 48;
@@ -126,6 +127,9 @@ fn test_files(files: &[PathBuf], features: Features) -> Result<u8, Failure> {
 fn run_backtest(args: &BacktestArgs) -> Result<u8, Failure> {
     let now = SystemClock::new().now();
     let (from, to) = (instant(&args.from, now)?, instant(&args.to, now)?);
+    if from >= to {
+        return Err(Failure::Usage(format!("--from is {}, which is not before --to, {}", when(from), when(to))));
+    }
     if !args.rules.exists() {
         return Err(Failure::Usage(format!("`{}` is neither a file nor a folder", args.rules.display())));
     }
@@ -136,14 +140,15 @@ fn run_backtest(args: &BacktestArgs) -> Result<u8, Failure> {
     }
     let request = BacktestRequest { groups: checked.groups, from, to };
     let report = answered(args, &request, now)?;
+    let language = language(&args.server);
     if let Some(path) = &args.picture {
-        let write = std::fs::write(path, picture::svg(&report));
+        let write = std::fs::write(path, picture::svg(&report, language));
         write.map_err(|error| Failure::Failed(format!("write `{}`: {error}", path.display())))?;
     }
     if args.server.json {
         say(&serde_json::to_string_pretty(&report).unwrap_or_default());
     } else {
-        show(&report);
+        show(&report, language);
     }
     Ok(WELL)
 }
@@ -157,8 +162,8 @@ fn answered(args: &BacktestArgs, request: &BacktestRequest, now: Time) -> Result
             return Err(Failure::NotReachable { server: data.display().to_string(), why: why.to_owned() });
         }
         let features = args.promql.features();
-        let asked = Asked { groups: &request.groups, from: request.from, to: request.to, features, stop: &|| false };
-        match backtest::run_folder(&data, now, &asked) {
+        let asked = Asked { groups: &request.groups, from: request.from, to: request.to, features, url: "", stop: &|| false };
+        match block_on(backtest::run_folder(&data, now, &asked))? {
             Err(BacktestError::Folder(JournalError::Locked { .. })) => {}
             Err(error @ (BacktestError::Times(_) | BacktestError::Rules(_))) => return Err(Failure::Usage(error.to_string())),
             done => return done.map_err(|error| Failure::Failed(chain(&error))),
@@ -173,14 +178,17 @@ fn instant(text: &str, now: Time) -> Result<Time, Failure> {
     Span::parse(text).map(|span| now - span.duration()).or_else(|| Time::parse(text).ok()).ok_or_else(wrong)
 }
 
-fn show(report: &BacktestReport) {
-    let clock = |time: Time| time.to_string().split('.').next().unwrap_or_default().trim_end_matches('Z').replace('T', " ");
+fn show(report: &BacktestReport, language: Language) {
     let row = |rule: &BacktestRule| {
-        let times = |at: Option<Time>| at.map_or_else(|| "-".to_owned(), clock);
+        let times = |at: Option<Time>| at.map_or_else(|| "-".to_owned(), when);
         let alerts = report.changes.iter().filter(|change| change.goes_bad() && change.transition.rule.as_str() == rule.name);
         let first = alerts.clone().map(|change| change.at).min();
         let last = alerts.map(|change| change.at).max();
-        let length = |span: Span| if span.0 == 0 { "-".to_owned() } else { Span(span.0 / 1_000 * 1_000).to_string() };
+        let length = |span: Span| match span.0 {
+            0 => "-".to_owned(),
+            1..1_000 => span.to_string(),
+            millis => Span(millis / 1_000 * 1_000).to_string(),
+        };
         vec![
             rule.name.clone(),
             rule.times.to_string(),
@@ -191,37 +199,30 @@ fn show(report: &BacktestReport) {
             picture::bar(report, rule, BAR),
         ]
     };
-    let rows: Vec<Vec<String>> = report.rules.iter().map(row).collect();
-    say(&table(&["rule", "times bad", "bad for", "longest", "first", "last", "when"], &rows));
+    // A recording rule is never bad: what it recorded is said below.
+    let rows: Vec<Vec<String>> = report.rules.iter().filter(|rule| !rule.records).map(row).collect();
+    let tell = |text: Text| say(&text.render(language));
+    if !rows.is_empty() {
+        say(&table(&heads(["rule", "times bad", "bad for", "longest", "first", "last", "when"], language), &rows));
+    }
     for rule in &report.rules {
-        if rule.recorded > 0 {
-            say(&format!("{}: {}", rule.name, count(rule.recorded as usize, "sample recorded", "samples recorded")));
+        if rule.records {
+            tell(Text::new("backtest.recorded").with("rule", &rule.name).with("count", rule.recorded));
         }
         if let Some(why) = &rule.failed {
-            say(&format!("{}: failed to evaluate: {why}", rule.name));
+            tell(Text::new("backtest.failed").with("rule", &rule.name).with("why", why));
         }
     }
-    say(&match report.exact_from {
-        Some(from) if from <= report.from => {
-            format!("{} to {}: exactly what live rules told", clock(report.from), clock(report.to))
-        }
-        Some(from) => format!(
-            "{} to {}: exactly what live rules told from {} on; before, as if each sample had come at its own time",
-            clock(report.from),
-            clock(report.to),
-            clock(from)
-        ),
-        None => format!(
-            "{} to {}: as if each sample had come at its own time; of this time no log is kept",
-            clock(report.from),
-            clock(report.to)
-        ),
+    let over = |id: &str| Text::new(id).with("from", when(report.from)).with("to", when(report.to));
+    tell(match report.exact_from {
+        Some(from) if from <= report.from => over("backtest.exact"),
+        Some(from) => over("backtest.exact_from").with("exact", when(from)),
+        None => over("backtest.history"),
     });
-    say(&format!(
-        "{} of these rules' series were read, {} of them had come late",
-        count(report.samples as usize, "sample", "samples"),
-        report.late
-    ));
+    tell(match report.samples {
+        0 => Text::new("backtest.no_samples"),
+        samples => Text::new("backtest.samples").with("samples", samples).with("late", report.late),
+    });
 }
 
 fn count(number: usize, one: &str, many: &str) -> String {

@@ -52,6 +52,9 @@ pub struct BacktestRule {
     pub longest: Span,
     /// When, in order; at most 1,000.
     pub spells: Vec<BacktestSpell>,
+    /// Whether it records: then it has no alerts.
+    #[serde(default)]
+    pub records: bool,
     /// Samples that it recorded.
     pub recorded: u64,
     /// Why it could not be evaluated at some time.

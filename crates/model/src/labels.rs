@@ -382,7 +382,9 @@ mod tests {
     #[test]
     fn sorting_is_by_pairs_whatever_they_share() {
         let mut names: Vec<Labels> = Vec::new();
-        for host in ["a", "b", "host-00000000000000001", "host-00000000000000002", "host-0000000000000000", "é", "\0", "a\0", "a\0\0"] {
+        for host in
+            ["a", "b", "host-00000000000000001", "host-00000000000000002", "host-0000000000000000", "é", "\0", "a\0", "a\0\0"]
+        {
             for (name, value) in [("dc", "x"), ("dc", "xx"), ("zone", "1"), ("mode", &"long".repeat(60)), ("", "")] {
                 names.push(labels(&[("__name__", "up"), ("host", host)]).with(name, value));
             }

@@ -350,6 +350,11 @@ impl Store {
         self.inner.damage
     }
 
+    /// Whether the log holds all that was ever received: none of it was dropped yet.
+    pub fn keeps_whole_log(&self) -> bool {
+        self.inner.log.segments().first().is_some_and(|first| first.first_sequence == Some(0))
+    }
+
     /// Gives the kept batches in the order in which they were received, from `from` on. What is damaged is left out.
     pub fn replay_log(&self, from: Time, give: &mut dyn FnMut(Time, &SampleBatch)) -> Result<(), StoreError> {
         crate::open::replay(&self.inner, from, give)

@@ -275,6 +275,8 @@ export type BacktestRule = {
   name: string;
   /** Samples that it recorded. */
   recorded: number;
+  /** Whether it records: then it has no alerts. */
+  records?: boolean;
   /** When, in order; at most 1,000. */
   spells: BacktestSpell[];
   /** How often an alert of it went bad. */

@@ -1,6 +1,7 @@
 //! The program as its users run it: real processes, real peers, free ports, temporary folders.
 
 mod approval;
+mod backtest;
 mod cli;
 mod demo;
 mod disk;

@@ -10,7 +10,7 @@ macro_rules! part {
 }
 
 /// All parts.
-pub const CATALOGUE: &[&[Entry]] = &[GENERAL, CHANGE, ALERT, INCIDENT, ORDER, STEP, VERB, HELP, OVERVIEW, CHAT, SELF];
+pub const CATALOGUE: &[&[Entry]] = &[GENERAL, CHANGE, ALERT, INCIDENT, ORDER, STEP, VERB, HELP, OVERVIEW, CHAT, SELF, BACKTEST];
 
 part!(GENERAL, "Of no area.":
     "plain" => "{text}", "{text}";
@@ -247,4 +247,16 @@ part!(OVERVIEW, "The sentence that says how things are.":
     "waiting.heartbeat" => "{heartbeat} is late", "{heartbeat} 迟到";
     "waiting.approve" => "order {order} to approve", "发布单 {order} 待批准";
     "waiting.halted" => "order {order} is halted", "发布单 {order} 已中止";
+);
+
+part!(BACKTEST, "What a back-test of rules says.":
+    "backtest.exact" => "{from} to {to}: exactly what live rules told", "{from} 到 {to}：与实时规则所报完全一致";
+    "backtest.exact_from" => "{from} to {to}: exactly what live rules told from {exact} on; before, as if each sample had come at its own time", "{from} 到 {to}：自 {exact} 起与实时规则所报完全一致；此前按每个样本都在自己的时刻到达计算";
+    "backtest.history" => "{from} to {to}: as if each sample had come at its own time; the kept log does not reach back far enough to be exact", "{from} 到 {to}：按每个样本都在自己的时刻到达计算；保留的日志不够早，无法精确";
+    "backtest.samples" => "Samples read of these rules' series: {samples}, of them late: {late}", "读取这些规则所用序列的样本：{samples}，其中迟到：{late}";
+    "backtest.no_samples" => "Nothing to read: in this time no series of these rules has a sample", "没有可读的数据：这段时间内这些规则所用的序列没有样本";
+    "backtest.recorded" => "{rule} recorded samples: {count}", "{rule} 记录的样本：{count}";
+    "backtest.failed" => "{rule}: failed to evaluate: {why}", "{rule}：求值失败：{why}";
+    "backtest.still_bad" => "still bad", "仍异常";
+    "backtest.never_bad" => "None of these rules would have told anything", "这些规则都不会报警";
 );

@@ -430,7 +430,9 @@ mod tests {
             for (nth, step) in even.steps.clone().enumerate() {
                 let on = nth * even.stride;
                 assert_eq!(places[step], Some((even.first + on, even.last + on)), "{grid:?} {times:?} {step}");
-                let edges = |step: usize, first: usize, last: usize| (windows.end(step) - times[last].0, times[first].0 - windows.end(step));
+                let edges = |step: usize, first: usize, last: usize| {
+                    (windows.end(step) - times[last].0, times[first].0 - windows.end(step))
+                };
                 assert_eq!(edges(step, even.first + on, even.last + on), edges(even.steps.start, even.first, even.last));
             }
         }

@@ -132,15 +132,7 @@ impl Slope {
     }
 
     /// All even steps: what the growth is carried on by is the same for each, so a step is a difference and a product.
-    fn fill_even(
-        self,
-        windows: &Windows,
-        even: &Even,
-        times: &[Time],
-        samples: &[f64],
-        known: &mut Carried,
-        values: &mut [f64],
-    ) {
+    fn fill_even(self, windows: &Windows, even: &Even, times: &[Time], samples: &[f64], known: &mut Carried, values: &mut [f64]) {
         let Even { first, last, stride, .. } = *even;
         if first == last {
             return;

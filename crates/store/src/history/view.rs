@@ -54,13 +54,7 @@ impl View {
 
     /// The series that fit all matchers and lie in parts with samples from `from` to `to`; each once, in no order. `known` gives the
     /// labels of those ids that the caller has at hand: what it leaves out is read.
-    pub fn select(
-        &self,
-        matchers: &[Matcher],
-        from: i64,
-        to: i64,
-        known: impl Fn(&[u64]) -> Vec<Option<Labels>>,
-    ) -> Vec<Found> {
+    pub fn select(&self, matchers: &[Matcher], from: i64, to: i64, known: impl Fn(&[u64]) -> Vec<Option<Labels>>) -> Vec<Found> {
         let mut found: Vec<Found> = Vec::new();
         let mut by_id: AHashMap<u64, usize> = AHashMap::new();
         for (place, part) in self.within(from, to) {

@@ -372,6 +372,11 @@ impl Live {
         self.graph.memories.iter().map(|memory| memory.series).collect()
     }
 
+    /// Whether any rule reads a series.
+    pub fn reads(&self, series: SeriesRef) -> bool {
+        self.rules.readers.place(series).is_some()
+    }
+
     /// How much was done.
     pub fn counts(&self) -> Counts {
         self.counts

@@ -33,11 +33,13 @@ async fn backtest(
 ) -> Result<Json<BacktestReport>, HttpError> {
     let turn = app.limits.query_turn().await?;
     let (store, features) = (app.telemetry.store().clone(), app.features);
+    let url = app.config().flyball.external_url.clone();
     let done = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         let began = Instant::now();
         let stop = || began.elapsed() > PATIENCE;
-        run(&store, &Asked { groups: &request.groups, from: request.from, to: request.to, features, stop: &stop })
+        let (groups, from, to) = (&request.groups, request.from, request.to);
+        run(&store, &Asked { groups, from, to, features, url: &url, stop: &stop })
     });
     match done.await.map_err(|error| HttpError::internal(&error))? {
         Ok(report) => Ok(Json(report)),

@@ -11,7 +11,7 @@ mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use engine::rule::{Arrived, Kept, Live, Outside, RuleError, RuleState, Rules, Surroundings};
@@ -24,7 +24,9 @@ use query::source::{SeriesRef, Source, SourceError};
 use store::files::{OnDisk, Simulated};
 use store::{Store, StoreError};
 
-use crate::journal::{FolderLock, JournalError};
+use crate::clock::{SharedClock, SystemClock};
+use crate::journal::{Database, FolderLock, JournalError, SqliteJournal};
+use crate::pump::Fold;
 use feed::InLog;
 use report::Book;
 
@@ -57,6 +59,7 @@ pub enum BacktestError {
 }
 
 /// What is asked.
+#[derive(Clone, Copy)]
 pub struct Asked<'a> {
     /// The rules.
     pub groups: &'a [RuleGroup],
@@ -66,21 +69,24 @@ pub struct Asked<'a> {
     pub to: Time,
     /// What may stand in them of PromQL's experimental parts.
     pub features: Features,
+    /// The server's own address as the configuration has it: `$externalURL` of annotations.
+    pub url: &'a str,
     /// Asked now and then: whether to give up.
     pub stop: &'a dyn Fn() -> bool,
 }
 
 /// Runs rules over what a store kept.
 pub fn run(kept: &Store, asked: &Asked<'_>) -> Result<BacktestReport, BacktestError> {
-    if asked.to <= asked.from || asked.to.since(asked.from) > SPAN_MAX {
-        return Err(BacktestError::Times(format!(
-            "from {} to {}: the end is after the beginning, by a year at most",
-            asked.from, asked.to
-        )));
+    if asked.to <= asked.from {
+        return Err(BacktestError::Times(format!("from {} to {}: the end is not after the beginning", asked.from, asked.to)));
+    }
+    if asked.to.since(asked.from) > SPAN_MAX {
+        return Err(BacktestError::Times(format!("from {} to {} is longer than a year: ask for less", asked.from, asked.to)));
     }
     let said = |errors: Vec<RuleError>| BacktestError::Rules(errors.iter().map(ToString::to_string).collect());
     let rules = Rules::compile_with(asked.groups, &asked.features).map_err(said)?;
-    let rules = rules.with_outside(Outside { features: asked.features, ..Outside::default() });
+    let url = asked.url.trim_end_matches('/').to_owned();
+    let rules = rules.with_outside(Outside { features: asked.features, url, ..Outside::default() });
     let reach = Reach::of(asked.groups);
     let mut play = Play::new(rules, asked, &reach, kept.options())?;
     let data_from = reach.data_from(asked.from);
@@ -105,7 +111,12 @@ pub fn run(kept: &Store, asked: &Asked<'_>) -> Result<BacktestReport, BacktestEr
     }
     play.tick(asked.to);
     // Rules see nothing of before the log: exact once their windows lie in it, and what they remember is of it.
-    let exact_from = log_from.map(|begin| if begin <= data_from { asked.from } else { begin + reach.window + reach.warm });
+    let exact_from = log_from.map(|begin| match begin {
+        begin if begin <= data_from => asked.from,
+        // Nothing was received before, and the live rules knew no more.
+        begin if kept.keeps_whole_log() => begin.max(asked.from),
+        begin => begin + reach.window + reach.warm,
+    });
     Ok(play.book.finish(exact_from.filter(|exact| *exact < asked.to)))
 }
 
@@ -120,11 +131,21 @@ fn log_begin(kept: &Store, from: Time) -> Result<Option<Time>, BacktestError> {
     Ok(if before { begin.map(|_| from) } else { begin })
 }
 
-/// Runs rules over the data folder of a server that does not run.
-pub fn run_folder(data: &Path, now: Time, asked: &Asked<'_>) -> Result<BacktestReport, BacktestError> {
+/// Runs rules over the data folder of a server that does not run. Its address is that of the folder's last configuration.
+pub async fn run_folder(data: &Path, now: Time, asked: &Asked<'_>) -> Result<BacktestReport, BacktestError> {
     let _lock = FolderLock::take(data)?;
+    let url = external_url(data).await?;
     let kept = Store::open(store::Options::new(data.join("telemetry")), Arc::new(OnDisk), now)?;
-    run(&kept, asked)
+    run(&kept, &Asked { url: &url, ..*asked })
+}
+
+async fn external_url(data: &Path) -> Result<String, JournalError> {
+    let clock: SharedClock = Arc::new(SystemClock::new());
+    let journal = SqliteJournal::open(Database::open(data).await?).await?;
+    let (fold, _) = Fold::open(Arc::new(journal), clock).await?;
+    let state = fold.state();
+    let state = state.read().unwrap_or_else(PoisonError::into_inner);
+    Ok(state.config.flyball.external_url.clone())
 }
 
 /// How far back rules look, and how long they remember.
@@ -232,8 +253,10 @@ impl<'a> Play<'a> {
         self.around.store.pump();
         let (touched, new_series) = (appended.touched, appended.new_series);
         if let Some(live) = &mut self.live {
-            self.book.count(touched.len() as u64, touched.iter().filter(|one| one.late).count() as u64);
-            live.arrive(received, touched.into_iter().map(arrived), &new_series, &mut self.around);
+            live.arrive(received, touched.iter().copied().map(arrived), &new_series, &mut self.around);
+            // The first sample of every series is told, whoever reads it.
+            let read = || touched.iter().filter(|one| live.reads(one.series));
+            self.book.count(read().count() as u64, read().filter(|one| one.late).count() as u64);
             self.settle(received);
         }
         self.around.refused.take().map_or(Ok(()), |error| Err(error.into()))

@@ -28,7 +28,7 @@ impl Book {
         for rule in asked.groups.iter().flat_map(|group| &group.rules) {
             let name = rule.alert.as_ref().or(rule.record.as_ref()).cloned().unwrap_or_default();
             if !report.rules.iter().any(|have| have.name == name) {
-                report.rules.push(BacktestRule { name, ..BacktestRule::default() });
+                report.rules.push(BacktestRule { name, records: rule.record.is_some(), ..BacktestRule::default() });
             }
         }
         Book { report, bad: BTreeMap::new(), spans: BTreeMap::new() }

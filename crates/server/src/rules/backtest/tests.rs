@@ -9,6 +9,7 @@ use super::*;
 const BEGIN: i64 = 1_700_000_000;
 const SECONDS: u64 = 900;
 const HOSTS: u64 = 4;
+const URL: &str = "https://flyball.example";
 
 fn at(second: u64) -> Time {
     Time::from_secs(BEGIN + second as i64)
@@ -88,7 +89,7 @@ fn rules(random: &mut Random) -> Vec<RuleGroup> {
             let hold = HOLDS[random.below(4) as usize];
             text.push_str(&format!("      - alert: A{group}{rule}\n        expr: '{expr}'\n{hold}"));
             if random.chance(30) {
-                text.push_str("        annotations: { summary: '{{ $labels.instance }} {{ $value }}' }\n");
+                text.push_str("        annotations: { summary: '{{ $labels.instance }} {{ $value }} {{ $externalURL }}' }\n");
             }
         }
     }
@@ -105,7 +106,8 @@ fn live(groups: &[RuleGroup], feed: &[(Time, SampleBatch)]) -> (Store, Vec<(Time
     store.watch(&[], true);
     let mut around = Around { store, recorded: BTreeMap::new(), refused: None };
     let begin = Time(at(0).0 - 3_600_000_000);
-    let mut live = Live::new(Rules::compile(groups).unwrap(), RuleState::default(), &BTreeMap::new(), begin, &mut around);
+    let rules = Rules::compile(groups).unwrap().with_outside(Outside { url: URL.to_owned(), ..Outside::default() });
+    let mut live = Live::new(rules, RuleState::default(), &BTreeMap::new(), begin, &mut around);
     let mut told = Vec::new();
     let end = at(SECONDS + 420);
     for (received, batch) in feed.iter().map(|(received, batch)| (*received, Some(batch))).chain([(end, None)]) {
@@ -125,7 +127,7 @@ fn live(groups: &[RuleGroup], feed: &[(Time, SampleBatch)]) -> (Store, Vec<(Time
 }
 
 fn backtest(store: &Store, groups: &[RuleGroup], from: Time) -> BacktestReport {
-    let asked = Asked { groups, from, to: Time(at(SECONDS + 420).0 - 1), features: Features::STABLE, stop: &|| false };
+    let asked = Asked { groups, from, to: Time(at(SECONDS + 420).0 - 1), features: Features::STABLE, url: URL, stop: &|| false };
     run(store, &asked).unwrap()
 }
 
@@ -169,8 +171,14 @@ fn a_feed_in_order_is_the_same_from_the_history() {
     let (store, told) = live(&groups, &feed);
     // The same samples, but by the history alone.
     let options = options();
-    let asked =
-        Asked { groups: &groups, from: at(0), to: Time(at(SECONDS + 420).0 - 1), features: Features::STABLE, stop: &|| false };
+    let asked = Asked {
+        groups: &groups,
+        from: at(0),
+        to: Time(at(SECONDS + 420).0 - 1),
+        features: Features::STABLE,
+        url: URL,
+        stop: &|| false,
+    };
     let rules = Rules::compile(&groups).unwrap();
     let reach = Reach::of(&groups);
     let mut play = Play::new(rules, &asked, &reach, &options).unwrap();
@@ -187,15 +195,16 @@ fn a_feed_in_order_is_the_same_from_the_history() {
     let bar = picture::bar(&report, high, 40);
     assert_eq!(bar.chars().count(), 40);
     assert!(bar.starts_with("··") && bar.contains('█'), "{bar}");
-    let svg = picture::svg(&report);
-    assert!(svg.contains("High (3)") && svg.matches("<title>").count() == 4, "{svg}");
+    let svg = picture::svg(&report, model::Language::En);
+    // Each spell and each name has one.
+    assert!(svg.contains("High (3)") && svg.matches("<title>").count() == 6, "{svg}");
 }
 
 #[test]
 fn what_makes_no_sense_is_refused() {
     let store = Store::open(options(), Arc::new(Simulated::new(1)), at(0)).unwrap();
     let groups = [];
-    let ask = |from, to| run(&store, &Asked { groups: &groups, from, to, features: Features::STABLE, stop: &|| false });
+    let ask = |from, to| run(&store, &Asked { groups: &groups, from, to, features: Features::STABLE, url: URL, stop: &|| false });
     assert!(matches!(ask(at(10), at(10)), Err(BacktestError::Times(_))));
     assert!(matches!(ask(at(0), at(400 * 86_400)), Err(BacktestError::Times(_))));
     let empty = ask(at(0), at(10)).unwrap();
