@@ -13,6 +13,7 @@ struct Fault {
 
 const FAULTS: &[Fault] = &[
     fault("F-01", "killed while writing samples", "store", "f01_", 200),
+    fault("F-01-server", "the server killed while senders write", "flyball", "f01_", 200),
     fault("F-02", "power cut of the store: unsynced writes forgotten, torn, reordered", "store", "f02_power_cut", 10000),
     fault("F-02-journal", "power cut during a commit of the journal", "server", "f02_", 10000),
     fault("F-03", "log cut at every byte offset", "store", "f03_", 1),

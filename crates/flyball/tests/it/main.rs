@@ -7,6 +7,7 @@ mod demo;
 mod disk;
 mod faults;
 mod intake;
+mod kill;
 mod memory;
 mod peers;
 mod prometheus;

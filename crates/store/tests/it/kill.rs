@@ -1,8 +1,9 @@
 //! F-01: a real process, killed with -9 while it writes. The test binary starts itself as the writer.
 
+use std::io::Write as _;
 use std::process::Command;
 
-use store::faults;
+use store::faults::{self, Report};
 
 const WRITER_DIR: &str = "FLYBALL_TEST_WRITER_DIR";
 
@@ -40,6 +41,10 @@ fn f01_kill_9_while_writing() {
         command.args(["kill::the_writer", "--exact", "--nocapture"]).env(WRITER_DIR, dir.path());
         command
     };
-    let report = faults::kill(dir.path(), 6, child).unwrap();
+    let rounds = std::env::var("FLYBALL_SEEDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(6);
+    let report = faults::kill(dir.path(), rounds, child).unwrap();
+    let Report { runs, acked, lost, wrong, .. } = &report;
+    let _ = writeln!(std::io::stdout(), "{runs} kills, {acked} samples acknowledged, {lost} lost, {wrong} wrong");
+    assert_eq!(report.runs, rounds);
     assert!(report.acked > 100 && report.failures.is_empty() && report.lost == 0 && report.wrong == 0, "{report:#?}");
 }
