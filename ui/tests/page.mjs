@@ -33,7 +33,7 @@ export async function open(given) {
       await page.fill('#password', given.password ?? '')
       await page.press('#password', 'Enter')
     }
-    await page.waitForURL((address) => address.pathname !== '/login', { timeout: 10_000 })
+    await page.waitForURL((address) => address.pathname !== '/login', { timeout: 30_000 })
     state = await context.storageState()
     await context.close()
   }

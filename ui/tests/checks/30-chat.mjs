@@ -31,7 +31,7 @@ export default async function checks(world) {
   await report.check('chat: a graph is a picture, and nothing of it is in the page', async () => {
     const { page, errors, close } = await browser.at('/chat/ops', { ready: '.comp textarea' })
     await say(page, '/graph node_load1 5m')
-    await page.waitForFunction(() => [...document.querySelectorAll('.card.picture img')].some((one) => one.complete && one.naturalWidth > 0), undefined, { timeout: 10_000 })
+    await page.waitForFunction(() => [...document.querySelectorAll('.card.picture img')].some((one) => one.complete && one.naturalWidth > 0), undefined, { timeout: 30_000 })
     const inside = await page.locator('.card.picture svg').count()
     await close()
     return [...errors, ...(inside > 0 ? ['the picture is markup'] : [])]

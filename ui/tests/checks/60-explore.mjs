@@ -134,10 +134,10 @@ export default async function checks(world) {
     await page.mouse.move(box.x + box.width * 0.8, box.y + 40, { steps: 4 })
     await page.mouse.up()
     await page.keyboard.up('Shift')
-    await page.waitForFunction((from) => Date.parse(new URL(location.href).searchParams.get('from') ?? '') < from, start, { timeout: 10_000 })
+    await page.waitForFunction((from) => Date.parse(new URL(location.href).searchParams.get('from') ?? '') < from, start, { timeout: 30_000 })
     const by = start - Date.parse(new URL(page.url()).searchParams.get('from'))
     await page.mouse.dblclick(box.x + box.width * 0.5, box.y + 40)
-    await page.waitForFunction((from) => Date.parse(new URL(location.href).searchParams.get('from') ?? '') === from, start, { timeout: 10_000 })
+    await page.waitForFunction((from) => Date.parse(new URL(location.href).searchParams.get('from') ?? '') === from, start, { timeout: 30_000 })
     const same = await page.locator(`${graph}[data-first=yes]`).count()
     return [...(by > 20_000 && by < 28_000 ? [] : [`moved by ${by} ms`]), ...(same === 1 ? [] : ['the graph was taken away and drawn anew'])]
   })
@@ -156,7 +156,7 @@ export default async function checks(world) {
     const all = await page.locator(marks).count()
     const shows = async (count, why) => {
       const there = () => page.locator(`${marks}[aria-pressed=true]`).count()
-      for (const until = Date.now() + 10_000; Date.now() < until && (await there()) !== count;) await page.waitForTimeout(100)
+      for (const until = Date.now() + 30_000; Date.now() < until && (await there()) !== count;) await page.waitForTimeout(100)
       return (await there()) === count ? [] : [why]
     }
     const found = []

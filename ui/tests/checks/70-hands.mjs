@@ -23,7 +23,7 @@ export default async function checks({ browser, report }) {
     const made = await api('/demo/release', { kind: 'good' })
     number = made.body.outcome?.order
     if (!number) return JSON.stringify(made).slice(0, 300)
-    await page.waitForSelector('.brake .btn.danf:not([aria-disabled])', { timeout: 10_000 })
+    await page.waitForSelector('.brake .btn.danf:not([aria-disabled])', { timeout: 30_000 })
     await page.evaluate(() => {
       const real = window.fetch
       window.fetch = (...all) => {
