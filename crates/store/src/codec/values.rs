@@ -119,6 +119,12 @@ impl Decimals {
 
 /// The mantissas, with the smallest power of ten that fits all but a few. `None` where too many are no decimals.
 fn decimals(values: &[f64], mantissas: &mut [i64]) -> Option<Decimals> {
+    if values.len() <= FEW
+        && let Some(exponent) = exponent_of(values[values.len() - 1], 0)
+        && all_fit(values, exponent, mantissas)
+    {
+        return Some(Decimals { exponent, count: values.len(), apart: Vec::new() });
+    }
     let apart_max = 1 + values.len() / 16;
     let some = [values[0], values[values.len() / 2], values[values.len() - 1]];
     // The middle one of three, so that one odd value does not decide.
@@ -142,6 +148,20 @@ fn decimals(values: &[f64], mantissas: &mut [i64]) -> Option<Decimals> {
         }
         exponent = greatest;
     }
+}
+
+/// Fills in all mantissas; false where one does not fit. No branch depends on a value, so that a few are done at once.
+fn all_fit(values: &[f64], exponent: usize, mantissas: &mut [i64]) -> bool {
+    let power = POWERS[exponent];
+    let mut fit = true;
+    for (value, mantissa) in values.iter().zip(mantissas) {
+        let scaled = value * power;
+        let moved = scaled + ROUNDER;
+        fit &= ((moved - ROUNDER) / power).to_bits() == value.to_bits() && scaled.abs() < MANTISSA_MAX;
+        // The lowest 52 bits of what was rounded so are a whole number.
+        *mantissa = (moved.to_bits() as i64).wrapping_sub(ROUNDER.to_bits() as i64);
+    }
+    fit
 }
 
 /// Fills in mantissas; ends early where more than `apart_max` do not fit.
