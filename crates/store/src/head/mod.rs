@@ -4,6 +4,7 @@
 //! The samples lie in slabs, each with a lock of its own. Numbers rise and are never given twice; series made together have
 //! numbers in a row, so a sender that sends them in the same order again finds the next one beside the last.
 
+mod arena;
 mod postings;
 pub(crate) mod slab;
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use model::intake::KeyHash;
 
+use super::arena::Arena;
 use crate::codec::{decode_times, decode_values, encode_times, encode_values};
 
 /// Series in a slab.
@@ -72,7 +73,7 @@ pub(crate) struct Runs {
     chain: Option<Box<[u32; SERIES]>>,
     /// Where the oldest run of a series begins, plus one, where its runs lie one behind the other.
     starts: Option<Box<[u32; SERIES]>>,
-    arena: Vec<u8>,
+    arena: Arena,
     late: Vec<(u8, LateRun)>,
     pub samples: u64,
     /// Once it is frozen: no sample of it is newer.
@@ -373,12 +374,8 @@ impl Runs {
 
     fn seal(&mut self, place: usize, times: &[i64], values: &[f64]) {
         let chain = self.chain.get_or_insert_with(|| Box::new([0; SERIES]));
-        let start = self.arena.len();
-        if self.arena.capacity() - start < 1024 {
-            // By a quarter at a time: doubling would leave half of it empty.
-            self.arena.reserve_exact((start / 4).max(2048));
-        }
-        let arena = &mut self.arena;
+        let (at, arena) = self.arena.end();
+        let start = arena.len();
         arena.extend_from_slice(&chain[place].to_le_bytes());
         arena.extend_from_slice(&times[0].to_le_bytes());
         arena.extend_from_slice(&[times.len() as u8, 0, 0, 0, 0]);
@@ -390,14 +387,14 @@ impl Runs {
         arena[start + 13..start + 15].copy_from_slice(&times_len.to_le_bytes());
         arena[start + 15..start + 17].copy_from_slice(&values_len.to_le_bytes());
         // Below 4 GiB: a head is written to parts long before, and refuses samples where that fails.
-        chain[place] = start as u32 + 1;
+        chain[place] = at + 1;
         self.samples += times.len() as u64;
     }
 
     /// The same in fewer, longer runs, those of a series one behind the other: what is frozen is read many times, and takes less so.
     pub fn joined(&self) -> Option<Runs> {
-        let mut joined = Runs { late: self.late.clone(), newest: self.newest, ..Runs::default() };
-        joined.arena.reserve_exact(self.arena.len() * 3 / 4);
+        let arena = Arena::whole(self.arena.len() * 3 / 4);
+        let mut joined = Runs { arena, late: self.late.clone(), newest: self.newest, ..Runs::default() };
         let (mut times, mut values) = (Vec::new(), Vec::new());
         let mut starts = Box::new([0; SERIES]);
         for place in 0..SERIES {
@@ -405,7 +402,7 @@ impl Runs {
             values.clear();
             self.read_sealed(place, i64::MIN, i64::MAX, &mut times, &mut values)?;
             if !times.is_empty() {
-                starts[place] = joined.arena.len() as u32 + 1;
+                starts[place] = joined.arena.end().0 + 1;
             }
             for (times, values) in times.chunks(JOINED).zip(values.chunks(JOINED)) {
                 joined.seal(place, times, values);
@@ -413,7 +410,7 @@ impl Runs {
         }
         joined.samples = self.samples;
         joined.starts = Some(starts);
-        joined.arena.shrink_to_fit();
+        joined.arena.shrink();
         Some(joined)
     }
 
@@ -433,12 +430,14 @@ impl Runs {
         times: &mut Vec<i64>,
         values: &mut Vec<f64>,
     ) -> Option<()> {
-        let mut at = start.checked_sub(1)? as usize;
-        let last = last.checked_sub(1)? as usize;
-        let mut run = Run::at(&self.arena, at)?;
+        let start = start.checked_sub(1)?;
+        let runs = self.arena.at(start)?;
+        let last = last.checked_sub(1)?.checked_sub(start)? as usize;
+        let mut at = 0;
+        let mut run = Run::at(runs)?;
         while run.first <= to {
             let next_at = at + RUN_HEAD + run.times.len() + run.values.len();
-            let next = if at < last { Some(Run::at(&self.arena, next_at)?) } else { None };
+            let next = if at < last { Some(Run::at(runs.get(next_at..)?)?) } else { None };
             if next.as_ref().is_none_or(|next| next.first > from) {
                 let begin = times.len();
                 decode_times(run.times, run.first, run.count, times)?;
@@ -461,7 +460,7 @@ impl Runs {
         let mut count = 0;
         let mut next = self.chain(place);
         while next != 0 {
-            let (before, first) = Run::link(&self.arena, next as usize - 1)?;
+            let (before, first) = Run::link(self.arena.at(next - 1)?)?;
             if first <= to {
                 match wanted.get_mut(count) {
                     Some(free) => *free = next - 1,
@@ -475,7 +474,7 @@ impl Runs {
             next = before;
         }
         for at in more.iter().rev().chain(wanted[..count.min(READ_AT_ONCE)].iter().rev()) {
-            let run = Run::at(&self.arena, *at as usize)?;
+            let run = Run::at(self.arena.at(*at)?)?;
             let begin = times.len();
             decode_times(run.times, run.first, run.count, times)?;
             decode_values(run.values, run.count, values)?;
@@ -487,9 +486,9 @@ impl Runs {
     fn newest_until(&self, place: usize, to: i64, (times, values): &mut (Vec<i64>, Vec<f64>)) -> Option<Option<(i64, f64)>> {
         let mut next = self.chain(place);
         while next != 0 {
-            let (before, first) = Run::link(&self.arena, next as usize - 1)?;
+            let (before, first) = Run::link(self.arena.at(next - 1)?)?;
             if first <= to {
-                let run = Run::at(&self.arena, next as usize - 1)?;
+                let run = Run::at(self.arena.at(next - 1)?)?;
                 times.clear();
                 values.clear();
                 decode_times(run.times, run.first, run.count, times)?;
@@ -527,22 +526,22 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Where the run before begins, plus one, and the first time.
-    fn link(arena: &[u8], at: usize) -> Option<(u32, i64)> {
-        let head: &[u8; 12] = arena.get(at..at + 12)?.try_into().ok()?;
+    fn link(bytes: &[u8]) -> Option<(u32, i64)> {
+        let head: &[u8; 12] = bytes.get(..12)?.try_into().ok()?;
         let (before, first) = head.split_first_chunk::<4>()?;
         Some((u32::from_le_bytes(*before), i64::from_le_bytes(first.try_into().ok()?)))
     }
 
-    fn at(arena: &[u8], at: usize) -> Option<Run<'_>> {
-        let head = arena.get(at..at + RUN_HEAD)?;
+    /// The run that stands at the beginning of some bytes.
+    fn at(bytes: &[u8]) -> Option<Run<'_>> {
+        let head = bytes.get(..RUN_HEAD)?;
         let two = |at: usize| usize::from(u16::from_le_bytes([head[at], head[at + 1]]));
-        let times_at = at + RUN_HEAD;
-        let values_at = times_at + two(13);
+        let values_at = RUN_HEAD + two(13);
         Some(Run {
             first: i64::from_le_bytes(head[4..12].try_into().ok()?),
             count: usize::from(head[12]),
-            times: arena.get(times_at..values_at)?,
-            values: arena.get(values_at..values_at + two(15))?,
+            times: bytes.get(RUN_HEAD..values_at)?,
+            values: bytes.get(values_at..values_at + two(15))?,
         })
     }
 }
