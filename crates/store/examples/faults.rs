@@ -1,4 +1,5 @@
-//! The store's fault campaigns in any size: `faults power-cut 10000`, `faults cut 65536`, `faults flip 65536`, `faults fail-call 500`,
+//! The store's fault campaigns in any size: `faults power-cut 10000`, `faults flights 1000`,
+//! `faults cut 65536`, `faults flip 65536`, `faults fail-call 500`,
 //! `faults model 100 10000`, `faults crash-in-history 100`,
 //! `faults flip-history 400`, `faults kill 200`, `faults slow 1000`, `faults full`. One line of JSON; exit code 1 where something is lost.
 
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
     let name = words.first().map_or("", String::as_str);
     let report = match name {
         "power-cut" => faults::power_cut(size(2, 0)..size(2, 0) + size(1, 10_000)),
+        "flights" => faults::flights(size(2, 0)..size(2, 0) + size(1, 10_000), 150).0,
         "cut" => faults::cut(size(1, 65_536), 1),
         "flip" => faults::flip(size(1, 65_536), 1),
         "flip-checkpoint" => faults::flip_checkpoint(size(1, 200) as i64, size(2, 0) > 0, 1),

@@ -62,11 +62,12 @@ impl Commit {
 
     /// Whether [`lead`](Self::lead) would write now, as far as can be seen, and be back in about a millisecond.
     pub fn may_lead(&self) -> bool {
-        !self.driven && self.log.as_ref().is_some_and(|log| log.is_quick_and_idle())
+        !self.driven && self.log.as_ref().is_some_and(|log| log.is_quick_and_free())
     }
 
-    /// Writes the batch and what else waits on this thread, unless another thread is writing: the way to the log's thread and back
-    /// takes about as long as the disk does. Blocks as long as the disk does.
+    /// Writes the batch and what else waits on this thread, unless enough other threads are writing: the way to the log's thread and back
+    /// takes about as long as the disk does. Blocks as long as the disk does. True where it wrote; the batch itself may be on another
+    /// thread's way still.
     pub fn lead(&self) -> bool {
         !self.driven && self.log.as_ref().is_some_and(|log| log.lead())
     }
@@ -104,7 +105,7 @@ impl Commit {
 
     fn wake(&self) {
         if let Some(log) = self.log.as_ref().filter(|_| !self.driven) {
-            log.wake();
+            log.wake(&self.group);
         }
     }
 

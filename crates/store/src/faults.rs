@@ -11,12 +11,14 @@ use crate::files::{Fault, Random, Simulated};
 use crate::{Commit, Metadata, Options, Store, StoreError};
 
 mod damage;
+mod flights;
 mod history;
 mod load;
 mod process;
 mod truth;
 
 pub use damage::{as_written_by_version, cut, flip, flip_checkpoint};
+pub use flights::flights;
 pub use history::{crash_in_history, flip_history};
 pub use load::{senders, slow_disk};
 pub use process::{kill, write_until_killed};

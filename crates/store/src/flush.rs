@@ -86,8 +86,9 @@ impl Inner {
     fn try_flush(&self) -> Result<(), StoreError> {
         let mut pending = self.flushing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.flushed_at.store(self.received().0, Relaxed);
+        // Before the position is taken: the next segment then begins at it, or below.
+        self.log.roll_unless_slower();
         let position = self.log.next_sequence();
-        self.log.roll();
         if let Some(frozen) = self.freeze() {
             self.show(|visible| visible.generations.push(frozen.clone()));
             pending.push(frozen);

@@ -6,11 +6,19 @@
 //! later samples unreadable.
 //!
 //! A busy log prepares the next segment while it fills one: its zeros are on the disk before, so that a sync changes nothing
-//! about the file and waits neither for the file system's journal nor for what else goes through it.
+//! about the file and waits neither for the file system's journal nor for what else goes through it. A segment that was not
+//! prepared is left for one that is, as soon as that is there.
+//!
+//! In a prepared segment several groups may be on their way to the disk at once, each by a sync of its own: who comes while the disk is
+//! busy does not wait for it twice. Groups are written in their order before any of them is synced, so a sync that succeeds is good
+//! for its own group and all before it. Each goes through a handle of its own, opened before anything was written: of a write that
+//! failed, Linux tells every open handle once (`errseq_t`), so none is told that all is well because another heard of it first.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,6 +39,8 @@ const SPARE_BYTES_MAX: usize = 512 << 10;
 const SEGMENT_BEGIN: u64 = 64 << 10;
 /// A sync that takes no longer may be waited for by a thread that others need.
 const QUICK: Duration = Duration::from_millis(1);
+/// Groups that may be on their way to the disk at once.
+const FLIGHTS_MAX: usize = 3;
 /// How long after a failure the next try is made.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
@@ -41,9 +51,17 @@ pub(crate) struct Log {
     segment_bytes: u64,
     queue_bytes_max: usize,
     driven_by_caller: bool,
+    leaders_max: usize,
     queue: Mutex<Queue>,
     wake: Condvar,
+    /// Held for a short time, unless `changing` says otherwise.
     writer: Mutex<Writer>,
+    /// Syncs that are on their way. Changed only with `writer` locked, as is the next.
+    in_air: AtomicUsize,
+    /// Somebody needs the segments for himself: nothing new sets out.
+    changing: AtomicBool,
+    /// Told after each change of the two.
+    landed: Condvar,
     sync_nanos: AtomicU64,
     syncs: AtomicU64,
     bytes: AtomicU64,
@@ -59,6 +77,8 @@ struct Ahead {
     ready: Option<Spare>,
     /// Of so many bytes, not begun yet.
     wanted: Option<u64>,
+    /// It is being made. There is never a second one: both would have the same name.
+    making: bool,
     /// It is no longer wanted, whether it is there or only on the way.
     dropped: bool,
     stop: bool,
@@ -70,6 +90,8 @@ struct Queue {
     /// The series defined in `frames`, one entry per append.
     defined: Vec<Vec<u8>>,
     in_flight: usize,
+    /// The log's thread is to write `frames`: nobody who put something into them will.
+    left: bool,
     next_sequence: u64,
     newest_received: Time,
     refusing: Option<StoreError>,
@@ -81,6 +103,11 @@ struct Queue {
 
 struct Writer {
     current: Option<Current>,
+    /// Groups that are written and not yet known to be on the disk, in the order of their records.
+    flights: VecDeque<Flight>,
+    next_flight: u64,
+    /// The current segment failed: what is in `flights` goes into a new one.
+    failed: bool,
     segments: Vec<Segment>,
     next_number: u64,
     /// Definitions that lie once on the disk, and those whose group failed and that lie nowhere.
@@ -98,6 +125,23 @@ struct Current {
     number: u64,
     at: u64,
     len: u64,
+    /// It was made of zeros that were on the disk before.
+    prepared: bool,
+    /// Other handles of the file that nobody syncs with now; none where it was not prepared.
+    idle: Vec<Box<dyn File>>,
+}
+
+/// A group on its way.
+struct Flight {
+    number: u64,
+    group: Arc<Group>,
+    frames: Vec<u8>,
+    first: u64,
+    received: Time,
+    /// The series that it defines, and those of earlier groups that it defines for the second time, and for the first again.
+    defined: Vec<Vec<u8>>,
+    once: Vec<Vec<u8>>,
+    twice: Vec<Vec<u8>>,
 }
 
 /// Where a log goes on.
@@ -128,11 +172,13 @@ impl Log {
             segment_bytes: options.segment_bytes,
             queue_bytes_max: options.queue_bytes_max,
             driven_by_caller: options.driven_by_caller,
+            leaders_max: options.leaders_max,
             queue: Mutex::new(Queue {
                 frames: Vec::new(),
                 group: Group::new(),
                 defined: Vec::new(),
                 in_flight: 0,
+                left: false,
                 next_sequence: resume.next_sequence,
                 newest_received: resume.now,
                 refusing: None,
@@ -144,6 +190,9 @@ impl Log {
             wake: Condvar::new(),
             writer: Mutex::new(Writer {
                 current: None,
+                flights: VecDeque::new(),
+                next_flight: 0,
+                failed: false,
                 segments: resume.segments,
                 next_number,
                 owed_once: Vec::new(),
@@ -152,6 +201,9 @@ impl Log {
                 position: 0,
                 asked_ahead: 0,
             }),
+            in_air: AtomicUsize::new(0),
+            changing: AtomicBool::new(false),
+            landed: Condvar::new(),
             sync_nanos: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             bytes: AtomicU64::new(bytes),
@@ -239,26 +291,36 @@ impl Log {
         Commit::new(group, Some(self.clone()), self.driven_by_caller)
     }
 
-    /// Tells the log's thread that something waits.
-    pub fn wake(&self) {
-        if !self.queue().frames.is_empty() {
+    /// Leaves a group to the log's thread, unless somebody has taken it already.
+    pub fn wake(&self, group: &Arc<Group>) {
+        let mut queue = self.queue();
+        if Arc::ptr_eq(&queue.group, group) && !queue.frames.is_empty() && !queue.left {
+            queue.left = true;
+            drop(queue);
             self.wake.notify_one();
         }
     }
 
-    /// Whether nobody writes now, and the last sync was a matter of a millisecond.
-    pub fn is_quick_and_idle(&self) -> bool {
+    /// Whether somebody else may write now, and the last sync was a matter of a millisecond.
+    pub fn is_quick_and_free(&self) -> bool {
         let last = self.sync_nanos.load(Relaxed);
-        last > 0 && last < QUICK.as_nanos() as u64 && self.writer.try_lock().is_ok()
+        last > 0 && last < QUICK.as_nanos() as u64 && self.is_free()
     }
 
-    /// Writes a group on this thread, unless another thread is writing.
+    fn is_free(&self) -> bool {
+        !self.changing.load(SeqCst) && self.in_air.load(SeqCst) < self.leaders_max
+    }
+
+    /// Writes a group on this thread, unless enough others are writing.
     pub fn lead(&self) -> bool {
-        let Ok(writer) = self.writer.try_lock() else { return false };
-        let wrote = self.write_with(writer);
-        // Those who came meanwhile saw that somebody was writing.
-        self.wake();
-        wrote
+        if !self.is_free() {
+            return false;
+        }
+        let writer = self.writer();
+        if !self.is_free() {
+            return false;
+        }
+        self.write_with(writer)
     }
 
     /// The sequence that the next record gets.
@@ -282,11 +344,11 @@ impl Log {
     /// Runs until [`stop`](Self::stop), then writes what is left.
     pub fn run(&self) {
         loop {
-            let idle = |queue: &mut Queue| queue.frames.is_empty() && !queue.probe && !queue.stop;
+            let idle = |queue: &mut Queue| !queue.left && !queue.probe && !queue.stop;
             let stop = self.wake.wait_while(self.queue(), idle).unwrap_or_else(PoisonError::into_inner).stop;
             let wrote = self.write_group();
             if stop && !wrote {
-                return;
+                return self.alone(self.writer(), |_| ());
             }
         }
     }
@@ -313,13 +375,17 @@ impl Log {
 
     /// Makes the file of the next segment where one is wanted. Without it a segment is made when it is needed.
     fn prepare(&self) {
-        let Some(bytes) = self.ahead().wanted.take() else { return };
+        let mut ahead = self.ahead();
+        let Some(bytes) = ahead.wanted.take() else { return };
+        ahead.making = true;
+        drop(ahead);
         let stop = || {
             let ahead = self.ahead();
             ahead.stop || ahead.dropped
         };
         let made = Spare::make(&*self.files, &self.dir, bytes, stop);
         let mut ahead = self.ahead();
+        ahead.making = false;
         match made {
             Ok(Some(spare)) if !ahead.dropped => ahead.ready = Some(spare),
             made => {
@@ -340,15 +406,16 @@ impl Log {
         }
     }
 
-    /// Asks for the next segment's file once this one is well begun.
+    /// Asks for the next segment's file once this one is well begun: earlier where this one is slow to write.
     fn look_ahead(&self, writer: &mut Writer) {
         let Some(current) = &writer.current else { return };
-        if current.len < self.segment_bytes || current.at < current.len / 4 || writer.asked_ahead == current.number {
+        let begun = self.segment_bytes / if current.prepared { 4 } else { 16 };
+        if current.at < begun || writer.asked_ahead == current.number {
             return;
         }
         writer.asked_ahead = current.number;
         let mut ahead = self.ahead();
-        if ahead.ready.is_some() {
+        if ahead.ready.is_some() || ahead.making {
             return;
         }
         (ahead.wanted, ahead.dropped) = (Some(self.segment_bytes), false);
@@ -357,6 +424,11 @@ impl Log {
             true => self.prepare(),
             false => self.ahead_wake.notify_one(),
         }
+    }
+
+    /// Whether the next segment's file is there, with room for so many bytes.
+    fn is_prepared(&self, needed: u64) -> bool {
+        self.ahead().ready.as_ref().is_some_and(|spare| spare.bytes >= RECORDS_AT + needed)
     }
 
     fn ahead(&self) -> MutexGuard<'_, Ahead> {
@@ -374,36 +446,145 @@ impl Log {
         self.write_with(self.writer())
     }
 
-    fn write_with(&self, mut writer: MutexGuard<'_, Writer>) -> bool {
+    fn write_with<'log>(&'log self, writer: MutexGuard<'log, Writer>) -> bool {
+        let full = |writer: &mut Writer| {
+            let all_in_use = |current: &Current| current.prepared && current.idle.is_empty();
+            self.changing.load(SeqCst) || (self.in_air.load(SeqCst) > 0 && writer.current.as_ref().is_some_and(all_in_use))
+        };
+        let mut writer = self.landed.wait_while(writer, full).unwrap_or_else(PoisonError::into_inner);
+        let Some(mut flight) = self.take_group(&mut writer) else { return false };
+        let number = flight.number;
+        let needed = flight.frames.len() as u64;
+        let may_fly = |current: &&mut Current| needed > 0 && current.at + needed <= current.len && !current.idle.is_empty();
+        let Some(current) = writer.current.as_mut().filter(may_fly) else {
+            writer.flights.push_back(flight);
+            return self.write_alone(writer, number);
+        };
+        frame::seal(&mut flight.frames, segment::salt(current.number));
+        if let Err(error) = write_all_at(&*current.file, &flight.frames, current.at) {
+            self.failed(&mut writer, &error);
+            writer.flights.push_back(flight);
+            return self.write_alone(writer, number);
+        }
+        current.at += needed;
+        let (segment, handle) = (current.number, current.idle.pop().expect("one is idle"));
+        writer.flights.push_back(flight);
+        self.in_air.fetch_add(1, SeqCst);
+        drop(writer);
+
+        let synced = self.sync(&*handle);
+
+        let mut writer = self.writer();
+        self.in_air.fetch_sub(1, SeqCst);
+        self.landed.notify_all();
+        if let Some(current) = writer.current.as_mut().filter(|current| current.number == segment) {
+            current.idle.push(handle);
+        }
+        if let Err(error) = synced {
+            self.failed(&mut writer, &error);
+        }
+        if writer.failed {
+            return self.write_alone(writer, number);
+        }
+        let there = writer.flights.partition_point(|flight| flight.number <= number);
+        let there = writer.flights.drain(..there).collect();
+        self.land(writer, there, Ok(()));
+        true
+    }
+
+    /// Takes what waits out of the line; none where nothing does and nobody asks for a probe.
+    fn take_group(&self, writer: &mut Writer) -> Option<Flight> {
         let mut queue = self.queue();
         if queue.frames.is_empty() && !queue.probe {
-            return false;
+            return None;
         }
-        queue.probe = false;
-        let repeat = !queue.frames.is_empty();
-        if repeat {
-            for entries in writer.owed_twice.iter().chain(&writer.owed_once) {
+        (queue.probe, queue.left) = (false, false);
+        let (mut once, mut twice) = (Vec::new(), Vec::new());
+        if !queue.frames.is_empty() {
+            (once, twice) = (std::mem::take(&mut writer.owed_once), std::mem::take(&mut writer.owed_twice));
+            for entries in twice.iter().chain(&once) {
                 queue.put(Kind::Series, |out| out.extend_from_slice(entries));
             }
         }
-        let mut frames = std::mem::take(&mut queue.frames);
-        let defined = std::mem::take(&mut queue.defined);
-        let group = std::mem::replace(&mut queue.group, Group::new());
-        let received = queue.newest_received;
-        let first = frame::first_sequence(&frames).unwrap_or(queue.next_sequence);
-        queue.in_flight = frames.len();
-        drop(queue);
+        let frames = std::mem::take(&mut queue.frames);
+        queue.in_flight += frames.len();
+        writer.next_flight += 1;
+        Some(Flight {
+            number: writer.next_flight,
+            group: std::mem::replace(&mut queue.group, Group::new()),
+            first: frame::first_sequence(&frames).unwrap_or(queue.next_sequence),
+            received: queue.newest_received,
+            defined: std::mem::take(&mut queue.defined),
+            frames,
+            once,
+            twice,
+        })
+    }
 
-        let outcome = self.write(&mut writer, &mut frames, first, received);
-        let outcome = outcome.map_err(|error| match is_full(&error) {
-            true => StoreError::Full,
-            false => StoreError::ReadOnly { why: format!("write the log: {error}").into() },
-        });
-        if outcome.is_ok() && repeat {
-            writer.owed_once = std::mem::take(&mut writer.owed_twice);
-            writer.owed_once.extend(defined);
+    fn sync(&self, file: &dyn File) -> io::Result<()> {
+        let started = Instant::now();
+        retry(|| file.sync_data())?;
+        self.sync_nanos.store(started.elapsed().as_nanos() as u64, Relaxed);
+        self.syncs.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    fn failed(&self, writer: &mut Writer, error: &io::Error) {
+        tracing::warn!(%error, "a log segment failed, its last groups go into a new one");
+        writer.failed = true;
+        if is_full(error) {
+            self.drop_spare();
+        }
+    }
+
+    /// Runs `change` when nothing is on its way, and keeps others from setting out meanwhile.
+    fn alone<'log, T>(&'log self, writer: MutexGuard<'log, Writer>, change: impl FnOnce(&mut Writer) -> T) -> T {
+        let mut writer = self.wait_alone(writer);
+        let done = change(&mut writer);
+        self.changing.store(false, SeqCst);
+        self.landed.notify_all();
+        done
+    }
+
+    fn wait_alone<'log>(&'log self, writer: MutexGuard<'log, Writer>) -> MutexGuard<'log, Writer> {
+        let changing = |_: &mut Writer| self.changing.load(SeqCst);
+        let writer = self.landed.wait_while(writer, changing).unwrap_or_else(PoisonError::into_inner);
+        self.changing.store(true, SeqCst);
+        let in_air = |_: &mut Writer| self.in_air.load(SeqCst) > 0;
+        self.landed.wait_while(writer, in_air).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the groups that are not on the disk, this one among them, while nothing else is written. False where another thread
+    /// did so meanwhile.
+    fn write_alone<'log>(&'log self, writer: MutexGuard<'log, Writer>, number: u64) -> bool {
+        let mut writer = self.wait_alone(writer);
+        let waits = writer.flights.iter().any(|flight| flight.number == number);
+        if waits {
+            let mut flights: Vec<Flight> = writer.flights.drain(..).collect();
+            let outcome = self.write(&mut writer, &mut flights);
+            let outcome = outcome.map_err(|error| match is_full(&error) {
+                true => StoreError::Full,
+                false => StoreError::ReadOnly { why: format!("write the log: {error}").into() },
+            });
+            self.changing.store(false, SeqCst);
+            self.landed.notify_all();
+            self.land(writer, flights, outcome);
         } else {
-            writer.owed_twice.extend(defined);
+            self.changing.store(false, SeqCst);
+            self.landed.notify_all();
+        }
+        waits
+    }
+
+    /// Tells those who wait for these groups what became of them.
+    fn land(&self, mut writer: MutexGuard<'_, Writer>, flights: Vec<Flight>, outcome: Result<(), StoreError>) {
+        let (mut groups, mut bytes, mut received, mut spent) = (Vec::new(), 0, None, Vec::new());
+        for flight in flights {
+            writer.note(&flight, outcome.is_ok());
+            bytes += flight.frames.len();
+            received = Some(flight.received);
+            groups.push(flight.group);
+            spent = flight.frames;
         }
         self.note_sizes(&writer);
         if outcome.is_ok() {
@@ -412,50 +593,64 @@ impl Log {
         drop(writer);
 
         let mut queue = self.queue();
-        queue.in_flight = 0;
+        queue.in_flight -= bytes;
         if queue.refusing.is_some() != outcome.is_err() {
             match &outcome {
                 Ok(()) => tracing::info!("the log is written again"),
                 Err(error) => tracing::error!(%error, "the log can't be written, samples are refused"),
             }
         }
-        if queue.refusing.is_none() {
+        if let (None, Some(received)) = (&queue.refusing, received) {
             queue.probed = received;
         }
         queue.refusing = outcome.clone().err();
-        if queue.frames.is_empty() {
+        if queue.frames.capacity() == 0 {
             // The memory of the next group.
-            frames.clear();
-            frames.shrink_to(1 << 20);
-            queue.frames = frames;
+            spent.clear();
+            spent.shrink_to(1 << 20);
+            queue.frames = spent;
         }
         drop(queue);
-        group.settle(outcome);
-        true
+        groups.iter().for_each(|group| group.settle(outcome.clone()));
     }
 
     /// Into the current segment, else into a new one: after a failed sync the kernel counts the pages as clean, so a second
     /// sync of the same file would promise what is not there.
-    fn write(&self, writer: &mut Writer, frames: &mut [u8], first: u64, received: Time) -> io::Result<()> {
+    fn write(&self, writer: &mut Writer, flights: &mut [Flight]) -> io::Result<()> {
+        let (first, received) = (flights[0].first, flights[flights.len() - 1].received);
+        let mut joined = Vec::new();
+        let frames = match flights {
+            [flight] => &mut flight.frames,
+            flights => {
+                flights.iter().for_each(|flight| joined.extend_from_slice(&flight.frames));
+                &mut joined
+            }
+        };
         let probing = frames.is_empty();
-        if !probing && writer.current.is_some() {
+        if !std::mem::take(&mut writer.failed) && !probing && writer.current.is_some() {
             match self.write_once(writer, frames, first, received) {
                 Ok(()) => return Ok(()),
                 Err(error) => {
-                    tracing::warn!(%error, "a log segment failed, its last group goes into a new one");
-                    if is_full(&error) {
-                        self.drop_spare();
-                    }
+                    self.failed(writer, &error);
+                    writer.failed = false;
                 }
             }
         }
         writer.current = None;
-        self.write_once(writer, frames, first, received)
+        let done = self.write_once(writer, frames, first, received);
+        if done.is_err() {
+            // Half of the group may stand there.
+            writer.current = None;
+        }
+        done
     }
 
     fn write_once(&self, writer: &mut Writer, frames: &mut [u8], first: u64, received: Time) -> io::Result<()> {
         let needed = frames.len() as u64;
-        if writer.current.as_ref().is_none_or(|current| current.at + needed > current.len.max(self.segment_bytes)) {
+        let goes_on = |current: &Current| {
+            current.at + needed <= current.len.max(self.segment_bytes) && (current.prepared || !self.is_prepared(needed))
+        };
+        if !writer.current.as_ref().is_some_and(goes_on) {
             self.renew(writer, needed, first, received)?;
         }
         let current = writer.current.as_mut().expect("just made");
@@ -470,21 +665,16 @@ impl Log {
         }
         frame::seal(frames, segment::salt(current.number));
         write_all_at(&*current.file, frames, current.at)?;
-        let started = Instant::now();
-        retry(|| current.file.sync_data())?;
-        self.sync_nanos.store(started.elapsed().as_nanos() as u64, Relaxed);
-        self.syncs.fetch_add(1, Relaxed);
+        self.sync(&*current.file)?;
         current.at += needed;
-        writer.since_checkpoint += needed;
         Ok(())
     }
 
     fn renew(&self, writer: &mut Writer, needed: u64, first: u64, received: Time) -> io::Result<()> {
         self.finish(writer);
-        let spare = self.ahead().ready.take();
-        let spare = spare.filter(|spare| spare.bytes >= RECORDS_AT + needed);
+        let spare = self.is_prepared(needed).then(|| self.ahead().ready.take()).flatten();
         let small = SEGMENT_BEGIN.min(self.segment_bytes).max(RECORDS_AT + needed);
-        let bytes = spare.as_ref().map_or(small, |spare| spare.bytes);
+        let (prepared, bytes) = (spare.is_some(), spare.as_ref().map_or(small, |spare| spare.bytes));
         let number = writer.next_number;
         writer.next_number += 1;
         let segment = Segment { number, first_sequence: Some(first), created: received, bytes };
@@ -495,7 +685,11 @@ impl Log {
         match made {
             Ok(file) => {
                 writer.segments.push(segment);
-                writer.current = Some(Current { file, number, at: RECORDS_AT, len: bytes });
+                let handles = if prepared { FLIGHTS_MAX } else { 0 };
+                let path = segment::path(&self.dir, number);
+                // Where one can't be opened, groups go one after the other.
+                let idle = (0..handles).map_while(|_| retry(|| self.files.open(&path)).ok()).collect();
+                writer.current = Some(Current { file, number, at: RECORDS_AT, len: bytes, prepared, idle });
                 Ok(())
             }
             Err(error) => {
@@ -520,7 +714,16 @@ impl Log {
 
     /// Ends the current segment; the next group begins a new one.
     pub fn roll(&self) {
-        self.finish(&mut self.writer());
+        self.alone(self.writer(), |writer| self.finish(writer));
+    }
+
+    /// The same, unless the next segment would be slower to write than this one.
+    pub fn roll_unless_slower(&self) {
+        self.alone(self.writer(), |writer| {
+            if !writer.current.as_ref().is_some_and(|current| current.prepared) || self.is_prepared(0) {
+                self.finish(writer);
+            }
+        });
     }
 
     /// A checkpoint holds all records below `position`: removes segments that hold only such ones and are older than
@@ -613,6 +816,18 @@ impl Log {
 }
 
 impl Writer {
+    /// Counts a group that is on the disk, or that is nowhere.
+    fn note(&mut self, flight: &Flight, on_disk: bool) {
+        let news = flight.twice.iter().chain(&flight.defined).cloned();
+        if on_disk {
+            self.owed_once.extend(news);
+            self.since_checkpoint += flight.frames.len() as u64;
+        } else {
+            self.owed_once.extend(flight.once.iter().cloned());
+            self.owed_twice.extend(news);
+        }
+    }
+
     /// The oldest segment, where a checkpoint holds all of it and it is too old or one too many.
     fn needless(&self, keep_from: Time, keep_bytes: u64) -> Option<u64> {
         let total: u64 = self.segments.iter().map(|segment| segment.bytes).sum();

@@ -44,7 +44,7 @@ pub struct Damage {
     pub checkpoint_bytes: u64,
     /// Samples whose series is not known any more.
     pub samples_without_series: u64,
-    /// Unreadable bytes at the end of a segment: a write that a crash cut off.
+    /// Unreadable bytes of writes that a crash cut off.
     pub torn_bytes: u64,
     /// Parts that are missing or can't be opened, and copies of their manifest.
     pub parts: u64,
@@ -73,6 +73,8 @@ struct Recovery {
     held_back_len: usize,
     metadata: BTreeMap<String, Metadata>,
     damage: Damage,
+    /// A write that a crash cut off may have named series whose samples came behind it. Nobody was told of those.
+    torn_within: bool,
     position: u64,
     /// The samples of all records below are in parts.
     in_parts: u64,
@@ -105,8 +107,8 @@ pub(crate) fn open(options: Options, files: Arc<dyn Files>, now: Time) -> Result
         // Only a checkpoint can have made the segments before needless, and it is gone.
         recovery.damage.checkpoint_places += 1;
     }
-    for segment in &segments[start..] {
-        recovery.read_segment(&*files, &log_dir, segment)?;
+    for (segment, end) in segments[start..].iter().zip(segment::ends(&segments[start..])) {
+        recovery.read_segment(&*files, &log_dir, segment, end)?;
     }
     let inner = recovery.finish(&options, files.clone(), history, &log_dir, segments, now);
     if inner.damage.any() {
@@ -149,6 +151,7 @@ impl Recovery {
             held_back_len: 0,
             metadata: BTreeMap::new(),
             damage: Damage::default(),
+            torn_within: false,
             position: 0,
             in_parts: 0,
             next_sequence: 0,
@@ -223,19 +226,20 @@ impl Recovery {
         }
     }
 
-    fn read_segment(&mut self, files: &dyn Files, dir: &Path, segment: &Segment) -> Result<(), StoreError> {
+    fn read_segment(&mut self, files: &dyn Files, dir: &Path, segment: &Segment, end: u64) -> Result<(), StoreError> {
         let file = segment::path(dir, segment.number);
         let bytes = match retry(|| files.read(&file, 0, u64::MAX)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             read => read.map_err(StoreError::io("read the log", &file))?,
         };
         let lost = segment::records(&file, &bytes, segment.number, |record| {
-            // A group that was written again after a failed sync may stand in two segments.
-            if self.last_sequence.is_some_and(|last| record.sequence <= last) {
+            self.next_sequence = self.next_sequence.max(record.sequence + 1);
+            // What was written again after a failed sync may stand in two segments: whole and in order in the later one alone. That may
+            // have lost its head, and the number in it.
+            if record.sequence >= end || self.last_sequence.is_some_and(|last| record.sequence <= last) {
                 return Ok(());
             }
             self.last_sequence = Some(record.sequence);
-            self.next_sequence = self.next_sequence.max(record.sequence + 1);
             let behind = record.sequence >= self.position;
             let unwritten = record.sequence >= self.in_parts;
             if behind {
@@ -267,6 +271,7 @@ impl Recovery {
         self.damage.log_places += lost.places;
         self.damage.log_bytes += lost.bytes;
         self.damage.torn_bytes += lost.torn_bytes;
+        self.torn_within |= lost.torn_within;
         Ok(())
     }
 
@@ -324,7 +329,9 @@ impl Recovery {
         for (id, held) in std::mem::take(&mut self.held_back) {
             // Its name is lost in the log and in the checkpoint; a part may have it.
             let Some(labels) = labels_in(&history, id) else {
-                self.damage.samples_without_series += held.len() as u64;
+                if !self.torn_within {
+                    self.damage.samples_without_series += held.len() as u64;
+                }
                 continue;
             };
             if self.name(id, labels) {
@@ -372,7 +379,7 @@ pub(crate) fn replay(inner: &Inner, from: Time, give: &mut dyn FnMut(Time, &Samp
     let start = segments.iter().rposition(|segment| segment.created < from).unwrap_or(0);
     let mut names: AHashMap<u64, Labels> = AHashMap::new();
     let (mut rows, mut batch, mut last) = (Vec::new(), SampleBatch::new(), None);
-    for segment in &segments[start..] {
+    for (segment, end) in segments[start..].iter().zip(segment::ends(&segments[start..])) {
         let file = segment::path(dir, segment.number);
         let bytes = match retry(|| inner.files.read(&file, 0, u64::MAX)) {
             // A checkpoint removed it since.
@@ -380,7 +387,7 @@ pub(crate) fn replay(inner: &Inner, from: Time, give: &mut dyn FnMut(Time, &Samp
             read => read.map_err(StoreError::io("read the log", &file))?,
         };
         segment::records(&file, &bytes, segment.number, |record| {
-            if last.is_some_and(|last| record.sequence <= last) {
+            if record.sequence >= end || last.is_some_and(|last| record.sequence <= last) {
                 return Ok(());
             }
             last = Some(record.sequence);

@@ -16,6 +16,8 @@ use crate::frame::{self, Kind, Piece, Record, Scanner};
 /// Where the records begin.
 pub(crate) const RECORDS_AT: u64 = 1024;
 const HEAD_COPY_AT: usize = 512;
+/// What a disk writes whole or not at all.
+const SECTOR: usize = 512;
 const SUFFIX: &str = ".log";
 /// The name of the file that becomes the next segment.
 const SPARE: &str = "next.spare";
@@ -127,13 +129,38 @@ pub(crate) fn read_head(files: &dyn Files, dir: &Path, number: u64) -> Result<Se
     Ok(segment)
 }
 
+/// For each segment the sequence from which on later ones hold the records: after a failed sync a group is written again, into a
+/// new segment.
+pub(crate) fn ends(segments: &[Segment]) -> Vec<u64> {
+    let mut end = u64::MAX;
+    let from_behind = segments.iter().rev().map(|segment| {
+        let later = end;
+        end = segment.first_sequence.map_or(end, |first| first.min(end));
+        later
+    });
+    let mut ends: Vec<u64> = from_behind.collect();
+    ends.reverse();
+    ends
+}
+
 /// What was lost in a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Lost {
     pub places: u64,
     pub bytes: u64,
-    /// At the very end: a write that the crash cut off, or damage there.
+    /// Of writes that a crash cut off, or of damage at the very end.
     pub torn_bytes: u64,
+    /// Such a write stood before one that got there: both were on their way, and nobody was told of either.
+    pub torn_within: bool,
+}
+
+/// Whether a write never reached all of a place: a sector, or what of the first one belongs to it, is zero as it was before. The
+/// last one need not be looked at: what follows the place shares it, and got there. Records hold no such zeros: the first byte of
+/// each is another, and so many of them are packed into fewer.
+fn is_torn(bytes: &[u8], at: usize, len: usize) -> bool {
+    let sectors = at / SECTOR..(at + len) / SECTOR;
+    let of_place = |sector: usize| bytes.get((sector * SECTOR).max(at)..(sector + 1) * SECTOR);
+    sectors.into_iter().filter_map(of_place).any(|part| part.iter().all(|byte| *byte == 0))
 }
 
 /// Gives the good records of a segment in order.
@@ -144,23 +171,30 @@ pub(crate) fn records(
     mut give: impl FnMut(Record<'_>) -> Result<(), StoreError>,
 ) -> Result<Lost, StoreError> {
     let mut lost = Lost::default();
-    // Damage that no good record follows is the end of what was written: a cut-off write, not a broken disk.
-    let (mut places, mut open) = (0, 0);
+    let (mut places, mut open, mut end) = (0, 0, RECORDS_AT as usize);
     for piece in Scanner::new(bytes, RECORDS_AT as usize, salt(number)) {
         match piece {
             Piece::Record(record) => {
                 record.check_version(file)?;
-                lost.places += std::mem::take(&mut places);
-                lost.bytes += std::mem::take(&mut open);
+                let (places, open) = (std::mem::take(&mut places), std::mem::take(&mut open));
+                if open > 0 && is_torn(bytes, end, open) {
+                    lost.torn_within = true;
+                    lost.torn_bytes += open as u64;
+                } else {
+                    lost.places += places;
+                    lost.bytes += open as u64;
+                }
+                end = record.end;
                 give(record)?;
             }
             Piece::Damaged(len) => {
                 places += 1;
-                open += len as u64;
+                open += len;
             }
-            Piece::Torn(len) => open += len as u64,
+            Piece::Torn(len) => open += len,
         }
     }
-    lost.torn_bytes = open;
+    // Damage that no good record follows is the end of what was written: a cut-off write, not a broken disk.
+    lost.torn_bytes += open as u64;
     Ok(lost)
 }

@@ -79,8 +79,8 @@ pub struct Placed {
 impl Placed {
     /// Waits until what was taken is on the disk.
     pub async fn settle(self) -> Result<Ingested, IngestError> {
-        // Nobody writes, and the disk is quick: it is written here, and answered without another thread in between. At most one of the
-        // runtime's threads waits for the disk so; should it once be slow, the next goes the other way.
+        // The disk is quick and has time: it is written here, and answered without another thread in between. Few of the runtime's
+        // threads wait for the disk so, never all; should it once be slow, the next goes the other way.
         if self.commit.may_lead() {
             self.commit.lead();
         }

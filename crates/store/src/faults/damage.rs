@@ -20,7 +20,8 @@ struct OneLog {
 
 fn one_log(bytes: u64) -> OneLog {
     let files = Simulated::new(3);
-    let options = Options { segment_bytes: bytes, checkpoint_bytes: u64::MAX, ..small_options() };
+    // The first segment is left for a prepared one when a sixteenth of a segment is written.
+    let options = Options { segment_bytes: bytes * 16, checkpoint_bytes: u64::MAX, ..small_options() };
     let store = Store::open(options, Arc::new(files.clone()), Time::from_secs(BEGIN)).expect("a healthy disk");
     let path = segment::path(&Path::new(DIR).join("log"), 1);
     let mut random = Random::new(bytes);
@@ -53,7 +54,8 @@ impl OneLog {
         let files = Simulated::new(2);
         files.put(&self.path, self.bytes.clone());
         let later = Time::from_secs(BEGIN + 900);
-        let store = Store::open(small_options(), Arc::new(files.clone()), later).expect("a healthy disk");
+        let options = Options { segment_bytes: 1 << 20, ..small_options() };
+        let store = Store::open(options, Arc::new(files.clone()), later).expect("a healthy disk");
         for number in 0..13 {
             append_acked(&store, truth, sending([(number, later, 1.5)]), later);
         }

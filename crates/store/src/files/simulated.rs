@@ -1,12 +1,13 @@
 //! A file system in memory, from a seed, that loses what a real one may lose.
 //!
 //! A write is durable only after `sync_data`, a name only after `sync_dir`. A power cut forgets the rest, or keeps some of its
-//! sectors of 512 bytes in any order. After a failed sync the pages count as clean, as Linux does: a second sync that
-//! succeeds then says nothing about them.
+//! sectors of 512 bytes, whichever, each as it was after some of its writes. After a failed sync the pages count as clean, as Linux does: a second sync that
+//! succeeds then says nothing about them. Every other handle that was open then hears of the failure once, with its next sync.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{File, Files, Lock, ReadAt};
@@ -93,6 +94,8 @@ struct Inode {
     seen: Vec<u8>,
     synced: Vec<u8>,
     pending: Vec<(u64, Vec<u8>)>,
+    /// Failed syncs.
+    errors: u64,
 }
 
 #[derive(Clone)]
@@ -194,7 +197,7 @@ impl Simulated {
     pub fn put(&self, path: &Path, bytes: Vec<u8>) {
         let mut state = self.state();
         let inode = state.inodes.len();
-        state.inodes.push(Inode { seen: bytes.clone(), synced: bytes, pending: Vec::new() });
+        state.inodes.push(Inode { seen: bytes.clone(), synced: bytes, ..Inode::default() });
         state.names.insert(path.to_owned(), inode);
         state.names_synced.insert(path.to_owned(), inode);
         state.dirs.insert(path.parent().unwrap_or(Path::new("")).to_owned());
@@ -238,7 +241,7 @@ impl Simulated {
     }
 
     fn handle(&self, state: &State, inode: usize) -> Box<dyn File> {
-        Box::new(Handle { files: self.clone(), inode, epoch: state.epoch })
+        Box::new(Handle { files: self.clone(), inode, epoch: state.epoch, errors_heard: state.inodes[inode].errors.into() })
     }
 }
 
@@ -285,8 +288,7 @@ impl Inode {
             let end = offset + data.len() as u64;
             let mut at = offset;
             while at < end {
-                let sector_end = (at / SECTOR + 1) * SECTOR;
-                let stop = sector_end.min(end);
+                let stop = ((at / SECTOR + 1) * SECTOR).min(end);
                 if random.chance(percent) {
                     let (from, to) = ((at - offset) as usize, (stop - offset) as usize);
                     place(&mut self.synced, at, &data[from..to]);
@@ -328,7 +330,7 @@ impl Files for Simulated {
     fn open_read(&self, path: &Path) -> io::Result<Box<dyn ReadAt>> {
         let state = self.whole(false)?;
         let inode = state.find(path)?;
-        Ok(Box::new(Handle { files: self.clone(), inode, epoch: state.epoch }))
+        Ok(Box::new(Handle { files: self.clone(), inode, epoch: state.epoch, errors_heard: state.inodes[inode].errors.into() }))
     }
 
     fn read(&self, path: &Path, offset: u64, len_max: u64) -> io::Result<Vec<u8>> {
@@ -402,6 +404,8 @@ struct Handle {
     files: Simulated,
     inode: usize,
     epoch: u64,
+    /// Failed syncs of the file that this handle knows of.
+    errors_heard: AtomicU64,
 }
 
 impl Handle {
@@ -418,7 +422,10 @@ impl File for Handle {
         state.grow(self.inode, offset + data.len() as u64)?;
         let inode = &mut state.inodes[self.inode];
         place(&mut inode.seen, offset, data);
-        inode.pending.push((offset, data.to_vec()));
+        // The disk gets whole sectors, with what was written to them before.
+        let from = offset / SECTOR * SECTOR;
+        let to = (offset + data.len() as u64).next_multiple_of(SECTOR).min(inode.seen.len() as u64);
+        inode.pending.push((from, inode.seen[from as usize..to as usize].to_vec()));
         Ok(data.len())
     }
 
@@ -456,8 +463,10 @@ impl File for Handle {
             inode.synced.resize(inode.seen.len(), 0);
         } else if !interrupted {
             inode.settle(&mut state.random, 50);
+            inode.errors += 1;
         }
-        answer
+        let unheard = !interrupted && self.errors_heard.swap(inode.errors, Relaxed) != inode.errors;
+        answer.and(if unheard { Err(rustix::io::Errno::IO.into()) } else { Ok(()) })
     }
 }
 
@@ -531,6 +540,21 @@ mod tests {
             files.contents(Path::new("/d/a")).is_none()
         });
         assert!((1..50).contains(&gone.count()));
+    }
+
+    #[test]
+    fn each_open_handle_hears_of_a_failed_sync_once() {
+        let files = Simulated::new(1);
+        let path = Path::new("/d/a");
+        let file = files.create(path).unwrap();
+        let other = files.open(path).unwrap();
+        file.write_at(&[7; 512], 0).unwrap();
+        files.fail_call(1, Fault::Eio);
+        assert!(file.sync_data().is_err());
+        let later = files.open(path).unwrap();
+        assert!(file.sync_data().is_ok() && later.sync_data().is_ok());
+        assert!(other.sync_data().is_err());
+        assert!(other.sync_data().is_ok());
     }
 
     #[test]

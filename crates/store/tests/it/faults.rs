@@ -27,6 +27,14 @@ fn f02_power_cut() {
 }
 
 #[test]
+fn f02_power_cut_while_groups_fly_side_by_side() {
+    let seeds = size(300) / 10;
+    let (report, side_by_side) = faults::flights(fresh(seeds), 150);
+    assert!(side_by_side > seeds / 2, "{side_by_side} of {seeds} runs synced side by side");
+    check("flights", report);
+}
+
+#[test]
 fn f03_cut_at_every_byte() {
     let bytes = if std::env::var_os("FLYBALL_SEEDS").is_some() { 64 << 10 } else { 8 << 10 };
     check("cut", faults::cut(bytes, 1));
