@@ -16,6 +16,7 @@ mod values;
 use crate::bits::Reader;
 
 pub use times::{decode_times, encode_times};
+pub(crate) use values::{MANTISSA_MAX, ROUNDER};
 pub use values::{decode_values, encode_values};
 
 /// The longest run that can be decoded.

@@ -35,6 +35,8 @@ use crate::segment::{self, RECORDS_AT, Segment, Spare};
 const SPARE_LEN: usize = 8;
 /// The largest of them.
 const SPARE_BYTES_MAX: usize = 512 << 10;
+/// The largest memory of a group that is kept for a next.
+const SPENT_BYTES_MAX: usize = 1 << 20;
 /// Room that a new segment takes at first.
 const SEGMENT_BEGIN: u64 = 64 << 10;
 /// A sync that takes no longer may be waited for by a thread that others need.
@@ -90,6 +92,8 @@ struct Queue {
     /// The series defined in `frames`, one entry per append.
     defined: Vec<Vec<u8>>,
     in_flight: usize,
+    /// Memory for the next groups.
+    spent: Vec<Vec<u8>>,
     /// The log's thread is to write `frames`: nobody who put something into them will.
     left: bool,
     next_sequence: u64,
@@ -178,6 +182,7 @@ impl Log {
                 group: Group::new(),
                 defined: Vec::new(),
                 in_flight: 0,
+                spent: Vec::new(),
                 left: false,
                 next_sequence: resume.next_sequence,
                 newest_received: resume.now,
@@ -506,7 +511,8 @@ impl Log {
                 queue.put(Kind::Series, |out| out.extend_from_slice(entries));
             }
         }
-        let frames = std::mem::take(&mut queue.frames);
+        let spent = queue.spent.pop().unwrap_or_default();
+        let frames = std::mem::replace(&mut queue.frames, spent);
         queue.in_flight += frames.len();
         writer.next_flight += 1;
         Some(Flight {
@@ -604,11 +610,9 @@ impl Log {
             queue.probed = received;
         }
         queue.refusing = outcome.clone().err();
-        if queue.frames.capacity() == 0 {
-            // The memory of the next group.
+        if queue.spent.len() < FLIGHTS_MAX && spent.capacity() <= SPENT_BYTES_MAX {
             spent.clear();
-            spent.shrink_to(1 << 20);
-            queue.frames = spent;
+            queue.spent.push(spent);
         }
         drop(queue);
         groups.iter().for_each(|group| group.settle(outcome.clone()));

@@ -4,6 +4,7 @@ use model::{Labels, Time};
 
 use crate::Metadata;
 use crate::bits::{Reader, put_signed, put_text, put_varint, unzigzag, zigzag};
+use crate::codec::{MANTISSA_MAX, ROUNDER};
 
 /// An integer up to this size is written as a varint, anything else as its eight bytes.
 const SMALL_MAX: f64 = (1u64 << 40) as f64;
@@ -112,7 +113,9 @@ const MILLIONTHS: u64 = 3;
 #[inline]
 fn put_packed_value(out: &mut Vec<u8>, value: f64) {
     for (unit, parts) in [(ONES, 1.0), (HUNDREDTHS, 1e2), (MILLIONTHS, 1e6)] {
-        let whole = (value * parts).round_ties_even() as i64;
+        let scaled = value * parts;
+        let rounded = if scaled.abs() < MANTISSA_MAX { (scaled + ROUNDER) - ROUNDER } else { scaled.round_ties_even() };
+        let whole = rounded as i64;
         // Not for zero with a sign, infinities and what is no number: their bits differ.
         if whole.unsigned_abs() < SMALL_MAX as u64 && (whole as f64 / parts).to_bits() == value.to_bits() {
             return put_varint(out, zigzag(whole) << 2 | unit);

@@ -19,9 +19,9 @@ const EXPONENT_MAX: usize = 18;
 const POWERS: [f64; EXPONENT_MAX + 1] =
     [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18];
 /// 1.5 * 2^52: adding it and taking it away rounds what is below [`MANTISSA_MAX`] to a whole number, without a call.
-const ROUNDER: f64 = 6_755_399_441_055_744.0;
+pub(crate) const ROUNDER: f64 = 6_755_399_441_055_744.0;
 /// 2^51.
-const MANTISSA_MAX: f64 = 2_251_799_813_685_248.0;
+pub(crate) const MANTISSA_MAX: f64 = 2_251_799_813_685_248.0;
 /// Runs up to here need no heap.
 const FEW: usize = 64;
 
