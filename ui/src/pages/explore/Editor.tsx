@@ -76,7 +76,9 @@ export function Editor({ letter, value, asked, answer, menu, focused, onFocus, o
   const take = (offer: Offer): void => {
     const element = area.current
     if (!element || !at) return
-    const { from, to, text, caret: next } = completed(value, at, offer)
+    // Who types fast is a letter further than what was last drawn.
+    const now = typing(element.value, element.selectionStart)
+    const { from, to, text, caret: next } = completed(element.value, now?.from === at.from && now.kind === at.kind ? now : at, offer)
     setAt(undefined)
     put(element, from, to, text, next)
     setCaret(next)
@@ -105,8 +107,8 @@ export function Editor({ letter, value, asked, answer, menu, focused, onFocus, o
       event.stopPropagation()
       setAt(undefined)
     } else if (!command && !event.altKey && event.key.length === 1) {
-      const { selectionStart: from, selectionEnd: to } = event.currentTarget
-      const done = bracket(value, from, to, event.key)
+      const { selectionStart: from, selectionEnd: to, value: source } = event.currentTarget
+      const done = bracket(source, from, to, event.key)
       if (!done) return
       event.preventDefault()
       if ('step' in done) event.currentTarget.setSelectionRange(to + 1, to + 1)
