@@ -610,7 +610,7 @@ impl Log {
             queue.probed = received;
         }
         queue.refusing = outcome.clone().err();
-        if queue.spent.len() < FLIGHTS_MAX && spent.capacity() <= SPENT_BYTES_MAX {
+        if queue.spent.len() < FLIGHTS_MAX && (1..=SPENT_BYTES_MAX).contains(&spent.capacity()) {
             spent.clear();
             queue.spent.push(spent);
         }
