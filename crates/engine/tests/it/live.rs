@@ -156,13 +156,19 @@ fn rows_of(batch: &SampleBatch) -> Vec<Row> {
     batch.iter().map(|(key, sample)| (Labels::from_key(key).unwrap(), sample.time, sample.value)).collect()
 }
 
+/// The sign of what is no number comes from the order of the operands and means nothing; the marker of staleness is kept apart.
+fn bits(value: f64) -> u64 {
+    let bits = value.to_bits();
+    if value.is_nan() { bits & !(1 << 63) } else { bits }
+}
+
 fn shown((labels, time, value): &Row) -> String {
-    format!("{labels} {} {:016x}", time.0, value.to_bits())
+    format!("{labels} {} {:016x}", time.0, bits(*value))
 }
 
 fn told(at: Time, transition: &Transition) -> String {
     let Transition { alert, labels, annotations, from, to, value, onset, .. } = transition;
-    let value = value.map(f64::to_bits);
+    let value = value.map(bits);
     format!("{} {alert} {labels} {from:?}->{to:?} {value:?} since {} {annotations:?}", at.0, onset.0)
 }
 

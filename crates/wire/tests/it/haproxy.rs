@@ -42,7 +42,16 @@ impl HaProxy {
     }
 
     fn ask(&self, command: &Command) -> String {
-        let mut socket = UnixStream::connect(self.folder.path().join("socket")).unwrap();
+        // It gets its name when the ports are bound already.
+        let path = self.folder.path().join("socket");
+        let tries = (0..500).find_map(|_| {
+            let connected = UnixStream::connect(&path).ok();
+            if connected.is_none() {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            connected
+        });
+        let mut socket = tries.expect("a socket within 10 s");
         socket.write_all(command.line().as_bytes()).unwrap();
         let mut answer = String::new();
         socket.read_to_string(&mut answer).unwrap();
