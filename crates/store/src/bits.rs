@@ -4,8 +4,25 @@
 
 const GROUP: usize = 16;
 
-/// Appends a number, 7 bits to the byte, low bits first.
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+/// Appends a number, 7 bits to the byte, low bits first; without a loop or a branch below 2^56.
+#[inline]
+pub(crate) fn put_varint(out: &mut Vec<u8>, value: u64) {
+    const MORE: u64 = 0x8080_8080_8080_8080;
+    if value >> 56 != 0 {
+        return put_long_varint(out, value);
+    }
+    // Each seven bits move to a byte of their own: halves first, then quarters, then eighths.
+    let spread = (value & 0x0fff_ffff) | ((value & 0x00ff_ffff_f000_0000) << 4);
+    let spread = (spread & 0x0000_3fff_0000_3fff) | ((spread & 0x0fff_c000_0fff_c000) << 2);
+    let spread = (spread & 0x007f_007f_007f_007f) | ((spread & 0x3f80_3f80_3f80_3f80) << 1);
+    let last = (63 - (spread | 1).leading_zeros() as usize) / 8;
+    let bytes = spread | (MORE & ((1 << (8 * last)) - 1));
+    out.extend_from_slice(&bytes.to_le_bytes());
+    out.truncate(out.len() - (7 - last));
+}
+
+#[cold]
+fn put_long_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -165,6 +182,18 @@ mod tests {
             assert!(values.iter().all(|value| reader.varint() == Some(*value)));
             assert!(values.iter().all(|value| reader.signed() == Some(*value as i64)));
             assert!(reader.rest.is_empty());
+        }
+    }
+
+    #[test]
+    fn varints_of_any_length_are_the_same_without_a_loop() {
+        for bits in 0..64 {
+            for value in [1u64 << bits, (1 << bits) - 1, 0x5555_5555_5555_5555 >> bits, u64::MAX >> bits] {
+                let (mut quick, mut slow) = (vec![9], vec![9]);
+                put_varint(&mut quick, value);
+                put_long_varint(&mut slow, value);
+                assert_eq!(quick, slow, "{value:#x}");
+            }
         }
     }
 

@@ -46,7 +46,7 @@ pub use cardinality::Counting;
 pub use commit::Commit;
 pub use error::StoreError;
 pub use history::{HistoryDamage, HistoryStats};
-pub use intake::{Appended, REFUSED_EXAMPLES_MAX, Reason, Refused, RefusedRow, Touched};
+pub use intake::{Appended, REFUSED_EXAMPLES_MAX, Reason, Refused, RefusedRow, Touched, Unsealed};
 pub use open::Damage;
 pub use read::View;
 pub use store::{Metadata, Options, Stats, Store};

@@ -74,34 +74,20 @@ fn put_value(out: &mut Vec<u8>, value: f64) {
 pub(crate) fn put_packed(out: &mut Vec<u8>, received: Time, rows: &[Row]) {
     put_signed(out, received.0);
     put_varint(out, rows.len() as u64);
-    runs(
-        rows,
-        |pair| pair[1].series == pair[0].series.wrapping_add(1),
-        |before, run| {
-            put_signed(out, run[0].series.wrapping_sub(before.map_or(0, |before| before.series)) as i64);
-            put_varint(out, run.len() as u64);
-        },
-    );
-    runs(
-        rows,
-        |pair| pair[1].time == pair[0].time,
-        |before, run| {
-            put_signed(out, run[0].time.wrapping_sub(before.map_or(received.0, |before| before.time)));
-            put_varint(out, run.len() as u64);
-        },
-    );
-    rows.iter().for_each(|row| put_packed_value(out, row.value));
-}
-
-/// Gives the longest runs whose neighbours belong together, each with the row before it.
-fn runs(rows: &[Row], together: impl Fn(&[Row]) -> bool, mut give: impl FnMut(Option<&Row>, &[Row])) {
-    let mut start = 0usize;
-    for end in 1..=rows.len() {
-        if end == rows.len() || !together(&rows[end - 1..=end]) {
-            give(start.checked_sub(1).map(|before| &rows[before]), &rows[start..end]);
-            start = end;
-        }
+    let mut before = 0;
+    for run in rows.chunk_by(|row, next| next.series == row.series.wrapping_add(1)) {
+        put_signed(out, run[0].series.wrapping_sub(before) as i64);
+        put_varint(out, run.len() as u64);
+        before = run[run.len() - 1].series;
     }
+    let mut before = received.0;
+    for run in rows.chunk_by(|row, next| next.time == row.time) {
+        put_signed(out, run[0].time.wrapping_sub(before));
+        put_varint(out, run.len() as u64);
+        before = run[0].time;
+    }
+    out.reserve(rows.len() * 8);
+    rows.iter().for_each(|row| put_packed_value(out, row.value));
 }
 
 /// Two low bits say what follows: the eight bytes, or a whole number of ones, of hundredths, of millionths.

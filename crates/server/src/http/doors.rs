@@ -74,6 +74,8 @@ pub struct Placed {
     pub refused: store::Refused,
     /// Says when the others are on the disk.
     pub commit: store::Commit,
+    /// What is left to do in memory.
+    pub unsealed: store::Unsealed,
 }
 
 impl Placed {
@@ -89,6 +91,11 @@ impl Placed {
             let _ = synced.send(outcome);
         });
         on_disk.await.map_err(|_| IngestError::NotNow("the store has stopped".into()))??;
+        if !self.unsealed.is_empty() {
+            // Behind the answer: a task that is begun now is not looked at before this one waits for its sender again.
+            let unsealed = self.unsealed;
+            tokio::spawn(async move { drop(unsealed) });
+        }
         Ok(Ingested { accepted: self.accepted, refused: self.refused })
     }
 }

@@ -62,7 +62,12 @@ impl Telemetry {
     /// Tells the rules what was touched.
     fn tell(&self, appended: Appended, now: Time) -> Placed {
         self.evaluator.touched(now, appended.touched, appended.new_series);
-        Placed { accepted: appended.accepted as u64, refused: appended.refused, commit: appended.commit }
+        Placed {
+            accepted: appended.accepted as u64,
+            refused: appended.refused,
+            commit: appended.commit,
+            unsealed: appended.unsealed,
+        }
     }
 
     /// The store itself.

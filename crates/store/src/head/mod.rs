@@ -206,8 +206,8 @@ impl Head {
         if self.cells.len() <= cell {
             self.cells.resize_with(cell + 1, || None);
         }
-        let cell = self.cells[cell]
-            .get_or_insert_with(|| Box::new(Cell { labels: [const { None }; SERIES], live: 0, slab: Mutex::new(Slab::new()) }));
+        let empty = || Box::new(Cell { labels: [const { None }; SERIES], live: 0, slab: Mutex::new(Slab::new(cell)) });
+        let cell = self.cells[cell].get_or_insert_with(empty);
         if cell.labels[place_of(id)].is_some() {
             return;
         }

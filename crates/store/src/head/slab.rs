@@ -14,7 +14,7 @@ use crate::codec::{decode_times, decode_values, encode_times, encode_values};
 
 /// Series in a slab.
 pub(crate) const SERIES: usize = 64;
-/// Open samples of a series: 256 bytes of values. Fewer would cost more head bytes per sealed run (16 per run).
+/// Open samples of a series. Fewer would cost more head bytes per sealed run (16 per run).
 pub(crate) const OPEN: usize = 32;
 /// Samples in a run of what is frozen: an instant reads one run, an hour a few that lie one behind the other.
 const JOINED: usize = 64;
@@ -22,9 +22,13 @@ const JOINED: usize = 64;
 const RUN_HEAD: usize = 4 + 8 + 1 + 2 + 2;
 /// Runs of a read for which no memory is asked: an hour at 2 s.
 const READ_AT_ONCE: usize = 56;
-/// Open samples of a series when its first run since a freeze is sealed: from so many on, another number for neighbours. Series that
-/// are sent together would all be sealed by the same body else, one in [`OPEN`], whose answer would be late.
+/// Open samples of a series when its first run since a freeze is sealed: from so many on, another number for others. Series that
+/// are sent together would all be sealed after the same body else.
 const FIRST_OPEN: usize = 8;
+/// Open samples of a series after which it is to be sealed, when nobody waits; at [`OPEN`] it must be.
+const FULL: usize = 28;
+/// Neighbours that are sealed together all the same: their open values lie in one cache line.
+const SEALED_TOGETHER: usize = 8;
 const NONE: KeyHash = KeyHash { hi: 0, lo: 0 };
 
 /// What became of a sample.
@@ -49,15 +53,21 @@ pub(crate) struct Slab {
     /// Distance of the open samples, where they are on a grid.
     step: [u32; SERIES],
     count: [u8; SERIES],
-    /// How many open samples are sealed.
+    /// How many open samples are to be sealed.
     room: [u8; SERIES],
+    /// Series that have so many.
+    full: u64,
     /// Place in `times` plus one; zero: the open samples are on a grid.
     own_times: [u8; SERIES],
     /// Series whose samples are told.
     watched: u64,
     /// Series whose newest sample may have been deleted.
     unsure: u64,
-    values: Option<Box<[[f64; OPEN]; SERIES]>>,
+    /// The open values: first those of all series at the first place, then those at the second. What neighbours get by one batch lies
+    /// together.
+    values: Option<Box<[[f64; SERIES]; OPEN]>>,
+    /// Which of all slabs it is: others are sealed at other times.
+    number: usize,
     times: Vec<[i64; OPEN]>,
     runs: Runs,
     /// What was frozen and is kept in memory, the oldest first.
@@ -81,18 +91,20 @@ pub(crate) struct Runs {
 }
 
 impl Slab {
-    pub fn new() -> Slab {
+    pub fn new(number: usize) -> Slab {
         Slab {
             keys: [NONE; SERIES],
             last: [i64::MIN; SERIES],
             last_value: [0.0; SERIES],
             step: [0; SERIES],
             count: [0; SERIES],
-            room: first_room(),
+            room: first_room(number),
+            full: 0,
             own_times: [0; SERIES],
             watched: 0,
             unsure: 0,
             values: None,
+            number,
             times: Vec::new(),
             runs: Runs::default(),
             frozen: Vec::new(),
@@ -137,14 +149,14 @@ impl Slab {
     /// Puts a sample at its place.
     #[inline]
     pub fn put(&mut self, place: usize, time: i64, value: f64) -> Placed {
+        let place = place % SERIES;
         let last = self.last[place];
         if time <= last {
             return self.put_late(place, time, value);
         }
         let mut count = usize::from(self.count[place]);
-        if count == usize::from(self.room[place]) {
+        if count >= OPEN {
             self.seal(place);
-            self.room[place] = OPEN as u8;
             count = 0;
         }
         if self.own_times[place] != 0 {
@@ -157,12 +169,18 @@ impl Slab {
                 self.leave_grid(place, count, time);
             }
         }
-        let values = self.values.get_or_insert_with(|| Box::new([[0.0; OPEN]; SERIES]));
-        values[place][count] = value;
-        self.count[place] = count as u8 + 1;
+        let values = self.values.get_or_insert_with(|| Box::new([[0.0; SERIES]; OPEN]));
+        values[count][place] = value;
+        count += 1;
+        self.count[place] = count as u8;
+        if count >= usize::from(self.room[place]) {
+            self.full |= 1 << place;
+        }
         self.last[place] = time;
         self.last_value[place] = value;
-        self.unsure &= !(1 << place);
+        if self.unsure != 0 {
+            self.unsure &= !(1 << place);
+        }
         Placed::Newest
     }
 
@@ -190,7 +208,7 @@ impl Slab {
             self.last_value[place] = value;
             if count > 0 {
                 if let Some(values) = &mut self.values {
-                    values[place][count - 1] = value;
+                    values[count - 1][place] = value;
                 }
                 return Placed::Replaced;
             }
@@ -202,14 +220,34 @@ impl Slab {
         }
     }
 
+    /// Whether series are to be sealed.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.full != 0
+    }
+
+    /// Seals the series that are full. Who puts samples need not wait for it.
+    pub fn seal_full(&mut self) {
+        let mut full = std::mem::take(&mut self.full);
+        while full != 0 {
+            let place = full.trailing_zeros() as usize;
+            full &= full - 1;
+            if self.count[place] >= self.room[place] {
+                self.seal(place);
+            }
+        }
+    }
+
     /// Compresses the open samples of a series.
     fn seal(&mut self, place: usize) {
         let count = usize::from(self.count[place]);
         let Some(values) = self.values.as_deref().filter(|_| count > 0) else { return };
-        let mut times = [0; OPEN];
+        let (mut times, mut own) = ([0; OPEN], [0.0; OPEN]);
         (0..count).for_each(|nth| times[nth] = self.open_time(place, nth));
-        self.runs.seal(place, &times[..count], &values[place][..count]);
+        own.iter_mut().zip(values).for_each(|(own, all)| *own = all[place]);
+        self.runs.seal(place, &times[..count], &own[..count]);
         self.count[place] = 0;
+        self.room[place] = FULL as u8;
     }
 
     /// Takes all samples out, to be written; they stay readable here until [`forget`](Self::forget). The newest value of each
@@ -217,7 +255,8 @@ impl Slab {
     pub fn freeze(&mut self) -> Option<Arc<Runs>> {
         (0..SERIES).for_each(|place| self.seal(place));
         self.values = None;
-        self.room = first_room();
+        self.room = first_room(self.number);
+        self.full = 0;
         self.times = Vec::new();
         self.own_times = [0; SERIES];
         if self.runs.samples == 0 {
@@ -280,7 +319,7 @@ impl Slab {
                 }
                 own => times.extend_from_slice(&self.times[usize::from(own) - 1][..count]),
             }
-            values.extend_from_slice(&open[place][..count]);
+            values.extend(open[..count].iter().map(|all| all[place]));
             cut(begin, from, to, times, values);
         }
         for frozen in &self.frozen {
@@ -308,7 +347,7 @@ impl Slab {
             let until = (0..count).rev().find(|nth| self.open_time(place, *nth) <= to);
             if let Some(nth) = until {
                 let time = self.open_time(place, nth);
-                return Some((time >= from).then_some((time, open[place][nth])));
+                return Some((time >= from).then_some((time, open[nth][place])));
             }
         }
         for runs in all().rev() {
@@ -332,9 +371,10 @@ impl Slab {
     }
 }
 
-/// The room of each place after a freeze.
-fn first_room() -> [u8; SERIES] {
-    std::array::from_fn(|place| (FIRST_OPEN + place % (OPEN - FIRST_OPEN + 1)) as u8)
+/// The room of each place of a slab after a freeze.
+fn first_room(number: usize) -> [u8; SERIES] {
+    const GROUPS: usize = SERIES / SEALED_TOGETHER;
+    std::array::from_fn(|place| (FIRST_OPEN + (number * GROUPS + place / SEALED_TOGETHER) % (FULL - FIRST_OPEN + 1)) as u8)
 }
 
 impl Runs {
@@ -592,7 +632,9 @@ mod tests {
     fn any_order_reads_like_a_map() {
         for seed in 0..12 {
             let mut random = Random::new(seed);
-            let (mut slab, mut map, mut written, mut frozen) = (Slab::new(), BTreeMap::new(), BTreeMap::new(), Vec::new());
+            let (mut slab, mut map, mut written, mut frozen) = (Slab::new(0), BTreeMap::new(), BTreeMap::new(), Vec::new());
+            // Some are quick to seal what is full, some never come to it.
+            let diligence = 25 * (seed % 5);
             for step in 0..2_000i64 {
                 let late = random.chance(15);
                 let jitter = if seed % 2 == 0 { 0 } else { random.below(3) as i64 };
@@ -600,6 +642,9 @@ mod tests {
                 let value = random.below(50) as f64 / 4.0;
                 slab.put(7, time, value);
                 map.insert(time, value);
+                if slab.is_full() && random.chance(diligence) {
+                    slab.seal_full();
+                }
                 if random.chance(1)
                     && let Some(raw) = slab.freeze()
                 {
@@ -638,8 +683,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_full_waits_for_room_at_most() {
+        for (every, most) in [(1, FULL - 1), (3, FULL + 1), (1_000, OPEN)] {
+            let mut slab = Slab::new(3);
+            let mut seen = 0;
+            for step in 0..500i64 {
+                (0..SERIES).for_each(|place| assert_eq!(slab.put(place, step, (step * place as i64) as f64), Placed::Newest));
+                if step % every == 0 {
+                    slab.seal_full();
+                    assert!(!slab.is_full() && slab.count.iter().all(|count| usize::from(*count) < FULL));
+                }
+                seen = seen.max(usize::from(*slab.count.iter().max().unwrap()));
+            }
+            assert_eq!(seen, most, "sealed every {every}");
+            for place in 0..SERIES {
+                let (mut times, mut values) = (Vec::new(), Vec::new());
+                slab.read(place, 0, 499, &mut times, &mut values).unwrap();
+                assert!(times.iter().copied().eq(0..500));
+                assert!(values.iter().zip(0..).all(|(value, step)| *value == f64::from(step * place as i32)));
+            }
+        }
+    }
+
+    #[test]
     fn the_newest_until_then_needs_one_run() {
-        let mut slab = Slab::new();
+        let mut slab = Slab::new(0);
         for step in 0..1_000i64 {
             slab.put(9, step * 15 + step % 3, step as f64);
             if step % 300 == 299 {
@@ -655,7 +723,7 @@ mod tests {
 
     #[test]
     fn a_grid_needs_no_times() {
-        let mut slab = Slab::new();
+        let mut slab = Slab::new(0);
         (0..100).for_each(|step| assert_eq!(slab.put(3, 1_000 + step * 15, step as f64), Placed::Newest));
         assert!(slab.times.is_empty());
         let (mut times, mut values) = (Vec::new(), Vec::new());

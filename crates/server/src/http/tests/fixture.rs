@@ -259,7 +259,7 @@ impl Samples for StoreAlone {
 }
 
 fn placed(appended: Appended) -> Placed {
-    Placed { accepted: appended.accepted as u64, refused: appended.refused, commit: appended.commit }
+    Placed { accepted: appended.accepted as u64, refused: appended.refused, commit: appended.commit, unsealed: appended.unsealed }
 }
 
 struct Tokens;
