@@ -22,7 +22,7 @@ const SUFFIX: &str = ".log";
 /// The name of the file that becomes the next segment.
 const SPARE: &str = "next.spare";
 /// Zeros that are written and synced at a time.
-const SPARE_STEP: usize = 256 << 10;
+const SPARE_STEP: usize = 32 << 10;
 
 /// What the head of a segment says.
 #[derive(Clone, Copy, Debug, PartialEq)]
