@@ -71,6 +71,8 @@ pub(crate) struct Log {
     spare: Mutex<Vec<Vec<u8>>>,
     ahead: Mutex<Ahead>,
     ahead_wake: Condvar,
+    /// The current segment is so full that the next will be needed soon.
+    ahead_late: AtomicBool,
 }
 
 /// What is known of the next segment's file.
@@ -216,6 +218,7 @@ impl Log {
             spare: Mutex::new(Vec::new()),
             ahead: Mutex::new(Ahead::default()),
             ahead_wake: Condvar::new(),
+            ahead_late: AtomicBool::new(false),
         }
     }
 
@@ -388,7 +391,7 @@ impl Log {
             let ahead = self.ahead();
             ahead.stop || ahead.dropped
         };
-        let made = Spare::make(&*self.files, &self.dir, bytes, stop);
+        let made = Spare::make(&*self.files, &self.dir, bytes, stop, || self.ahead_late.load(Relaxed));
         let mut ahead = self.ahead();
         ahead.making = false;
         match made {
@@ -414,7 +417,8 @@ impl Log {
     /// Asks for the next segment's file once this one is well begun: earlier where this one is slow to write.
     fn look_ahead(&self, writer: &mut Writer) {
         let Some(current) = &writer.current else { return };
-        let begun = self.segment_bytes / if current.prepared { 4 } else { 16 };
+        let begun = self.segment_bytes / if current.prepared { 8 } else { 16 };
+        self.ahead_late.store(!current.prepared || current.at > self.segment_bytes / 4 * 3, Relaxed);
         if current.at < begun || writer.asked_ahead == current.number {
             return;
         }

@@ -21,8 +21,10 @@ const SECTOR: usize = 512;
 const SUFFIX: &str = ".log";
 /// The name of the file that becomes the next segment.
 const SPARE: &str = "next.spare";
-/// Zeros that are written and synced at a time.
+/// Zeros that are written and synced at a time: a sync of the log that meets them waits for so many ...
 const SPARE_STEP: usize = 32 << 10;
+/// ... and so many where the log would have to wait for all of them soon.
+const SPARE_STEP_LATE: usize = 256 << 10;
 
 /// What the head of a segment says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,17 +73,24 @@ pub(crate) struct Spare {
 }
 
 impl Spare {
-    /// Writes and syncs `bytes` zeros, a little at a time: other syncs go on in between. `None` where `stop` said so.
-    pub fn make(files: &dyn Files, dir: &Path, bytes: u64, stop: impl Fn() -> bool) -> io::Result<Option<Spare>> {
+    /// Writes and syncs `bytes` zeros, a little at a time: other syncs go on in between; more at a time once it is `late`. `None` where
+    /// `stop` said so.
+    pub fn make(
+        files: &dyn Files,
+        dir: &Path,
+        bytes: u64,
+        stop: impl Fn() -> bool,
+        late: impl Fn() -> bool,
+    ) -> io::Result<Option<Spare>> {
         let file = retry(|| files.create(&dir.join(SPARE)))?;
         retry(|| file.preallocate(bytes))?;
-        let zeros = vec![0; SPARE_STEP.min(bytes as usize)];
+        let zeros = vec![0; SPARE_STEP_LATE.min(bytes as usize)];
         let mut at = 0;
         while at < bytes {
             if stop() {
                 return Ok(None);
             }
-            let step = (bytes - at).min(zeros.len() as u64);
+            let step = (bytes - at).min(if late() { SPARE_STEP_LATE } else { SPARE_STEP } as u64);
             write_all_at(&*file, &zeros[..step as usize], at)?;
             retry(|| file.sync_data())?;
             at += step;
