@@ -80,6 +80,28 @@ fn a_callback_is_told_on_the_writers_thread() {
 }
 
 #[test]
+fn what_is_sealed_late_or_never_reads_the_same() {
+    let store = open(&Simulated::new(1), options());
+    let mut full = Vec::new();
+    for secs in 0..200 {
+        let appended = store.append(&batch(&[("a=1", secs, secs as f64), ("a=2", secs, 2.0)]), at(secs)).unwrap();
+        full.push(appended.unsealed);
+        appended.commit.wait().unwrap();
+    }
+    let all: Vec<(i64, f64)> = (0..200).map(|secs| (secs, secs as f64)).collect();
+    assert_eq!(read(&store, "a=1"), all);
+    assert!(full.iter().any(|unsealed| !unsealed.is_empty()));
+    // From the last to the first, and some when all of it is in a part.
+    full.drain(100..).rev().for_each(drop);
+    assert_eq!(read(&store, "a=1"), all);
+    store.flush().unwrap();
+    full.drain(50..).for_each(drop);
+    assert_eq!(read(&store, "a=1"), all);
+    drop(store);
+    full.clear();
+}
+
+#[test]
 fn whoever_waits_may_write_and_nobody_is_forgotten() {
     let store = Arc::new(open(&Simulated::new(1), Options { driven_by_caller: false, ..options() }));
     // With a new series the log's thread is on its way already; later on nobody is.
