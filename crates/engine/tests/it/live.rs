@@ -169,7 +169,28 @@ fn shown((labels, time, value): &Row) -> String {
 fn told(at: Time, transition: &Transition) -> String {
     let Transition { alert, labels, annotations, from, to, value, onset, .. } = transition;
     let value = value.map(bits);
-    format!("{} {alert} {labels} {from:?}->{to:?} {value:?} since {} {annotations:?}", at.0, onset.0)
+    format!("{} {alert} {labels} {from:?}->{to:?} | {value:?} since {} {annotations:?}", at.0, onset.0)
+}
+
+/// Leaves out what rules over recorded series say between two recordings of one instant: what an alert was for no time at all, and
+/// which of the values of that instant it was told with.
+fn settled(said: &mut Vec<String>, texts: &[String]) {
+    let change = |line: &str| line.split(" | ").next().unwrap_or_default().to_owned();
+    let back = |line: &str| {
+        let change = change(line);
+        let (alert, states) = change.rsplit_once(' ').unwrap_or_default();
+        let (from, to) = states.split_once("->").unwrap_or_default();
+        format!("{alert} {to}->{from}")
+    };
+    let all: BTreeSet<String> = said.iter().map(|line| change(line)).collect();
+    said.retain(|line| !all.contains(&back(line)));
+    let over_recorded: Vec<&str> =
+        texts.iter().filter(|text| text.contains("r:")).filter_map(|text| text.split('"').nth(1)).collect();
+    for line in said {
+        if over_recorded.iter().any(|alert| line.contains(&format!("alertname=\"{alert}\""))) {
+            *line = change(line);
+        }
+    }
 }
 
 /// The rules by the evaluator of queries: everything that is touched or due, whole.
@@ -286,6 +307,8 @@ impl Both {
     }
 
     fn check(&mut self) {
+        settled(&mut self.said, &self.texts);
+        settled(&mut self.plain.said, &self.texts);
         for (live, plain) in
             [(&mut self.said, &mut self.plain.said), (&mut self.around.recorded, &mut self.plain.around.recorded)]
         {
@@ -383,18 +406,38 @@ fn selector(dice: &mut Dice, exact: bool, metrics: &[&str], range: &str) -> Stri
     format!("{metric}{labels}{range}{offset}")
 }
 
+/// One that reads no other metric: some shapes have one of their own.
+fn expression_of(dice: &mut Dice, exact: bool, metric: &str) -> String {
+    loop {
+        let drawn = expression(dice, 3, exact, &[metric]);
+        let mut words = drawn.split(|letter: char| !letter.is_alphanumeric() && !"_:".contains(letter));
+        if !words.any(|word| word.len() == 1 && word != metric && word.starts_with(char::is_alphabetic) && !"ik".contains(word)) {
+            return drawn;
+        }
+    }
+}
+
+/// Rules share what they have in common, and the end of one's wait makes those be looked at too that share something with it. Whole
+/// evaluation looks at them only when their own time comes: so one rule alone waits, over a metric that no other reads.
 fn groups(dice: &mut Dice, exact: bool) -> Vec<RuleGroup> {
+    let own = dice.one_of(&["a", "c"]);
+    let others = if own == "a" { ["b", "c"] } else { ["a", "b"] };
+    let waits = (dice.below(2), dice.below(4));
     let mut text = String::new();
     for group in 0..2 {
         let interval = if exact { ["1s", "5s"][group] } else { "1s" };
         let offset = dice.one_of(&["0s", "0s", "3s"]);
         text += &format!("- name: g{group}\n  interval: {interval}\n  query_offset: {offset}\n  rules:\n");
         for rule in 0..4 {
-            let wait = dice.one_of(&["0s", "0s", "2s", "2500ms"]);
-            let keep = dice.one_of(&["0s", "0s", "3s"]);
             let over_recorded = !exact && dice.below(4) == 0;
-            let metrics: &[&str] = if over_recorded { &["r:one", "r:two"] } else { &["a", "b", "c"] };
-            let expr = expression(dice, 3, exact, metrics);
+            let (wait, keep, expr) = if (group as u64, rule) == waits {
+                let wait = dice.one_of(&["0s", "2s", "2500ms"]);
+                let keep = dice.one_of(&["0s", "0s", "3s"]);
+                (wait, keep, expression_of(dice, exact, own))
+            } else {
+                let metrics = if over_recorded { ["r:one", "r:two"] } else { others };
+                ("0s", "0s", expression(dice, 3, exact, &metrics))
+            };
             let summary = "'{{ $labels.i }} {{ $value }}'";
             text += &format!(
                 "    - {{alert: A{group}{rule}, for: {wait}, keep_firing_for: {keep}, expr: '{expr}', annotations: {{s: {summary}}}}}\n"
@@ -402,15 +445,16 @@ fn groups(dice: &mut Dice, exact: bool) -> Vec<RuleGroup> {
         }
         if !exact {
             let record = ["r:one", "r:two"][group];
-            let expr = expression(dice, 2, exact, if group == 0 { &["a", "b"] } else { &["r:one", "a"] });
+            let expr = expression(dice, 2, exact, &if group == 0 { others } else { ["r:one", others[0]] });
             text += &format!("    - {{record: '{record}', expr: '{expr}'}}\n");
         }
     }
     serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-/// Samples with gaps, resets, markers, NaN, lateness and odd times.
-fn batch(dice: &mut Dice, at: Time) -> Vec<Row> {
+/// Samples with gaps, resets, markers, NaN, lateness and odd times, with `ahead` those of the next seconds too: live rules look when
+/// their time has come, whole evaluation when something else is due.
+fn batch(dice: &mut Dice, at: Time, ahead: bool) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for metric in ["a", "b", "c"] {
         for (i, k) in [("0", "0"), ("1", "0"), ("0", "1"), ("1", "1")] {
@@ -420,7 +464,7 @@ fn batch(dice: &mut Dice, at: Time) -> Vec<Row> {
             let labels = Labels::new([("__name__", metric), ("i", i), ("k", k)]).unwrap();
             let back = match dice.below(12) {
                 0 => dice.below(20_000_000) as i64,
-                1 => -(dice.below(3_000_000) as i64),
+                1 => -(dice.below(3_000_000) as i64) * i64::from(ahead),
                 _ => dice.below(700_000) as i64,
             };
             let value = match dice.below(30) {
@@ -466,7 +510,7 @@ proptest! {
             if flushes && dice.below(10) == 0 {
                 both.around.flush();
             }
-            let rows = batch(&mut dice, at);
+            let rows = batch(&mut dice, at, false);
             both.arrive(at, &rows);
             both.until(at);
         }
@@ -485,7 +529,7 @@ proptest! {
         for _ in 0..60 {
             at = Time(at.0 + 1 + dice.below(2_500_000) as i64);
             both.until(at);
-            let rows = batch(&mut dice, at);
+            let rows = batch(&mut dice, at, true);
             both.arrive(at, &rows);
         }
         both.until(Time(at.0 + 400_000_000));
