@@ -92,7 +92,8 @@ impl Placed {
         });
         on_disk.await.map_err(|_| IngestError::NotNow("the store has stopped".into()))??;
         if !self.unsealed.is_empty() {
-            // Behind the answer: a task that is begun now is not looked at before this one waits for its sender again.
+            // Behind the answer: this thread looks at a task that is begun now when this one waits for its sender again. A thread that
+            // has nothing to do may take it before, at no cost to the answer.
             let unsealed = self.unsealed;
             tokio::spawn(async move { drop(unsealed) });
         }
