@@ -109,8 +109,6 @@ impl StoreSettings {
         // Three fifths of the memory are for series: usual ones by their number, those with long labels by what they take.
         let bytes = crate::memory::limit().map_or(u64::MAX, |limit| limit / 5 * 3);
         let fits = usize::try_from(bytes / BYTES_PER_SERIES).unwrap_or(usize::MAX);
-        // One of the runtime's threads is always free of the disk.
-        let workers = tokio::runtime::Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers());
         store::Options {
             retention: self.retention.unwrap_or(known.retention),
             retention_bytes: self.retention_bytes.or(known.retention_bytes),
@@ -120,7 +118,6 @@ impl StoreSettings {
             series_max: self.series_max.unwrap_or(known.series_max.min(fits)),
             series_bytes_max: bytes,
             series_per_source_max: self.series_per_source_max.unwrap_or(known.series_per_source_max),
-            leaders_max: (workers - 1).clamp(1, known.leaders_max),
             source_label: self.source_label.clone().unwrap_or_else(|| known.source_label.clone()),
             ..known
         }

@@ -61,15 +61,15 @@ impl Commit {
     }
 
     /// Whether [`lead`](Self::lead) would write now, as far as can be seen, and be back in about a millisecond.
-    pub fn may_lead(&self) -> bool {
-        !self.driven && self.log.as_ref().is_some_and(|log| log.is_quick_and_free())
+    pub fn may_lead(&self, others_max: usize) -> bool {
+        !self.driven && self.log.as_ref().is_some_and(|log| log.is_quick_and_free(others_max))
     }
 
-    /// Writes the batch and what else waits on this thread, unless enough other threads are writing: the way to the log's thread and back
-    /// takes about as long as the disk does. Blocks as long as the disk does. True where it wrote; the batch itself may be on another
-    /// thread's way still.
-    pub fn lead(&self) -> bool {
-        !self.driven && self.log.as_ref().is_some_and(|log| log.lead())
+    /// Writes the batch and what else waits on this thread, unless `others_max` threads are writing, or as many as the log lets write
+    /// at once: the way to the log's thread and back takes about as long as the disk does. Blocks as long as the disk does. True
+    /// where it wrote; the batch itself may be on another thread's way still.
+    pub fn lead(&self, others_max: usize) -> bool {
+        !self.driven && self.log.as_ref().is_some_and(|log| log.lead(others_max))
     }
 
     /// Blocks until the batch is on the disk, or failed to get there.

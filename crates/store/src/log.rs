@@ -53,7 +53,6 @@ pub(crate) struct Log {
     segment_bytes: u64,
     queue_bytes_max: usize,
     driven_by_caller: bool,
-    leaders_max: usize,
     queue: Mutex<Queue>,
     wake: Condvar,
     /// Held for a short time, unless `changing` says otherwise.
@@ -178,7 +177,6 @@ impl Log {
             segment_bytes: options.segment_bytes,
             queue_bytes_max: options.queue_bytes_max,
             driven_by_caller: options.driven_by_caller,
-            leaders_max: options.leaders_max,
             queue: Mutex::new(Queue {
                 frames: Vec::new(),
                 group: Group::new(),
@@ -309,23 +307,23 @@ impl Log {
         }
     }
 
-    /// Whether somebody else may write now, and the last sync was a matter of a millisecond.
-    pub fn is_quick_and_free(&self) -> bool {
+    /// Whether fewer than `others_max` write now, and the last sync was a matter of a millisecond.
+    pub fn is_quick_and_free(&self, others_max: usize) -> bool {
         let last = self.sync_nanos.load(Relaxed);
-        last > 0 && last < QUICK.as_nanos() as u64 && self.is_free()
+        last > 0 && last < QUICK.as_nanos() as u64 && self.is_free(others_max)
     }
 
-    fn is_free(&self) -> bool {
-        !self.changing.load(SeqCst) && self.in_air.load(SeqCst) < self.leaders_max
+    fn is_free(&self, others_max: usize) -> bool {
+        !self.changing.load(SeqCst) && self.in_air.load(SeqCst) < others_max.min(FLIGHTS_MAX)
     }
 
-    /// Writes a group on this thread, unless enough others are writing.
-    pub fn lead(&self) -> bool {
-        if !self.is_free() {
+    /// Writes a group on this thread, unless `others_max` are writing.
+    pub fn lead(&self, others_max: usize) -> bool {
+        if !self.is_free(others_max) {
             return false;
         }
         let writer = self.writer();
-        if !self.is_free() {
+        if !self.is_free(others_max) {
             return false;
         }
         self.write_with(writer)

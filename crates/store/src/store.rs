@@ -57,8 +57,6 @@ pub struct Options {
     pub checkpoint_bytes: u64,
     /// Bytes that may wait for the disk before batches are refused. Default 32 MiB.
     pub queue_bytes_max: usize,
-    /// So many threads at once may write the log for themselves, beside the store's own (see [`Commit::lead`]). Default 2.
-    pub leaders_max: usize,
     /// Most series. Default 2,000,000.
     pub series_max: usize,
     /// Most memory that series may take, in bytes: labels differ in length, so a number of series does not say it. Default none.
@@ -95,7 +93,6 @@ impl Options {
             segment_bytes: 16 << 20,
             checkpoint_bytes: 64 << 20,
             queue_bytes_max: 32 << 20,
-            leaders_max: 2,
             series_max: 2_000_000,
             series_bytes_max: u64::MAX,
             series_per_source_max: 500_000,

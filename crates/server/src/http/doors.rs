@@ -16,6 +16,7 @@ use store::StoreError;
 use tokio::sync::oneshot;
 use wire::Metadata;
 
+use super::lanes::{AtTheDisk, at_the_disk};
 use crate::telemetry::RulesSeen;
 use crate::telemetry::scrape::TargetBoard;
 
@@ -81,10 +82,12 @@ pub struct Placed {
 impl Placed {
     /// Waits until what was taken is on the disk.
     pub async fn settle(self) -> Result<Ingested, IngestError> {
-        // The disk is quick and has time: it is written here, and answered without another thread in between. Few of the runtime's
-        // threads wait for the disk so, never all; should it once be slow, the next goes the other way.
-        if self.commit.may_lead() {
-            self.commit.lead();
+        // It is written here, and answered without another thread in between. On a runtime that others need only where the disk
+        // is quick and has time: should it once be slow, the next goes the other way.
+        match at_the_disk() {
+            AtTheDisk::AsLongAsItTakes => drop(self.commit.lead(usize::MAX)),
+            AtTheDisk::Shortly { others_max } if self.commit.may_lead(others_max) => drop(self.commit.lead(others_max)),
+            AtTheDisk::Shortly { .. } => {}
         }
         let (synced, on_disk) = oneshot::channel();
         self.commit.on_synced(move |outcome| {

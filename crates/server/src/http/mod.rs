@@ -12,6 +12,7 @@ pub mod error;
 pub mod guard;
 pub mod health;
 pub mod intake;
+pub mod lanes;
 pub mod limits;
 pub mod live;
 pub mod metrics;

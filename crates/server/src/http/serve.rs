@@ -14,12 +14,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::app::App;
+use super::lanes::{self, Lanes};
 
 /// Most connections at once; further ones wait in the system's queue.
 pub const CONNECTIONS_MAX: usize = 4_096;
@@ -79,8 +80,9 @@ pub async fn serve(doors: Vec<Door>, app: App, router: Router, mut stop: watch::
     let mut accepting = JoinSet::new();
     let (ending, _) = watch::channel(false);
     let ending = Arc::new(ending);
+    let lanes = Arc::new(Lanes::default());
     for door in doors {
-        accepting.spawn(accept(door, app.clone(), router.clone(), places.clone(), ending.clone()));
+        accepting.spawn(accept(door, app.clone(), router.clone(), places.clone(), ending.clone(), lanes.clone()));
     }
     until(&mut stop).await;
     accepting.shutdown().await;
@@ -91,9 +93,17 @@ pub async fn serve(doors: Vec<Door>, app: App, router: Router, mut stop: watch::
         let open = app.metrics.connections.load(Ordering::Relaxed);
         tracing::warn!(open, "connections did not end in time and are cut");
     }
+    let _ = tokio::task::spawn_blocking(move || lanes.end()).await;
 }
 
-async fn accept(door: Door, app: App, router: Router, places: Arc<Semaphore>, ending: Arc<watch::Sender<bool>>) {
+async fn accept(
+    door: Door,
+    app: App,
+    router: Router,
+    places: Arc<Semaphore>,
+    ending: Arc<watch::Sender<bool>>,
+    lanes: Arc<Lanes>,
+) {
     let tls = door.tls.map(TlsAcceptor::from);
     loop {
         let place = places.clone().acquire_owned().await.expect("never closed");
@@ -105,39 +115,83 @@ async fn accept(door: Door, app: App, router: Router, places: Arc<Semaphore>, en
                 continue;
             }
         };
-        let (app, router, tls, ending) = (app.clone(), router.clone(), tls.clone(), ending.subscribe());
-        tokio::spawn(async move {
-            app.metrics.connections.fetch_add(1, Ordering::Relaxed);
-            connection(stream, from, tls, router, ending).await;
-            app.metrics.connections.fetch_sub(1, Ordering::Relaxed);
-            drop(place);
-        });
+        // An answer is written in one or two pieces: waiting for more costs 40 ms.
+        let _ = stream.set_nodelay(true);
+        let caller = Caller { from, router: router.clone(), ending: ending.subscribe(), _counted: Counted::new(&app, place) };
+        match tls.clone() {
+            Some(tls) => tokio::spawn(secure(stream, tls, caller)),
+            None => tokio::spawn(plain(stream, caller, lanes.clone())),
+        };
     }
 }
 
-async fn connection(
-    stream: TcpStream,
+/// Who called, and what a connection with him needs.
+struct Caller {
     from: SocketAddr,
-    tls: Option<TlsAcceptor>,
     router: Router,
     ending: watch::Receiver<bool>,
-) {
-    // An answer is written in one or two pieces: waiting for more costs 40 ms.
-    let _ = stream.set_nodelay(true);
-    match tls {
-        None => speak(stream, from, router, ending).await,
-        Some(tls) => match tokio::time::timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
-            Ok(Ok(stream)) => speak(stream, from, router, ending).await,
-            Ok(Err(error)) => tracing::debug!(%from, %error, "a TLS handshake failed"),
-            Err(_) => tracing::debug!(%from, "a TLS handshake took too long"),
-        },
+    _counted: Counted,
+}
+
+/// Counts a connection, and keeps its place, as long as it lives.
+struct Counted {
+    app: App,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Counted {
+    fn new(app: &App, place: OwnedSemaphorePermit) -> Counted {
+        app.metrics.connections.fetch_add(1, Ordering::Relaxed);
+        Counted { app: app.clone(), _place: place }
     }
 }
 
-async fn speak<S>(stream: S, from: SocketAddr, router: Router, mut ending: watch::Receiver<bool>)
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.app.metrics.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn secure(stream: TcpStream, tls: TlsAcceptor, caller: Caller) {
+    let from = caller.from;
+    match tokio::time::timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
+        Ok(Ok(stream)) => speak(stream, caller).await,
+        Ok(Err(error)) => tracing::debug!(%from, %error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!(%from, "a TLS handshake took too long"),
+    }
+}
+
+/// Looks who it is: those who send samples get a lane.
+async fn plain(stream: TcpStream, mut caller: Caller, lanes: Arc<Lanes>) {
+    let mut first = [0; lanes::FIRST_LEN];
+    let looked = tokio::select! {
+        looked = tokio::time::timeout(HEAD_WITHIN, stream.peek(&mut first)) => looked,
+        () = until(&mut caller.ending) => return,
+    };
+    let Ok(Ok(len)) = looked else { return };
+    if !lanes::is_sender(&first[..len]) {
+        return speak(stream, caller).await;
+    }
+    // A socket belongs to the runtime that waits for it.
+    let moved = match stream.into_std() {
+        Ok(stream) => lanes.run(async move {
+            match TcpStream::from_std(stream) {
+                Ok(stream) => speak(stream, caller).await,
+                Err(error) => tracing::warn!(%error, "failed to take a connection over"),
+            }
+        }),
+        Err(error) => return tracing::warn!(%error, "failed to hand a connection over"),
+    };
+    if let Err(connection) = moved {
+        connection.await;
+    }
+}
+
+async fn speak<S>(stream: S, caller: Caller)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let Caller { from, router, mut ending, _counted } = caller;
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(Peer(from));
         let router = router.clone();

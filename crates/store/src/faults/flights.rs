@@ -73,7 +73,7 @@ fn send(store: &Store, sender: u64, batches: u64) -> Vec<(Vec<Put>, bool)> {
         let (batch, puts) = sending((0..=step % 3).map(|number| (sender * 10 + (step / 15 + number) % 10, time, step as f64)));
         let Ok(appended) = store.append(&batch, time) else { return (puts, false) };
         if step.is_multiple_of(2) {
-            appended.commit.lead();
+            appended.commit.lead(usize::MAX);
         }
         (puts, appended.commit.wait().is_ok())
     };

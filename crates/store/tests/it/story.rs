@@ -108,7 +108,7 @@ fn whoever_waits_may_write_and_nobody_is_forgotten() {
     put(&store, &[("a=1", 0, 1.0)], 1);
     let led = (1..200).filter(|step| {
         let commit = store.append(&batch(&[("a=1", *step, 1.0)]), at(*step)).unwrap().commit;
-        let led = commit.lead();
+        let led = commit.lead(2);
         assert!(!led || commit.poll().unwrap().is_ok());
         commit.wait().unwrap();
         led
@@ -122,7 +122,7 @@ fn whoever_waits_may_write_and_nobody_is_forgotten() {
                 let commit = store.append(&batch(&[(row.0.as_str(), row.1, row.2)]), at(step)).unwrap().commit;
                 match (sender + step) % 4 {
                     0 => commit.wait().unwrap(),
-                    1 if commit.may_lead() && commit.lead() => commit.wait().unwrap(),
+                    1 if commit.may_lead(2) && commit.lead(2) => commit.wait().unwrap(),
                     2 => drop(commit),
                     _ => {
                         let (tell, told) = mpsc::channel();

@@ -1,13 +1,16 @@
 //! The door on a real socket: limits of heads, and how it ends.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use model::rights::Role;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::House;
+use crate::http::lanes::PATHS;
 use crate::http::serve::{bind, serve};
 
 async fn talk(address: std::net::SocketAddr, text: &str) -> String {
@@ -95,4 +98,58 @@ async fn tls_is_spoken_where_a_door_has_a_certificate() {
     assert!(!plain.contains("200 OK"), "{plain}");
     stop.send_replace(true);
     serving.await.unwrap();
+}
+
+/// Writes on an open connection and reads one answer without a body, or with one of a known length.
+async fn say(stream: &mut TcpStream, pieces: &[&str]) -> String {
+    for piece in pieces {
+        stream.write_all(piece.as_bytes()).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let mut answer = String::new();
+    loop {
+        if let Some((head, body)) = answer.split_once("\r\n\r\n") {
+            let len = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |len| len.parse().unwrap());
+            if body.len() >= len {
+                return answer;
+            }
+        }
+        let mut some = [0; 4096];
+        let len = stream.read(&mut some).await.unwrap();
+        assert!(len > 0, "{answer}");
+        answer.push_str(std::str::from_utf8(&some[..len]).unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn senders_have_lanes_and_ask_there_what_they_like() {
+    let house = House::open().await;
+    let routed: Vec<&str> = house.docs.iter().map(|doc| doc.path).collect();
+    assert!(PATHS.iter().all(|path| routed.contains(path)), "{routed:?}");
+    let door = bind("127.0.0.1:0".parse().unwrap(), None, false).await.unwrap();
+    let address = door.listener.local_addr().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let serving = tokio::spawn(serve(vec![door], house.app.clone(), house.router.clone(), stopped));
+    let token = house.token(Role::Sender).await;
+    let mut senders = Vec::new();
+    for sender in 0..12 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!("POST /write HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\ncontent-length: 20\r\n\r\n");
+        let body = format!("lane,sender=s{sender:02} v=1\n");
+        let taken = say(&mut stream, &[&head[..40], &head[40..], &body[..9], &body[9..]]).await;
+        assert!(taken.starts_with("HTTP/1.1 204"), "{taken}");
+        let ready = say(&mut stream, &["GET /-/ready HTTP/1.1\r\nhost: a\r\n\r\n"]).await;
+        assert!(ready.starts_with("HTTP/1.1 200") && ready.ends_with("flyball is ready.\n"), "{ready}");
+        senders.push(stream);
+    }
+    assert_eq!(house.app.telemetry.stats().series, 12);
+    assert_eq!(house.app.metrics.connections.load(Ordering::Relaxed), 12);
+    // Idle ones keep nobody, nor does one in the middle of a body.
+    senders[0].write_all(b"POST /write HTTP/1.1\r\nhost: a\r\ncontent-length: 50\r\n\r\nlane").await.unwrap();
+    stop.send_replace(true);
+    tokio::time::timeout(std::time::Duration::from_secs(5), serving).await.expect("ends within 5 s").unwrap();
+    assert_eq!(house.app.metrics.connections.load(Ordering::Relaxed), 0);
+    let mut rest = Vec::new();
+    senders[1].read_to_end(&mut rest).await.unwrap();
+    assert!(rest.is_empty());
 }
