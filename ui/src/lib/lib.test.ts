@@ -63,7 +63,8 @@ describe('number', () => {
   test.each([[12_391, '12,391'], [0.05, '0.05'], [212, '212'], [9.876, '9.88'], [0, '0'], [-1_234.5, '-1,235'], [0.000123, '0.000123'], [-0.0000000001, '0'], [Number.NaN, '-']])('%d', (value, expected) => expect(number(value)).toBe(expected))
   test.each([
     [0.045, 'ratio', `4.5${N}%`, '4.5%'], [0.0006, 'ratio', `0.06${N}%`, '0.06%'], [0.212, 'seconds', `212${N}ms`, '212 毫秒'], [5_204, 'per_second', `5,204${N}/s`, '5,204/秒'],
-    [1_240_000, 'bytes_per_second', `1.24${N}MB/s`, '1.24 MB/s'], [null, 'ratio', '-', '-'], [0, 'ratio', `0${N}%`, '0%'],
+    [1_240_000, 'bytes_per_second', `1.24${N}MB/s`, '1.24 MB/s'], [9_996, 'bytes', `10.0${N}kB`, '10.0 kB'], [99_960, 'bytes', `100${N}kB`, '100 kB'],
+    [999_600, 'bytes', `1.00${N}MB`, '1.00 MB'], [999.6, 'bytes', `1.00${N}kB`, '1.00 kB'], [99.97, 'none', '100', '100'], [null, 'ratio', '-', '-'], [0, 'ratio', `0${N}%`, '0%'],
   ] as const)('%d as %s', (value, unit, en, zh) => {
     expect(measure(value, unit, 'en')).toBe(en)
     expect(measure(value, unit, 'zh')).toBe(zh)

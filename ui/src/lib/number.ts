@@ -13,7 +13,7 @@ export function number(value: number, decimals?: number): string {
   const size = Math.abs(value)
   if (size < 1e-9 && decimals === undefined) return '0'
   if (size >= 1e15) return value.toExponential(2)
-  const places = decimals ?? (size === 0 || size >= 100 || Number.isInteger(value) ? 0 : size >= 10 ? 1 : size >= 0.01 ? 2 : Math.min(8, 2 - Math.floor(Math.log10(size))))
+  const places = decimals ?? (size === 0 || size >= 99.95 || Number.isInteger(value) ? 0 : size >= 9.995 ? 1 : size >= 0.01 ? 2 : Math.min(8, 2 - Math.floor(Math.log10(size))))
   const text = size.toFixed(places)
   const [whole = '0', fraction] = text.split('.')
   const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ',')
@@ -23,14 +23,15 @@ export function number(value: number, decimals?: number): string {
 
 export interface Quantity { value: string; unit: string }
 
+/** Three figures in each unit, decided by what is shown: 9.996 is `10.0`, and 999.6 of one unit `1.00` of the next. */
 function scaled(value: number, names: readonly string[]): Quantity {
   let size = Math.abs(value)
   let step = 0
-  while (size >= 1000 && step < names.length - 1) {
+  while (size >= 999.5 && step < names.length - 1) {
     size /= 1000
     step += 1
   }
-  const places = step === 0 || size >= 100 ? 0 : size >= 10 ? 1 : 2
+  const places = step === 0 || size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2
   return { value: number(Math.sign(value) * size, places), unit: names[step] ?? '' }
 }
 
