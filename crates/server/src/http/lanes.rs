@@ -22,8 +22,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 const LANES_A_CORE: usize = 2;
 /// There are no fewer than this where so many connections are open, and no more than that.
 const LANES: (usize, usize) = (8, 32);
-/// Threads of a lane for long work.
-const BLOCKING_MAX: usize = 2;
+/// Threads of a lane for long work; begun when there is some.
+const BLOCKING_MAX: usize = 32;
 /// Long work that still runs when the server ends may take so long.
 const END_WITHIN: Duration = Duration::from_millis(200);
 /// So much of a request says where it goes.
