@@ -146,7 +146,11 @@ impl Rules {
     pub(super) fn tell(&mut self, series: SeriesRef, labels: &Labels) -> Told {
         if labels.metric() == "up" {
             let label = |name: &str| labels.get(name).unwrap_or("").to_owned();
-            self.ups.insert((label("job"), label("instance")), series);
+            let before = self.ups.insert((label("job"), label("instance")), series);
+            if let Some(before) = before.filter(|before| *before != series) {
+                self.up_labels.remove(&before);
+            }
+            self.up_labels.insert(series, labels.clone());
         }
         if self.readers.place(series).is_some() {
             return Told::Nothing;
@@ -189,13 +193,15 @@ impl Rules {
 
     /// A series has left the store for good.
     pub fn on_series_gone(&mut self, series: SeriesRef) {
+        if self.up_labels.remove(&series).is_some() {
+            self.ups.retain(|_, have| *have != series);
+        }
         let Some(place) = self.readers.place(series) else { return };
         for (rule, selector) in std::mem::take(&mut self.readers.list[place as usize].by) {
             self.rules[rule as usize].bound[selector as usize].series.retain(|(have, _)| *have != series);
         }
         self.readers.by_labels.retain(|_, have| *have != place);
         self.readers.set(series, NONE);
-        self.ups.retain(|_, have| *have != series);
     }
 
     /// The rules that read a series, in the order of the files.

@@ -59,6 +59,8 @@ pub struct Rules {
     outside: Outside,
     /// `up` of each job and instance.
     ups: HashMap<(String, String), SeriesRef>,
+    /// Labels of these, by which the history knows them.
+    up_labels: HashMap<SeriesRef, Labels>,
 }
 
 #[derive(Debug)]

@@ -90,8 +90,10 @@ impl Source for Through<'_> {
     }
 
     fn read(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
-        match self.rules.readers.place(series) {
-            Some(slot) => Past::new(self.around).read(series, &self.graph.memories[slot as usize].labels, range, into),
+        let read = self.rules.readers.place(series).map(|slot| &self.graph.memories[slot as usize].labels);
+        // Of a target's `up` no rule need read anything.
+        match read.or_else(|| self.rules.up_labels.get(&series)) {
+            Some(labels) => Past::new(self.around).read(series, labels, range, into),
             None => self.around.source().read(series, range, into),
         }
     }
