@@ -79,7 +79,7 @@ export function overview(world: string): Overview {
         tracks: [{ title: 'orders', query: 'sum(rate(orders_total[2s])) * 60', unit: '/min' }, { title: 'bad answers', query: 'bad by release="new"', unit: 'ratio' }],
       },
     }),
-    own: { state: 'ok', agents_up: plain ? 1 : 23, agents: plain ? 1 : 24, saved_at: new Date(now).toISOString(), seq: 120, outbox: 0, series: 20_134, started_at: time(-600) },
+    own: { state: 'ok', agents_up: plain ? 1 : 23, agents: plain ? 1 : 24, saved_at: new Date(now).toISOString(), seq: 120, outbox: 0, damaged: 0, series: 20_134, started_at: time(-600) },
   }
 }
 

@@ -223,6 +223,7 @@ fn show(report: &BacktestReport, language: Language) {
         0 => Text::new("backtest.no_samples"),
         samples => Text::new("backtest.samples").with("samples", samples).with("late", report.late),
     });
+    report.missed.iter().for_each(|said| say(said));
 }
 
 fn count(number: usize, one: &str, many: &str) -> String {

@@ -335,6 +335,8 @@ pub struct OwnState {
     pub outbox: u64,
     /// Series in the store.
     pub series: u64,
+    /// Places on the disk whose damage has cost samples, since the start.
+    pub damaged: u64,
     /// Since when it runs.
     pub started_at: Time,
 }

@@ -74,6 +74,9 @@ pub struct BacktestReport {
     pub samples: u64,
     /// Of these, how many came later than a newer one of their series, or overwrote one.
     pub late: u64,
+    /// What of the history can't be read, in words: the rules did not see it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missed: Vec<String>,
     /// Each rule, in the order of the file.
     pub rules: Vec<BacktestRule>,
     /// Every change, in order; at most 100,000.

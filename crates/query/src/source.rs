@@ -156,6 +156,12 @@ pub trait Source: Sync {
         self.read(series, windows.whole(), into)
     }
 
+    /// What this source was asked for and could not read, in a sentence for whoever gets the answer: it is missing there. `None` where
+    /// nothing is.
+    fn missed(&self) -> Option<String> {
+        None
+    }
+
     /// Names of labels on the matching series, sorted.
     fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError>;
 

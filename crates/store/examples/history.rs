@@ -11,6 +11,7 @@ use model::{Labels, Time};
 use query::source::{MatchOp, Matcher};
 use store::files::{OnDisk, Random};
 use store::history::{DAY, History, none_known};
+use store::part::Missed;
 
 const BEGIN: i64 = 20_000 * DAY;
 const STEP: i64 = 15_000_000;
@@ -155,21 +156,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn read(history: &History, out: &mut impl Write) -> Result<(), Box<dyn std::error::Error>> {
-    let view = history.view();
+    let (view, missed) = (history.view(), Missed::default());
     let memory: usize = view.parts().iter().map(|part| part.bytes()).sum();
     writeln!(out, "{memory} bytes of index always in memory")?;
     for name in ["node_load", "node_sockets", "node_network_bytes_total"] {
         let matchers = [Matcher::new("__name__", MatchOp::Equal, name)?];
         for round in ["first", "again"] {
             let began = Instant::now();
-            let found = view.select(&matchers, i64::MIN, i64::MAX, none_known);
+            let found = view.select(&matchers, (i64::MIN, i64::MAX), none_known, &missed);
             let selecting = began.elapsed();
             let began = Instant::now();
             let (mut times, mut values, mut samples) = (Vec::new(), Vec::new(), 0);
             for found in &found {
                 times.clear();
                 values.clear();
-                view.read(&found.places, i64::MIN, i64::MAX, &mut times, &mut values);
+                view.read(&found.places, (i64::MIN, i64::MAX), &mut times, &mut values, &missed);
                 samples += times.len();
             }
             writeln!(

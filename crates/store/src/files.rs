@@ -1,16 +1,18 @@
 //! The one door to the disk: what the log, the checkpoint and the server's own reserve need of a file system.
 //!
-//! Two implementations: [`OnDisk`] is the real one, [`Simulated`] keeps everything in memory, from a seed, and can cut the
-//! power, tear writes and fail any call. Nothing here retries, hides or logs an error: that is the caller's decision.
+//! Three implementations: [`OnDisk`] is the real one, [`InMemory`] is for a store that is thrown away, and [`Simulated`] keeps
+//! everything in memory, from a seed, and can cut the power, tear writes and fail any call. Nothing here retries, hides or logs an error: that is the caller's decision.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 mod disk;
+mod memory;
 mod simulated;
 
 pub use disk::OnDisk;
+pub use memory::InMemory;
 pub use simulated::{Fault, Random, Simulated};
 
 /// A file system, as far as the store needs one. Every call may fail with the error of the system call.
@@ -181,15 +183,16 @@ impl Reserve {
 mod tests {
     use super::*;
 
-    fn both(test: impl Fn(Arc<dyn Files>, &Path)) {
+    fn all(test: impl Fn(Arc<dyn Files>, &Path)) {
         let dir = tempfile::tempdir().unwrap();
         test(Arc::new(OnDisk), dir.path());
         test(Arc::new(Simulated::new(1)), Path::new("/data"));
+        test(Arc::new(InMemory::default()), Path::new("/data"));
     }
 
     #[test]
-    fn both_implementations_behave_alike() {
-        both(|files, dir| {
+    fn all_implementations_behave_alike() {
+        all(|files, dir| {
             files.create_dir(dir).unwrap();
             let file = files.create(&dir.join("a")).unwrap();
             file.preallocate(10).unwrap();
@@ -221,7 +224,7 @@ mod tests {
 
     #[test]
     fn one_holds_the_lock() {
-        both(|files, dir| {
+        all(|files, dir| {
             files.create_dir(dir).unwrap();
             let held = lock(&*files, dir).unwrap();
             assert_eq!(lock(&*files, dir).err().unwrap().kind(), io::ErrorKind::WouldBlock);
@@ -232,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_reserve_is_held_released_and_held_again() {
-        both(|files, dir| {
+        all(|files, dir| {
             files.create_dir(dir).unwrap();
             let reserve = Reserve::new(files.clone(), dir.join("reserve"), 1 << 16);
             assert!(!reserve.is_held());

@@ -72,8 +72,10 @@ pub struct HistoryStats {
     pub merged_samples: u64,
     /// Blocks of samples that were damaged when they were asked for.
     pub damaged_blocks: u64,
-    /// Pages of indexes that were made again from their neighbours, and such that were lost.
+    /// Pages of indexes that were lost when they were asked for.
     pub damaged_pages: u64,
+    /// Pages of indexes that were made again from their neighbours.
+    pub restored_pages: u64,
     /// What the opening found.
     pub damage: HistoryDamage,
 }
@@ -101,6 +103,13 @@ struct State {
     parts: BTreeMap<u64, Arc<Part>>,
     /// Parts of a change that failed: a manifest that names them may be on the disk, until the next one is.
     orphans: Vec<u64>,
+}
+
+impl State {
+    fn view(&self) -> View {
+        let missing = self.manifest.parts.iter().filter(|listed| !self.parts.contains_key(&listed.number));
+        View::new(self.parts.values().cloned(), missing.map(|listed| (listed.day, listed.number)).collect())
+    }
 }
 
 impl History {
@@ -175,7 +184,7 @@ impl History {
         let orphans = std::mem::take(&mut state.orphans);
         old.iter().for_each(|number| drop(state.parts.remove(number)));
         state.parts.extend(opened.into_iter().map(|part| (part.number(), part)));
-        let view = Arc::new(View::new(state.parts.values().cloned()));
+        let view = Arc::new(state.view());
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
         drop(state);
         for number in old.iter().chain(&orphans) {
@@ -263,7 +272,7 @@ impl History {
                 continue;
             }
             let failures = part.failures();
-            let found: BTreeSet<u32> = sets.iter().flat_map(|matchers| part.matching(matchers)).collect();
+            let found: BTreeSet<u32> = sets.iter().flat_map(|matchers| part.reading().matching(matchers)).collect();
             let series: Vec<u32> = found.into_iter().filter(|series| has_samples(part, *series, from.0, to.0)).collect();
             // What could not be read may have to go as well: nobody is told that it has.
             if part.failures() != failures {
@@ -299,7 +308,8 @@ impl History {
             merges: self.merges.load(Relaxed),
             merged_samples: self.merged_samples.load(Relaxed),
             damaged_blocks: self.losses.blocks.load(Relaxed),
-            damaged_pages: self.losses.pages.load(Relaxed) + self.losses.restored.load(Relaxed),
+            damaged_pages: self.losses.pages.load(Relaxed),
+            restored_pages: self.losses.restored.load(Relaxed),
             damage: self.damage,
         }
     }
@@ -312,6 +322,6 @@ impl History {
 
 fn has_samples(part: &Part, series: u32, from: i64, to: i64) -> bool {
     let (mut times, mut values) = (Vec::new(), Vec::new());
-    part.read(series, from, to, &mut times, &mut values);
+    part.reading().read(series, from, to, &mut times, &mut values);
     !times.is_empty()
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -53,7 +54,12 @@ pub struct Damage {
 impl Damage {
     /// Whether anything that had been synced may be lost.
     pub fn any(&self) -> bool {
-        self.log_places + self.checkpoint_places + self.samples_without_series + self.parts > 0
+        self.places() + self.samples_without_series > 0
+    }
+
+    /// Places in the log and in the checkpoint, and parts.
+    pub fn places(&self) -> u64 {
+        self.log_places + self.checkpoint_places + self.parts
     }
 }
 
@@ -369,16 +375,21 @@ impl Recovery {
 
 /// What parts say about the number of a series.
 fn labels_in(history: &History, id: u64) -> Option<Labels> {
-    history.view().parts().iter().rev().find_map(|part| part.labels(part.find(id)?))
+    history.view().parts().iter().rev().find_map(|part| part.reading().labels(part.reading().find(id)?))
 }
 
 /// Gives the kept batches from `from` on.
-pub(crate) fn replay(inner: &Inner, from: Time, give: &mut dyn FnMut(Time, &SampleBatch)) -> Result<(), StoreError> {
+pub(crate) fn replay(
+    inner: &Inner,
+    from: Time,
+    give: &mut dyn FnMut(Time, &SampleBatch) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
     let dir = inner.log.dir();
     let segments = inner.log.segments();
     let start = segments.iter().rposition(|segment| segment.created < from).unwrap_or(0);
     let mut names: AHashMap<u64, Labels> = AHashMap::new();
     let (mut rows, mut batch, mut last) = (Vec::new(), SampleBatch::new(), None);
+    let mut enough = false;
     for (segment, end) in segments[start..].iter().zip(segment::ends(&segments[start..])) {
         let file = segment::path(dir, segment.number);
         let bytes = match retry(|| inner.files.read(&file, 0, u64::MAX)) {
@@ -387,7 +398,7 @@ pub(crate) fn replay(inner: &Inner, from: Time, give: &mut dyn FnMut(Time, &Samp
             read => read.map_err(StoreError::io("read the log", &file))?,
         };
         segment::records(&file, &bytes, segment.number, |record| {
-            if record.sequence >= end || last.is_some_and(|last| record.sequence <= last) {
+            if enough || record.sequence >= end || last.is_some_and(|last| record.sequence <= last) {
                 return Ok(());
             }
             last = Some(record.sequence);
@@ -412,9 +423,12 @@ pub(crate) fn replay(inner: &Inner, from: Time, give: &mut dyn FnMut(Time, &Samp
                     batch.push(labels, Time(row.time), row.value);
                 }
             }
-            give(received, &batch);
+            enough = give(received, &batch).is_break();
             Ok(())
         })?;
+        if enough {
+            break;
+        }
     }
     Ok(())
 }

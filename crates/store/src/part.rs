@@ -15,6 +15,7 @@ mod block;
 mod cache;
 mod layout;
 mod matching;
+mod missed;
 mod pages;
 mod read;
 mod scan;
@@ -26,12 +27,14 @@ mod write;
 pub use block::Encoded;
 pub use cache::Caches;
 pub use layout::Summary;
+pub use missed::Missed;
 pub use scan::Scan;
 pub use write::{PartWriter, SERIES_MAX};
 
 use block::{Block, BlockRef};
 use cache::Page;
 use layout::{Foot, HEADERS_AT, Header, PageRef, Section};
+use missed::Piece;
 use tables::{BlocksPage, IdsPage, PairsPage, SeriesPage};
 
 use crate::error::StoreError;
@@ -128,15 +131,19 @@ impl Part {
         self.foot.summary.series == 0
     }
 
-    /// One more than the greatest id of a series in it; 0 where that is not readable.
-    pub fn id_end(&self) -> u64 {
-        let last = self.foot.pages(Section::Ids).len().checked_sub(1).and_then(|place| self.ids_page(place));
-        last.and_then(|page| page.ids.last().map(|id| id.saturating_add(1))).unwrap_or(0)
-    }
-
     /// Reads of this part that the disk failed, since it was opened: what they asked for was left out.
     pub fn failures(&self) -> u64 {
         self.failures.load(Relaxed)
+    }
+
+    /// To read it.
+    pub fn reading(&self) -> Reading<'_> {
+        Reading { part: self, missed: None }
+    }
+
+    /// To read it for somebody who is to know what he misses.
+    pub fn reading_for<'a>(&'a self, missed: &'a Missed) -> Reading<'a> {
+        Reading { part: self, missed: Some(missed) }
     }
 
     fn failed(&self, error: &std::io::Error) {
@@ -157,6 +164,52 @@ impl Part {
         &self.path
     }
 
+    /// The page, where it is in the cache.
+    fn cached_pairs(&self, place: usize) -> Option<Arc<PairsPage>> {
+        match self.caches.pages.get(self.page_key(Section::Pairs, place)) {
+            Some(Page::Pairs(page)) => Some(page),
+            _ => None,
+        }
+    }
+
+    fn page_key(&self, section: Section, place: usize) -> cache::Key {
+        let before: usize = self.foot.sections[..section as usize].iter().map(Vec::len).sum();
+        (self.number, (before + place) as u64)
+    }
+}
+
+/// A part as one reader sees it: what he misses is noted for him, too.
+#[derive(Clone, Copy)]
+pub struct Reading<'a> {
+    part: &'a Part,
+    missed: Option<&'a Missed>,
+}
+
+impl std::ops::Deref for Reading<'_> {
+    type Target = Part;
+
+    fn deref(&self) -> &Part {
+        self.part
+    }
+}
+
+impl<'a> Reading<'a> {
+    fn lost_block(&self, at: u64) {
+        self.losses.blocks.fetch_add(1, Relaxed);
+        self.note(Piece::Block(at));
+    }
+
+    fn lost_page(&self, section: Section, place: Option<usize>) {
+        self.losses.pages.fetch_add(1, Relaxed);
+        self.note(Piece::Page(section as u8, place));
+    }
+
+    fn note(&self, piece: Piece) {
+        if let Some(missed) = self.missed {
+            missed.note(self.foot.summary.day, self.number, piece);
+        }
+    }
+
     fn page<T>(
         &self,
         section: Section,
@@ -170,7 +223,7 @@ impl Part {
             return take(page);
         }
         let Some(page) = self.body(section, place).and_then(decode) else {
-            self.losses.pages.fetch_add(1, Relaxed);
+            self.lost_page(section, Some(place));
             return None;
         };
         let page = Arc::new(page);
@@ -214,19 +267,6 @@ impl Part {
         self.page(Section::Pairs, place, take, |body| PairsPage::read(&body), Page::Pairs)
     }
 
-    /// The page, where it is in the cache.
-    fn cached_pairs(&self, place: usize) -> Option<Arc<PairsPage>> {
-        match self.caches.pages.get(self.page_key(Section::Pairs, place)) {
-            Some(Page::Pairs(page)) => Some(page),
-            _ => None,
-        }
-    }
-
-    fn page_key(&self, section: Section, place: usize) -> cache::Key {
-        let before: usize = self.foot.sections[..section as usize].iter().map(Vec::len).sum();
-        (self.number, (before + place) as u64)
-    }
-
     fn lists_page(&self, place: usize) -> Option<Arc<Vec<u8>>> {
         let take = |page| if let Page::Lists(page) = page { Some(page) } else { None };
         self.page(Section::Lists, place, take, Some, Page::Lists)
@@ -249,7 +289,7 @@ impl Part {
             Block::parse(framed)
         });
         let Some(parsed) = parsed.flatten() else {
-            self.losses.blocks.fetch_add(1, Relaxed);
+            self.lost_block(block.at);
             return None;
         };
         let parsed = Arc::new(parsed);
@@ -257,6 +297,12 @@ impl Part {
             self.caches.put_block(key, &parsed);
         }
         Some(parsed)
+    }
+
+    /// One more than the greatest id of a series in it; 0 where that is not readable.
+    pub fn id_end(&self) -> u64 {
+        let last = self.foot.pages(Section::Ids).len().checked_sub(1).and_then(|place| self.ids_page(place));
+        last.and_then(|page| page.ids.last().map(|id| id.saturating_add(1))).unwrap_or(0)
     }
 
     /// The labels of a series; `None` where the page that holds them is lost.
@@ -288,7 +334,7 @@ impl Part {
     }
 
     /// Id and labels of each of these series, which should be sorted; `None` for each whose page is lost.
-    pub fn labels_of<'a>(&'a self, series: &'a [u32]) -> impl Iterator<Item = Option<(u64, Labels)>> + 'a {
+    pub fn labels_of<'s>(self, series: &'s [u32]) -> impl Iterator<Item = Option<(u64, Labels)>> + use<'a, 's> {
         let mut names = read::LabelReader::new(self);
         series.iter().map(move |series| {
             let (page, place) = self.series_place(*series)?;

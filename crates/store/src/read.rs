@@ -16,6 +16,7 @@ use crate::error::StoreError;
 use crate::flush::Visible;
 use crate::head::{Head, cell_of, place_of, slab};
 use crate::history;
+use crate::part::Missed;
 use crate::store::{Inner, Store};
 
 /// Handles from here on are places in a view's own list.
@@ -63,6 +64,7 @@ pub struct View {
     visible: Arc<Visible>,
     parts: Arc<history::View>,
     listed: RwLock<Vec<Listed>>,
+    missed: Missed,
 }
 
 /// A series that parts know.
@@ -88,7 +90,7 @@ impl Store {
         let visible = self.inner.visible();
         // After it: what is not in memory by then is in these.
         let parts = self.inner.history.view();
-        View { inner: self.inner.clone(), visible, parts, listed: RwLock::new(Vec::new()) }
+        View { inner: self.inner.clone(), visible, parts, listed: RwLock::new(Vec::new()), missed: Missed::default() }
     }
 }
 
@@ -122,7 +124,7 @@ impl View {
         &self,
         matchers: &[Matcher],
         range: TimeRange,
-        (from, to): (i64, i64),
+        on_disk: (i64, i64),
         limit: usize,
     ) -> Result<Vec<(SeriesRef, Labels)>, SourceError> {
         let mut found: Vec<(Labels, Listed)> = Vec::new();
@@ -132,7 +134,7 @@ impl View {
             let head = self.inner.head();
             ids.iter().map(|id| head.labels(*id).cloned()).collect()
         };
-        for one in self.parts.select(matchers, from, to, at_hand) {
+        for one in self.parts.select(matchers, on_disk, at_hand, &self.missed) {
             // A series that left memory and came back has another number.
             let at = *by_labels.entry(one.labels.clone()).or_insert(found.len());
             match found.get_mut(at) {
@@ -206,7 +208,7 @@ impl Source for View {
         SCRATCH.with_borrow_mut(|(times, values)| {
             times.clear();
             values.clear();
-            self.parts.read(&one.parts, range.from.0, to, times, values);
+            self.parts.read(&one.parts, (range.from.0, to), times, values, &self.missed);
             add(begin, times, values, into);
         });
         match one.id {
@@ -238,12 +240,16 @@ impl Source for View {
             let left = id.filter(|_| one.one_number).map_or(i64::MAX, |id| self.left(id));
             after <= to && after <= left
         });
-        let newer = parts.and_then(|one| self.parts.last(&one.parts, after, to));
+        let newer = parts.and_then(|one| self.parts.last(&one.parts, after, to, &self.missed));
         if let Some((time, value)) = newer.or(newest) {
             into.times.push(Time(time));
             into.values.push(value);
         }
         Ok(())
+    }
+
+    fn missed(&self) -> Option<String> {
+        self.missed.in_words()
     }
 
     fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError> {
@@ -252,7 +258,7 @@ impl Source for View {
         }
         let mut found: BTreeSet<String> = self.inner.head().postings.names().map(str::to_owned).collect();
         if let Some((from, to)) = self.on_disk(range) {
-            found.extend(self.parts.label_names(from, to));
+            found.extend(self.parts.label_names(from, to, &self.missed));
         }
         Ok(found.into_iter().collect())
     }
@@ -263,7 +269,7 @@ impl Source for View {
         }
         let mut found: BTreeSet<String> = self.inner.head().postings.values(name).map(|(value, _)| value.to_owned()).collect();
         if let Some((from, to)) = self.on_disk(range) {
-            found.extend(self.parts.label_values(name, from, to));
+            found.extend(self.parts.label_values(name, from, to, &self.missed));
         }
         Ok(found.into_iter().collect())
     }

@@ -1,6 +1,7 @@
 //! The store whole: options, what is shared by its threads, and the calls that others make.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -142,6 +143,13 @@ pub struct Stats {
     pub damage: Damage,
     /// Why samples are refused now; `None` when all is well.
     pub refusing: Option<String>,
+}
+
+impl Stats {
+    /// Places on the disk whose damage has cost something: at the last opening, and each time that one was asked for since.
+    pub fn damaged_places(&self) -> u64 {
+        self.damage.places() + self.history.damaged_blocks + self.history.damaged_pages
+    }
 }
 
 /// What the threads of a store share.
@@ -356,8 +364,9 @@ impl Store {
         self.inner.log.segments().first().is_some_and(|first| first.first_sequence == Some(0))
     }
 
-    /// Gives the kept batches in the order in which they were received, from `from` on. What is damaged is left out.
-    pub fn replay_log(&self, from: Time, give: &mut dyn FnMut(Time, &SampleBatch)) -> Result<(), StoreError> {
+    /// Gives the kept batches in the order in which they were received, from `from` on, until `give` says that it
+    /// wants no more. What is damaged is left out.
+    pub fn replay_log(&self, from: Time, give: &mut dyn FnMut(Time, &SampleBatch) -> ControlFlow<()>) -> Result<(), StoreError> {
         crate::open::replay(&self.inner, from, give)
     }
 

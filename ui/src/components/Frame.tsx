@@ -104,9 +104,11 @@ function Foot(): ReactNode {
   const stale = useLink().state === 'stale'
   if (!own) return <div className="foot" />
   const down = own.agents - own.agents_up
+  const well = own.state === 'ok' && own.damaged === 0
   return (
     <div className={stale ? 'foot stale-values' : 'foot'}>
-      <div className="row" style={{ gap: 6 }}><Glyph shape={own.state === 'ok' ? 'ok' : 'bad'} /><span>{word(own.state === 'ok' ? 'self.well' : 'self.unwell')}</span></div>
+      <div className="row" style={{ gap: 6 }}><Glyph shape={well ? 'ok' : 'bad'} /><span>{word(well ? 'self.well' : 'self.unwell')}</span></div>
+      {own.damaged > 0 && <div>{word('self.damaged', { count: own.damaged })}</div>}
       <div>{down > 0 ? word('self.agents_down', { up: own.agents_up, down }) : word('self.agents', { up: own.agents_up })}</div>
       <div>{word('self.saved', { time: format.when(own.saved_at) })}</div>
     </div>

@@ -247,6 +247,8 @@ export type BacktestReport = {
   late: number;
   /** Changes that are not in the list. */
   left_out: number;
+  /** What of the history can't be read, in words: the rules did not see it. */
+  missed?: string[];
   /** Each rule, in the order of the file. */
   rules: BacktestRule[];
   /** Samples of the rules' series that were read. */
@@ -1153,6 +1155,8 @@ export type OwnState = {
   agents: number;
   /** Agents whose link is up. */
   agents_up: number;
+  /** Places on the disk whose damage has cost samples, since the start. */
+  damaged: number;
   /** Effects that are owed to the outside. */
   outbox: number;
   /** Up to when everything is on disk. */

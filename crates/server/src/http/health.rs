@@ -71,8 +71,8 @@ pub fn own_metrics(app: &App) -> Vec<u8> {
         ("flyball_store_last_sync_seconds", "How long the last sync took.", stats.last_sync.as_secs_f64()),
         (
             "flyball_store_damaged_places",
-            "Places that the last opening found damaged.",
-            (stats.damage.log_places + stats.damage.checkpoint_places) as f64,
+            "Places in the log and in the checkpoint, and parts, that the last opening found damaged.",
+            stats.damage.places() as f64,
         ),
         ("flyball_store_refusing", "1 while samples are refused.", f64::from(u8::from(stats.refusing.is_some()))),
     ];
@@ -93,6 +93,13 @@ pub fn own_metrics(app: &App) -> Vec<u8> {
     ] {
         out.sample(&[("reason", reason)], count as f64);
     }
+    let help = "Blocks of samples and pages of the index that were damaged, each time one was asked for.";
+    out.family("flyball_store_damaged_reads_total", MetricKind::Counter, help);
+    for (what, count) in [("block", stats.history.damaged_blocks), ("page", stats.history.damaged_pages)] {
+        out.sample(&[("what", what)], count as f64);
+    }
+    let help = "Damaged pages of the index that were made again from their neighbours.";
+    out.family("flyball_store_restored_pages_total", MetricKind::Counter, help).sample(&[], stats.history.restored_pages as f64);
     app.metrics.write(&mut out);
     out.finish()
 }

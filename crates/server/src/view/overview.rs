@@ -458,6 +458,7 @@ mod tests {
             seq: model::Seq(1),
             outbox: 0,
             series: 0,
+            damaged: 0,
             started_at: Time(0),
         };
         for (hosts_up, state, row, whole, said) in [

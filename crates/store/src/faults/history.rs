@@ -12,6 +12,7 @@ use super::Report;
 use crate::error::StoreError;
 use crate::files::{Files, Random, Simulated};
 use crate::history::{DAY, History, HistoryDamage, View, none_known};
+use crate::part::Missed;
 
 const DIR: &str = "/data/history";
 const SNAPSHOT: &str = "/data/snapshot";
@@ -63,11 +64,11 @@ fn add(into: &mut Samples, batch: &Samples) {
 }
 
 /// All that can be read; `None` where an instant of a series comes twice.
-fn everything(view: &View) -> Option<Samples> {
+fn everything(view: &View, missed: &Missed) -> Option<Samples> {
     let mut have = Samples::new();
-    for found in view.select(&[], i64::MIN, i64::MAX, none_known) {
+    for found in view.select(&[], (i64::MIN, i64::MAX), none_known, missed) {
         let (mut times, mut values) = (Vec::new(), Vec::new());
-        view.read(&found.places, i64::MIN, i64::MAX, &mut times, &mut values);
+        view.read(&found.places, (i64::MIN, i64::MAX), &mut times, &mut values, missed);
         let rises = times.windows(2).all(|pair| pair[0] < pair[1]);
         let samples: BTreeMap<i64, u64> = times.into_iter().zip(values.into_iter().map(f64::to_bits)).collect();
         if !rises || found.labels != labels(found.id) || have.contains_key(&found.id) {
@@ -189,7 +190,7 @@ fn judge(
     done: bool,
     place: &str,
 ) {
-    let have = everything(&history.view());
+    let have = everything(&history.view(), &Missed::default());
     let right = match &have {
         None => false,
         Some(have) if done => have == after,
@@ -214,7 +215,7 @@ fn judge(
     }
     if History::is_in(files, &PathBuf::from(SNAPSHOT)) {
         let copy = open(files, SNAPSHOT).ok().filter(|copy| copy.damage() == HistoryDamage::default());
-        if copy.and_then(|copy| everything(&copy.view())).as_ref() != Some(&scene.before) {
+        if copy.and_then(|copy| everything(&copy.view(), &Missed::default())).as_ref() != Some(&scene.before) {
             report.fail(format!("{place}: the snapshot is not what was there"));
         }
     } else if done && matches!(deed, Deed::Snapshot) {
@@ -226,7 +227,7 @@ fn judge(
         && !right
     {
         report.fail(format!("{place}: the next try fails: {error}"));
-    } else if everything(&history.view()).as_ref() != Some(after) {
+    } else if everything(&history.view(), &Missed::default()).as_ref() != Some(after) {
         report.fail(format!("{place}: the next try does not come to its end"));
     }
 }
@@ -247,7 +248,7 @@ pub fn flip_history(samples: u64, stride: usize) -> Report {
     }
     while history.compact(Time((TODAY + 2) * DAY)).is_ok_and(|more| more) {}
     for part in history.view().parts() {
-        part.blocks(|bytes, samples| {
+        part.reading().blocks(|bytes, samples| {
             block_samples = block_samples.max(samples);
             if bytes > BLOCK_MAX {
                 report.fail(format!("a block has {bytes} bytes"));
@@ -276,7 +277,8 @@ fn flipped(report: &mut Report, files: &Simulated, truth: &Samples, block_sample
         Ok(history) => history,
         Err(error) => return report.fail(format!("{place}: does not open: {error}")),
     };
-    let Some(have) = everything(&history.view()) else {
+    let missed = Missed::default();
+    let Some(have) = everything(&history.view(), &missed) else {
         return report.fail(format!("{place}: a series or an instant comes twice"));
     };
     let (mut missing, mut wrong) = (0u64, 0);
@@ -297,5 +299,9 @@ fn flipped(report: &mut Report, files: &Simulated, truth: &Samples, block_sample
     }
     if missing > 0 && stats.damaged_blocks == 0 {
         report.fail(format!("{place}: {missing} are missing, and nothing is counted"));
+    }
+    // Whoever reads is told, and nobody is told without a reason.
+    if (missing > 0) != missed.in_words().is_some() {
+        report.fail(format!("{place}: {missing} are missing, and the reader is told {:?}", missed.in_words()));
     }
 }

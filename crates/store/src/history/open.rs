@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::manifest::{Listed, Loaded, Manifest};
-use super::{History, HistoryDamage, State, View};
+use super::{History, HistoryDamage, State};
 use crate::error::StoreError;
 use crate::files::{Files, retry};
 use crate::part::{Caches, Losses, OpenError, Part};
@@ -46,19 +46,19 @@ pub(super) fn open(files: Arc<dyn Files>, dir: PathBuf, cache_bytes: usize) -> R
         tracing::error!(?damage, dir = %dir.display(), "a part of the history is damaged and left out");
     }
     manifest.next_number = manifest.next_number.max(numbers.last().map_or(0, |last| last + 1));
-    let view = Arc::new(View::new(parts.values().cloned()));
+    let state = State { manifest, parts, orphans: Vec::new() };
     let Found { caches, losses, .. } = found;
     Ok(History {
         caches,
         losses,
-        view: RwLock::new(view),
+        view: RwLock::new(Arc::new(state.view())),
         work: Mutex::new(()),
-        next_number: AtomicU64::new(manifest.next_number),
-        next_published: AtomicU64::new(manifest.next_published),
+        next_number: AtomicU64::new(state.manifest.next_number),
+        next_published: AtomicU64::new(state.manifest.next_published),
         merges: AtomicU64::new(0),
         merged_samples: AtomicU64::new(0),
         damage,
-        state: Mutex::new(State { manifest, parts, orphans: Vec::new() }),
+        state: Mutex::new(state),
         files,
         dir,
     })
@@ -139,7 +139,7 @@ impl Found<'_> {
         for part in parts.values() {
             let about = part.summary();
             manifest.next_published = manifest.next_published.max(about.published.1 + 1);
-            manifest.id_end = manifest.id_end.max(part.id_end());
+            manifest.id_end = manifest.id_end.max(part.reading().id_end());
             manifest.parts.push(Listed { number: part.number(), day: about.day, bytes: part.len() });
         }
         Ok((manifest, parts))

@@ -7,6 +7,7 @@ use query::source::MatchOp;
 
 use super::*;
 use crate::files::{Random, Simulated};
+use crate::part::Missed;
 
 const DIR: &str = "/data/history";
 const TODAY: i64 = 19_700;
@@ -73,7 +74,7 @@ impl Work {
             let want: Vec<(i64, u64)> = want.map(|(time, bits)| (*time, *bits)).collect();
             let places = view.find(id, from, to);
             assert_eq!(read(&view, &places, from, to), want);
-            let last = view.last(&places, from, to).map(|(time, value)| (time, value.to_bits()));
+            let last = view.last(&places, from, to, &Missed::default()).map(|(time, value)| (time, value.to_bits()));
             assert_eq!(last, want.last().copied());
         }
     }
@@ -94,14 +95,14 @@ fn feed(batch: &Samples, give: &mut Give<'_>) -> Result<(), StoreError> {
 
 fn read(view: &View, places: &[(u32, u32)], from: i64, to: i64) -> Vec<(i64, u64)> {
     let (mut times, mut values) = (Vec::new(), Vec::new());
-    view.read(places, from, to, &mut times, &mut values);
+    view.read(places, (from, to), &mut times, &mut values, &Missed::default());
     assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "each instant once");
     times.into_iter().zip(values.into_iter().map(f64::to_bits)).collect()
 }
 
 fn everything(view: &View) -> Samples {
     let mut have = Samples::new();
-    for found in view.select(&[], i64::MIN, i64::MAX, none_known) {
+    for found in view.select(&[], (i64::MIN, i64::MAX), none_known, &Missed::default()) {
         assert_eq!(found.labels, labels(found.id));
         assert_eq!(found.places, view.find(found.id, i64::MIN, i64::MAX));
         let samples = read(view, &found.places, i64::MIN, i64::MAX);

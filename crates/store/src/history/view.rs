@@ -7,12 +7,15 @@ use ahash::AHashMap;
 use model::Labels;
 use query::source::Matcher;
 
-use crate::part::Part;
+use super::DAY;
+use crate::part::{Missed, Part};
 
 /// The parts as they were at one moment, by day and then by when they were published.
 #[derive(Clone, Debug, Default)]
 pub struct View {
     parts: Vec<Arc<Part>>,
+    /// Day and number of those that there should be and that can't be opened.
+    missing: Vec<(i64, u64)>,
 }
 
 /// No labels are at hand: for [`View::select`].
@@ -35,10 +38,10 @@ pub struct Found {
 pub type Places = Vec<(u32, u32)>;
 
 impl View {
-    pub(super) fn new(parts: impl IntoIterator<Item = Arc<Part>>) -> View {
+    pub(super) fn new(parts: impl IntoIterator<Item = Arc<Part>>, missing: Vec<(i64, u64)>) -> View {
         let mut parts: Vec<Arc<Part>> = parts.into_iter().collect();
         parts.sort_unstable_by_key(|part| (part.summary().day, part.summary().published, part.number()));
-        View { parts }
+        View { parts, missing }
     }
 
     /// All of them.
@@ -52,12 +55,26 @@ impl View {
         (0..).zip(&self.parts).filter(move |(_, part)| touches(part))
     }
 
+    /// Notes the parts that are not there and may have had samples from `from` to `to`.
+    fn note_missing(&self, from: i64, to: i64, missed: &Missed) {
+        let touches = |day: i64| day.saturating_mul(DAY) <= to && (day + 1).saturating_mul(DAY) > from;
+        self.missing.iter().filter(|(day, _)| touches(*day)).for_each(|(day, number)| missed.part(*day, *number));
+    }
+
     /// The series that fit all matchers and lie in parts with samples from `from` to `to`; each once, in no order. `known` gives the
     /// labels of those ids that the caller has at hand: what it leaves out is read.
-    pub fn select(&self, matchers: &[Matcher], from: i64, to: i64, known: impl Fn(&[u64]) -> Vec<Option<Labels>>) -> Vec<Found> {
+    pub fn select(
+        &self,
+        matchers: &[Matcher],
+        (from, to): (i64, i64),
+        known: impl Fn(&[u64]) -> Vec<Option<Labels>>,
+        missed: &Missed,
+    ) -> Vec<Found> {
+        self.note_missing(from, to, missed);
         let mut found: Vec<Found> = Vec::new();
         let mut by_id: AHashMap<u64, usize> = AHashMap::new();
         for (place, part) in self.within(from, to) {
+            let part = part.reading_for(missed);
             let (mut new, mut ids) = (Vec::new(), Vec::new());
             for series in part.matching(matchers) {
                 let Some(id) = part.id(series) else { continue };
@@ -91,16 +108,24 @@ impl View {
 
     /// Where the samples of a series from `from` to `to` may be.
     pub fn find(&self, id: u64, from: i64, to: i64) -> Places {
-        self.within(from, to).filter_map(|(place, part)| Some((place, part.find(id)?))).collect()
+        self.within(from, to).filter_map(|(place, part)| Some((place, part.reading().find(id)?))).collect()
     }
 
     /// Appends the samples of a series from `from` to `to`, both included: in time order, each instant once. Where two parts have the
     /// same instant, the one that was published later is right. Damaged blocks are left out and counted.
-    pub fn read(&self, places: &[(u32, u32)], from: i64, to: i64, times: &mut Vec<i64>, values: &mut Vec<f64>) {
+    pub fn read(
+        &self,
+        places: &[(u32, u32)],
+        (from, to): (i64, i64),
+        times: &mut Vec<i64>,
+        values: &mut Vec<f64>,
+        missed: &Missed,
+    ) {
         let begin = times.len();
         let (mut more_times, mut more_values) = (Vec::new(), Vec::new());
         for (part, series) in places {
             let Some(part) = self.parts.get(*part as usize) else { continue };
+            let part = part.reading_for(missed);
             let about = part.summary();
             if about.first > to || about.last < from {
                 continue;
@@ -117,7 +142,7 @@ impl View {
     }
 
     /// The newest sample of a series from `from` to `to`.
-    pub fn last(&self, places: &[(u32, u32)], from: i64, to: i64) -> Option<(i64, f64)> {
+    pub fn last(&self, places: &[(u32, u32)], from: i64, to: i64, missed: &Missed) -> Option<(i64, f64)> {
         let (mut times, mut values) = (Vec::new(), Vec::new());
         let mut best: Option<(i64, f64)> = None;
         for (part, series) in places.iter().rev() {
@@ -128,7 +153,7 @@ impl View {
             }
             times.clear();
             values.clear();
-            part.read_last(*series, begin, to, &mut times, &mut values);
+            part.reading_for(missed).read_last(*series, begin, to, &mut times, &mut values);
             if let (Some(time), Some(value)) = (times.last(), values.last()) {
                 best = Some((*time, *value));
             }
@@ -137,7 +162,8 @@ impl View {
     }
 
     /// Names of labels in parts with samples from `from` to `to`, sorted.
-    pub fn label_names(&self, from: i64, to: i64) -> Vec<String> {
+    pub fn label_names(&self, from: i64, to: i64, missed: &Missed) -> Vec<String> {
+        self.note_missing(from, to, missed);
         let mut names = BTreeMap::new();
         for (_, part) in self.within(from, to) {
             for (name, _, _) in part.label_names() {
@@ -150,10 +176,11 @@ impl View {
     }
 
     /// Values of a label in parts with samples from `from` to `to`, sorted.
-    pub fn label_values(&self, name: &str, from: i64, to: i64) -> Vec<String> {
+    pub fn label_values(&self, name: &str, from: i64, to: i64, missed: &Missed) -> Vec<String> {
+        self.note_missing(from, to, missed);
         let mut values = BTreeMap::new();
         for (_, part) in self.within(from, to) {
-            part.label_values(name, |value, _| {
+            part.reading_for(missed).label_values(name, |value, _| {
                 if !values.contains_key(value) {
                     values.insert(value.to_owned(), ());
                 }

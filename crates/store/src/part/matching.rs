@@ -1,14 +1,13 @@
 //! Which series of a part fit: sorted lists from the inverted index, the shortest first.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use model::labels::METRIC_NAME;
 use query::source::{MatchOp, Matcher};
 
-use super::Part;
 use super::layout::{Name, Section};
 use super::tables::{LIST_RUN, ListAt, Pair, PairsPage, take_run};
+use super::{Part, Reading};
 use crate::bits::Reader;
 
 /// So many candidates are checked on their labels rather than by another list that is longer.
@@ -30,6 +29,24 @@ struct ListPlace {
 }
 
 impl Part {
+    fn name(&self, text: &str) -> Option<(u32, &Name)> {
+        let names = &self.foot.names;
+        let place = names.binary_search_by(|name| (*name.text).cmp(text)).ok()?;
+        Some((place as u32, &names[place]))
+    }
+
+    /// The pairs that are metric names: from and to.
+    pub(super) fn metrics(&self) -> (u32, u32) {
+        self.name(METRIC_NAME).map_or((0, 0), |(_, name)| (name.first_pair, name.first_pair.saturating_add(name.pairs)))
+    }
+
+    /// The labels that the series of this part have, each with how many values and how many series it has.
+    pub fn label_names(&self) -> impl Iterator<Item = (&str, u32, u32)> {
+        self.foot.names.iter().map(|name| (&*name.text, name.pairs, name.series))
+    }
+}
+
+impl Reading<'_> {
     /// The series that fit all matchers, sorted. Those whose pages are lost are missing.
     pub fn matching(&self, matchers: &[Matcher]) -> Vec<u32> {
         let count = self.foot.summary.series;
@@ -90,17 +107,6 @@ impl Part {
         Lists { all_but: with_missing, lists, pairs }
     }
 
-    fn name(&self, text: &str) -> Option<(u32, &Name)> {
-        let names = &self.foot.names;
-        let place = names.binary_search_by(|name| (*name.text).cmp(text)).ok()?;
-        Some((place as u32, &names[place]))
-    }
-
-    /// The pairs that are metric names: from and to.
-    pub(super) fn metrics(&self) -> (u32, u32) {
-        self.name(METRIC_NAME).map_or((0, 0), |(_, name)| (name.first_pair, name.first_pair.saturating_add(name.pairs)))
-    }
-
     /// Gives the pairs of a name with their numbers, sorted by value.
     fn pairs(&self, number: u32, name: &Name, mut give: impl FnMut(&Arc<PairsPage>, u32, &Pair)) {
         let pages = self.foot.pages(Section::Pairs);
@@ -130,11 +136,6 @@ impl Part {
         }
     }
 
-    /// The labels that the series of this part have, each with how many values and how many series it has.
-    pub fn label_names(&self) -> impl Iterator<Item = (&str, u32, u32)> {
-        self.foot.names.iter().map(|name| (&*name.text, name.pairs, name.series))
-    }
-
     /// Gives the values of a label, sorted, each with how many series have it.
     pub fn label_values(&self, name: &str, mut give: impl FnMut(&str, u32)) {
         if let Some((number, name)) = self.name(name) {
@@ -148,7 +149,7 @@ impl Part {
             let before = all.len();
             if self.read_list(place, *count, end, &mut all).is_none() {
                 all.truncate(before);
-                self.losses.pages.fetch_add(1, Relaxed);
+                self.lost_page(Section::Lists, None);
             }
         }
         if lists.len() > 1 {

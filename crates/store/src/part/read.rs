@@ -1,15 +1,13 @@
 //! Reads the samples and the labels of series out of a part.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use model::Labels;
 
-use super::Part;
+use super::Reading;
 use super::block::BlockRef;
 use super::layout::Section;
 use super::tables::PairsPage;
 
-impl Part {
+impl Reading<'_> {
     /// Appends the samples of a series from `from` to `to`, both included, in time order. Blocks that are damaged are left out and
     /// counted.
     pub fn read(&self, series: u32, from: i64, to: i64, times: &mut Vec<i64>, values: &mut Vec<f64>) {
@@ -17,6 +15,7 @@ impl Part {
             if block.times.0 > to || block.times.1 < from {
                 return;
             }
+            let at = block.at;
             let Some(block) = self.block(block, true) else { return };
             let entries = block.of(series);
             for (place, entry) in entries.iter().enumerate() {
@@ -27,7 +26,7 @@ impl Part {
                 }
                 let begin = times.len();
                 if block.read(entry, times, values).is_none() {
-                    self.losses.blocks.fetch_add(1, Relaxed);
+                    self.lost_block(at);
                     continue;
                 }
                 cut(begin, from, to, times, values);
@@ -41,10 +40,11 @@ impl Part {
         self.blocks_of(series, |block| blocks.push(*block));
         let begin = times.len();
         for block in blocks.iter().rev().filter(|block| block.times.0 <= to && block.times.1 >= from) {
+            let at = block.at;
             let Some(block) = self.block(block, true) else { continue };
             for entry in block.of(series).iter().rev().filter(|entry| entry.first <= to) {
                 if block.read(entry, times, values).is_none() {
-                    self.losses.blocks.fetch_add(1, Relaxed);
+                    self.lost_block(at);
                     continue;
                 }
                 cut(begin, from, to, times, values);
@@ -94,7 +94,7 @@ pub(super) fn cut(begin: usize, from: i64, to: i64, times: &mut Vec<i64>, values
 
 /// Makes labels out of pairs; remembers those of the series before, since neighbours have most in common.
 pub(super) struct LabelReader<'a> {
-    part: &'a Part,
+    part: Reading<'a>,
     before: Vec<Text>,
 }
 
@@ -111,7 +111,7 @@ pub(super) struct Text {
 impl Text {
     /// Looks up another pair. A page that is asked for twice running is decoded and kept: the pairs come in order then. Else they come
     /// in any order, as values that only one series has do, and reading on to the pair is cheaper.
-    pub fn load(&mut self, part: &Part, pair: u32) -> Option<()> {
+    pub fn load(&mut self, part: Reading<'_>, pair: u32) -> Option<()> {
         if self.pair == Some(pair) {
             return Some(());
         }
@@ -130,7 +130,7 @@ impl Text {
             None => {
                 let found = part.body(Section::Pairs, place).and_then(|body| PairsPage::find(&body, within));
                 (self.name, self.value) = found.or_else(|| {
-                    part.losses.pages.fetch_add(1, Relaxed);
+                    part.lost_page(Section::Pairs, Some(place));
                     None
                 })?;
             }
@@ -145,7 +145,7 @@ impl Text {
 }
 
 impl<'a> LabelReader<'a> {
-    pub fn new(part: &'a Part) -> LabelReader<'a> {
+    pub fn new(part: Reading<'a>) -> LabelReader<'a> {
         LabelReader { part, before: Vec::new() }
     }
 

@@ -6,15 +6,15 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use model::Labels;
 
-use super::Part;
 use super::block::{Block, BlockRef, Encoded, Entry};
 use super::layout::Section;
 use super::read::{LabelReader, Text};
 use super::tables::SeriesPage;
+use super::{Part, Reading};
 
 /// Where a scan stands: at a series, before one of its chunks.
 pub struct Scan<'a> {
-    part: &'a Part,
+    part: Reading<'a>,
     names: LabelReader<'a>,
     series: u32,
     page: Option<(usize, Arc<SeriesPage>)>,
@@ -35,6 +35,7 @@ pub struct Scan<'a> {
 impl<'a> Scan<'a> {
     /// Stands at the first series.
     pub fn new(part: &'a Part) -> Scan<'a> {
+        let part = part.reading();
         let mut scan = Scan {
             part,
             names: LabelReader::new(part),
@@ -88,10 +89,11 @@ impl<'a> Scan<'a> {
     }
 
     fn place(&mut self) -> Option<(Arc<SeriesPage>, usize)> {
-        let pages = self.part.foot.pages(Section::Series);
+        let part = self.part;
+        let pages = part.foot.pages(Section::Series);
         let place = pages.partition_point(|page| page.key <= u64::from(self.series)).checked_sub(1)?;
         if self.page.as_ref().is_none_or(|(have, _)| *have != place) {
-            self.page = Some((place, self.part.series_page(place)?));
+            self.page = Some((place, part.series_page(place)?));
         }
         let (_, page) = self.page.as_ref()?;
         let within = (u64::from(self.series) - pages[place].key) as usize;

@@ -69,7 +69,7 @@ fn open_part(files: &Simulated, number: u64, losses: &Arc<Losses>) -> Result<Par
 
 fn read(part: &Part, series: u32, from: i64, to: i64) -> BTreeMap<i64, u64> {
     let (mut times, mut values) = (Vec::new(), Vec::new());
-    part.read(series, from, to, &mut times, &mut values);
+    part.reading().read(series, from, to, &mut times, &mut values);
     assert!(times.is_sorted());
     times.into_iter().zip(values.into_iter().map(f64::to_bits)).collect()
 }
@@ -87,8 +87,8 @@ fn a_part_reads_like_the_map_written_into_it() {
         assert_eq!(summary.samples, model.series.values().map(|(_, samples)| samples.len() as u64).sum::<u64>());
         let mut random = Random::new(seed);
         for (local, ((_, id), (labels, samples))) in (0..).zip(&model.series) {
-            assert_eq!(part.find(*id), Some(local));
-            assert_eq!((part.id(local), part.labels(local).as_ref()), (Some(*id), Some(labels)));
+            assert_eq!(part.reading().find(*id), Some(local));
+            assert_eq!((part.reading().id(local), part.reading().labels(local).as_ref()), (Some(*id), Some(labels)));
             assert_eq!(&read(&part, local, i64::MIN, i64::MAX), samples);
             let first = *samples.keys().next().unwrap();
             let from = first + random.below(samples.len() as u64 * 15_000_000) as i64 - 7;
@@ -96,7 +96,7 @@ fn a_part_reads_like_the_map_written_into_it() {
             let want: BTreeMap<i64, u64> = samples.range(from..=to).map(|(time, bits)| (*time, *bits)).collect();
             assert_eq!(read(&part, local, from, to), want);
         }
-        assert_eq!(part.find(8), None);
+        assert_eq!(part.reading().find(8), None);
         assert_eq!((losses.blocks.load(Relaxed), losses.pages.load(Relaxed)), (0, 0));
         scanned_like(&part, &model);
     }
@@ -158,7 +158,7 @@ fn matchers_find_what_fits() {
                 .filter(|(_, (labels, _))| matchers.iter().all(|matcher| matcher.matches_labels(labels)))
                 .map(|(local, _)| local)
                 .collect();
-            assert_eq!(part.matching(&matchers), want, "{matchers:?}");
+            assert_eq!(part.reading().matching(&matchers), want, "{matchers:?}");
         }
         let mut counts: BTreeMap<(String, String), u32> = BTreeMap::new();
         for (name, value) in model.series.values().flat_map(|(labels, _)| labels.iter()) {
@@ -167,7 +167,7 @@ fn matchers_find_what_fits() {
         let mut have = BTreeMap::new();
         for (name, values, series) in part.label_names() {
             let before = have.len();
-            part.label_values(name, |value, count| {
+            part.reading().label_values(name, |value, count| {
                 have.insert((name.to_owned(), value.to_owned()), count);
             });
             assert_eq!((have.len() - before) as u32, values);
@@ -195,11 +195,15 @@ fn a_flipped_bit_costs_a_block_at_most() {
         files.put(&path, bytes);
         let losses = Arc::new(Losses::default());
         let part = open_part(&files, 1, &losses).unwrap_or_else(|error| panic!("byte {place}: {error}"));
-        let all = part.matching(&[Matcher::new("__name__", MatchOp::Regex, ".+").unwrap()]);
+        let all = part.reading().matching(&[Matcher::new("__name__", MatchOp::Regex, ".+").unwrap()]);
         assert_eq!(all.len(), model.series.len(), "byte {place}: the index is whole");
         let mut lost = 0;
         for (local, ((_, id), (labels, samples))) in (0..).zip(&model.series) {
-            assert_eq!((part.find(*id), part.labels(local).as_ref()), (Some(local), Some(labels)), "byte {place}");
+            assert_eq!(
+                (part.reading().find(*id), part.reading().labels(local).as_ref()),
+                (Some(local), Some(labels)),
+                "byte {place}"
+            );
             let have = read(&part, local, i64::MIN, i64::MAX);
             assert!(have.iter().all(|(time, bits)| samples.get(time) == Some(bits)), "byte {place}: a wrong value");
             lost += samples.len() - have.len();

@@ -1,5 +1,6 @@
 //! What a server does with the store, told in order.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -267,7 +268,11 @@ fn closed_and_opened_it_is_the_same_and_the_log_replays() {
     assert_eq!(store.metadata().get("a"), Some(&metadata));
     assert_eq!(store.damage(), store::Damage::default());
     let mut seen = Vec::new();
-    store.replay_log(at(998), &mut |received, batch| seen.push((received.micros_from(at(0)) / 1_000_000, batch.len()))).unwrap();
+    let mut see = |received: Time, batch: &SampleBatch| {
+        seen.push((received.micros_from(at(0)) / 1_000_000, batch.len()));
+        ControlFlow::Continue(())
+    };
+    store.replay_log(at(998), &mut see).unwrap();
     assert_eq!(seen, [(998, 2), (999, 2), (1000, 1)]);
 }
 
@@ -296,8 +301,10 @@ fn retention_drops_samples_and_series_but_the_log_still_names_them() {
     drop(store);
     let store = open(&files, options());
     let mut named = 0;
-    let mut count =
-        |_: Time, batch: &SampleBatch| named += batch.iter().filter(|(key, _)| *key == labels("gone=1").key()).count();
+    let mut count = |_: Time, batch: &SampleBatch| {
+        named += batch.iter().filter(|(key, _)| *key == labels("gone=1").key()).count();
+        ControlFlow::Continue(())
+    };
     store.replay_log(Time::MIN, &mut count).unwrap();
     assert_eq!(named, 300);
     put(&store, &[("gone=1", 400_000, 2.0)], 400_000);
@@ -342,7 +349,11 @@ fn a_group_written_again_after_a_failed_sync_replays_once() {
     assert_eq!(store::files::Files::list(&files, std::path::Path::new("/data/metrics/log")).unwrap().len(), 2);
     let store = open(&files, options());
     let mut seen = Vec::new();
-    store.replay_log(Time::MIN, &mut |_, batch| seen.push(batch.len())).unwrap();
+    let mut see = |_: Time, batch: &SampleBatch| {
+        seen.push(batch.len());
+        ControlFlow::Continue(())
+    };
+    store.replay_log(Time::MIN, &mut see).unwrap();
     assert_eq!(seen, [1, 2, 1]);
     assert_eq!(read(&store, "b=1"), [(1, 2.0), (2, 3.0)]);
 }

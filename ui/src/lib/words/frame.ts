@@ -19,6 +19,7 @@ export const frame = {
   'self.unwell': ['flyball needs a look', 'flyball 需要检查'],
   'self.agents': ['{up} {up|agent|agents}', '{up} 个代理'],
   'self.agents_down': ['{up} {up|agent|agents}, {down} {down|source|sources} down', '{up} 个代理，{down} 个失联'],
+  'self.damaged': ['{count} damaged {count|place|places} on its disk', '磁盘上有 {count} 处损坏'],
   'self.saved': ['last saved {time}', '已全部保存 {time}'],
   'self.not_saved': ['not saved since {time}', '自 {time} 起未保存'],
 

@@ -145,6 +145,7 @@ function Told({ report }: { report: BacktestReport }): ReactNode {
         {report.samples === 0 ? word('rule.told.no_data') : rule.spells.length === 0 && rule.times === 0 ? word('rule.told.never')
           : word('rule.told', { times: rule.times, whole: format.duration(parseSpan(rule.bad_for)), longest: format.duration(parseSpan(rule.longest)) })}
       </p>
+      {report.missed?.map((said) => <p key={said} className="bad sm">{said}</p>)}
       {rule.failed && <p className="bad sm">{word('rule.told.failed', { why: rule.failed })}</p>}
       <div className="strip" aria-hidden="true">{spells.map((spell, index) => <i key={index} style={{ left: `${percent(spell.from)}%`, width: `max(2px, ${percent(spell.to ?? range.to) - percent(spell.from)}%)` }} />)}</div>
       <div className="row between t3 xs"><span>{format.within(range.from, range)}</span><span>{format.within(range.to, range)}</span></div>

@@ -50,6 +50,7 @@ async fn compose(app: &App) -> Result<Overview, HttpError> {
             seq: state.seq,
             outbox: owed,
             series: stats.series,
+            damaged: stats.damaged_places(),
             started_at: app.started_at,
         };
         view::overview(state, measured, at, own)

@@ -70,10 +70,11 @@ async fn answer(app: App, asked: Asked, mut when: When<'static>) -> Result<Respo
     let asking = Asking { text, parsed, when, limit, with_stats, begun };
     let deadline = deadline(timeout);
     if asking.is_in_memory(app.telemetry.store().in_memory_since())
-        && let Some(answer) = run_here(&app, deadline, || asking.small(&*app.telemetry.source()))
+        && let source = app.telemetry.source()
+        && let Some(answer) = run_here(&app, deadline, || asking.small(&*source))
     {
         let mut out = Vec::with_capacity(512);
-        asking.write(&mut out, answer?, Duration::ZERO);
+        asking.write(&mut out, answer?, &*source, Duration::ZERO);
         return Ok(json(out));
     }
     let shared = app.clone();
@@ -81,7 +82,7 @@ async fn answer(app: App, asked: Asked, mut when: When<'static>) -> Result<Respo
         let waited = asking.begun.elapsed();
         let source = shared.telemetry.source();
         let answer = evaluate(&asking.parsed.expr, &When { cancel: Some(stop), ..asking.when.clone() }, &*source)?;
-        asking.write(out, answer, waited);
+        asking.write(out, answer, &*source, waited);
         Ok(())
     });
     done.await.map_err(|failed| failed.of_query(Some(&said)))
@@ -110,9 +111,10 @@ impl Asking {
         }
     }
 
-    fn write(&self, out: &mut impl Out, answer: Answer, waited: Duration) {
+    fn write(&self, out: &mut impl Out, answer: Answer, source: &dyn Source, waited: Duration) {
         let Answer { value, annotations, samples_read } = answer;
         let mut warnings: Vec<String> = annotations.warnings.iter().map(|note| note.render(&self.text)).collect();
+        warnings.extend(source.missed());
         let infos: Vec<String> = annotations.infos.iter().map(|note| note.render(&self.text)).collect();
         let limit = self.limit.unwrap_or(usize::MAX);
         let rows = match &value {

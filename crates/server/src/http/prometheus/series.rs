@@ -52,7 +52,7 @@ pub(super) async fn series(State(app): State<App>, asked: Asked) -> Result<Respo
             }
             found.extend(matching.into_iter().map(|(_, labels)| labels));
         }
-        let (limit, mut warnings) = (limit.unwrap_or(usize::MAX), Vec::new());
+        let (limit, mut warnings) = (limit.unwrap_or(usize::MAX), Vec::from_iter(source.missed()));
         if found.len() > limit {
             warnings.push(cut_off());
         }
@@ -91,7 +91,7 @@ async fn texts(
                 return Err(EvalError::Cancelled);
             }
         }
-        let (limit, mut warnings) = (limit.unwrap_or(usize::MAX), Vec::new());
+        let (limit, mut warnings) = (limit.unwrap_or(usize::MAX), Vec::from_iter(source.missed()));
         if found.len() > limit {
             warnings.push(cut_off());
         }

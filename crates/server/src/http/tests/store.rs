@@ -1,9 +1,13 @@
 //! The store as its keepers ask it.
 
+use std::sync::Arc;
+
+use ::store::files::OnDisk;
 use model::rights::Role;
 use serde_json::json;
 
 use super::House;
+use super::fixture::now_secs;
 
 #[tokio::test]
 async fn where_series_come_from() {
@@ -81,4 +85,36 @@ async fn samples_are_deleted_and_copied_by_who_may() {
     assert_eq!(house.ask(Role::Admin, "POST", "/api/v1/admin/tsdb/clean_tombstones", &[], "").await.status, 204);
     let audit = house.get("/api/flyball/v1/audit?limit=10").await.text();
     assert!(audit.contains("\"store\":\"delete\"") && audit.contains("c_d"), "{audit}");
+}
+
+#[tokio::test]
+async fn who_asks_for_what_is_damaged_is_told() {
+    let house = House::with_store(Arc::new(OnDisk), |options| options.memory_bytes = 0).await;
+    let now = now_secs(&house);
+    let lines: String = (0..600).map(|back| format!("room,of=a heat={back} {}\n", now - back)).collect();
+    assert_eq!(house.ask(Role::Sender, "POST", "/write?precision=s", &[], lines).await.status, 204);
+    assert_eq!(house.ask(Role::Admin, "POST", "/api/flyball/v1/store/flush", &[], "").await.status, 200);
+    let range = format!("/api/v1/query_range?query=room_heat&start={}&end={now}&step=10", now - 500);
+    for entry in std::fs::read_dir(house.folder.path().join("metrics/history")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "part") {
+            let mut bytes = std::fs::read(&path).unwrap();
+            // The blocks of samples come first.
+            bytes[1_024..1_100].fill(0xff);
+            std::fs::write(&path, bytes).unwrap();
+        }
+    }
+    let answer = house.get(&range).await.json();
+    let warning = answer["warnings"][0].as_str().unwrap();
+    assert!(
+        warning.starts_with("damage on the disk: 1 block of samples of 20") && warning.ends_with(" is missing here"),
+        "{answer}"
+    );
+    // The names of the series are elsewhere: nothing of them is missing.
+    assert_eq!(house.get("/api/v1/series?match[]=room_heat").await.json()["warnings"], json!(null));
+    let own = house.get("/api/flyball/v1/overview").await.json()["own"].clone();
+    assert!(own["damaged"].as_u64().unwrap() > 0, "{own}");
+    let metrics = house.get("/metrics").await.text();
+    assert!(metrics.contains("flyball_store_damaged_reads_total{what=\"block\"} "), "{metrics}");
+    assert!(!metrics.contains("flyball_store_damaged_reads_total{what=\"block\"} 0\n"), "{metrics}");
 }

@@ -8,11 +8,14 @@ use model::config::RuleGroup;
 use model::labels::METRIC_NAME;
 use model::{Labels, SampleBatch, Time};
 use query::source::{Columns, SeriesRef, Source, TimeRange};
+use store::Store;
 
 use super::BacktestError;
 
 /// So much of the history is held at once.
 const PIECE: Duration = Duration::from_secs(600);
+/// Most sentences about what can't be read.
+const MISSED_MAX: usize = 10;
 /// Most series of one selector.
 const SERIES_MAX: usize = 1_000_000;
 
@@ -34,21 +37,26 @@ fn hash(key: &str) -> u64 {
     hasher.finish()
 }
 
-/// Gives the samples of `from..until` that any of the rules reads, but for those in the log.
+/// Gives the samples of `from..until` that any of the rules reads, memory's and the parts', but for those in the log. Says what of
+/// it can't be read.
 pub(super) fn history(
-    source: &dyn Source,
+    kept: &Store,
     groups: &[RuleGroup],
     (from, until): (Time, Time),
     in_log: &InLog,
     give: &mut dyn FnMut(Time, &SampleBatch) -> Result<(), BacktestError>,
-) -> Result<(), BacktestError> {
+) -> Result<Vec<String>, BacktestError> {
     let mut at = from;
+    let mut missed = Vec::new();
     while at < until {
         let end = (at + PIECE).min(until);
-        piece(source, groups, TimeRange { from: at, to: Time(end.0 - 1) }, in_log, give)?;
+        // A view remembers the series that it was asked for: each piece has its own.
+        let view = kept.view();
+        piece(&view, groups, TimeRange { from: at, to: Time(end.0 - 1) }, in_log, give)?;
+        missed.extend(view.missed().filter(|said| missed.len() < MISSED_MAX && !missed.contains(said)));
         at = end;
     }
-    Ok(())
+    Ok(missed)
 }
 
 fn piece(

@@ -10,6 +10,7 @@ pub mod picture;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -20,8 +21,8 @@ use model::config::RuleGroup;
 use model::labels::METRIC_NAME;
 use model::{Labels, SampleBatch, Time};
 use query::Features;
-use query::source::{SeriesRef, Source, SourceError};
-use store::files::{OnDisk, Simulated};
+use query::source::{Matcher, SeriesRef, Source, SourceError};
+use store::files::{InMemory, OnDisk};
 use store::{Store, StoreError};
 
 use crate::clock::{SharedClock, SystemClock};
@@ -87,7 +88,7 @@ pub fn run(kept: &Store, asked: &Asked<'_>) -> Result<BacktestReport, BacktestEr
     let rules = Rules::compile_with(asked.groups, &asked.features).map_err(said)?;
     let url = asked.url.trim_end_matches('/').to_owned();
     let rules = rules.with_outside(Outside { features: asked.features, url, ..Outside::default() });
-    let reach = Reach::of(asked.groups);
+    let reach = Reach::of(asked.groups, asked.from);
     let mut play = Play::new(rules, asked, &reach, kept.options())?;
     let data_from = reach.data_from(asked.from);
     let log_from = log_begin(kept, data_from)?;
@@ -95,16 +96,21 @@ pub fn run(kept: &Store, asked: &Asked<'_>) -> Result<BacktestReport, BacktestEr
         None => play.history(kept, &reach, Time(asked.to.0 + 1), &InLog::default())?,
         Some(begin) if begin > data_from => {
             let mut in_log = InLog::default();
-            kept.replay_log(begin, &mut |_, batch| in_log.note(begin, batch))?;
+            kept.replay_log(begin, &mut |_, batch| {
+                in_log.note(begin, batch);
+                if (asked.stop)() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
             play.history(kept, &reach, begin, &in_log)?;
         }
         Some(_) => {}
     }
     let mut failed = None;
     kept.replay_log(data_from, &mut |received, batch| {
-        if failed.is_none() && received <= asked.to {
-            failed = play.batch(received, batch).err();
+        if received > asked.to {
+            return ControlFlow::Break(());
         }
+        failed = play.batch(received, batch).err();
+        if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     if let Some(error) = failed {
         return Err(error);
@@ -122,13 +128,16 @@ pub fn run(kept: &Store, asked: &Asked<'_>) -> Result<BacktestReport, BacktestEr
 
 /// When the first batch of the kept log came that is not older than `from`; `from` itself where the log begins before.
 fn log_begin(kept: &Store, from: Time) -> Result<Option<Time>, BacktestError> {
-    let mut begin = None;
-    let mut before = false;
-    kept.replay_log(Time::MIN, &mut |received, _| {
-        before |= received < from;
-        begin = begin.or(Some(received).filter(|received| *received >= from));
-    })?;
-    Ok(if before { begin.map(|_| from) } else { begin })
+    let first = |from: Time| {
+        let mut first = None;
+        kept.replay_log(from, &mut |received, _| {
+            first = Some(received);
+            ControlFlow::Break(())
+        })?;
+        Ok::<_, BacktestError>(first)
+    };
+    let Some(begin) = first(Time::MIN)? else { return Ok(None) };
+    if begin >= from { Ok(Some(begin)) } else { Ok(first(from)?.map(|_| from)) }
 }
 
 /// Runs rules over the data folder of a server that does not run. Its address is that of the folder's last configuration.
@@ -158,14 +167,17 @@ struct Reach {
 const LOOKBACK: Duration = Duration::from_secs(300);
 
 impl Reach {
-    fn of(groups: &[RuleGroup]) -> Reach {
+    fn of(groups: &[RuleGroup], from: Time) -> Reach {
         let (mut window, mut warm) = (LOOKBACK, LOOKBACK);
         for group in groups {
             let offset = group.query_offset.unwrap_or_default().duration();
             let interval = group.interval.unwrap_or(model::config::Span::secs(60)).duration();
             for rule in &group.rules {
                 let Ok(expr) = query::parse(&rule.expr) else { continue };
-                let reads = query::selectors(&expr).iter().map(|used| used.window(LOOKBACK)).max().unwrap_or_default();
+                // What looks at an instant of its own needs all from there on.
+                let back = |used: &query::SelectorUse| used.fixed().map_or(Duration::ZERO, |fixed| from.since(fixed));
+                let used = query::selectors(&expr);
+                let reads = used.iter().map(|used| used.window(LOOKBACK) + back(used)).max().unwrap_or_default();
                 window = window.max(reads + offset);
                 let remembers = rule.hold.unwrap_or_default().duration() + rule.keep_firing_for.unwrap_or_default().duration();
                 warm = warm.max(LOOKBACK + remembers + interval * 2);
@@ -206,12 +218,14 @@ impl<'a> Play<'a> {
             dir: "/backtest".into(),
             keep_log: Duration::ZERO,
             keep_log_bytes: 0,
-            checkpoint_bytes: LOG_BYTES,
+            checkpoint_bytes: LOG_BYTES.min(options.checkpoint_bytes),
             driven_by_caller: true,
+            retention: options.retention.min(reach.window + reach.warm + options.out_of_order),
+            retention_bytes: None,
             ..options.clone()
         };
         let begin = reach.data_from(asked.from);
-        let store = Store::open(options, Arc::new(Simulated::new(1)), begin)?;
+        let store = Store::open(options, Arc::new(InMemory::default()), begin)?;
         // Until the first call everything is told.
         store.watch(&[], true);
         let names = asked.groups.iter().flat_map(|group| &group.rules);
@@ -234,7 +248,9 @@ impl<'a> Play<'a> {
         let from = reach.data_from(self.asked.from);
         let until = until.min(Time(self.asked.to.0 + 1));
         let groups = self.asked.groups;
-        feed::history(kept, groups, (from, until), in_log, &mut |time, batch| self.batch(time, batch))
+        let missed = feed::history(kept, groups, (from, until), in_log, &mut |time, batch| self.batch(time, batch))?;
+        self.book.missed(missed);
+        Ok(())
     }
 
     /// A batch as it was received.
@@ -310,7 +326,7 @@ impl<'a> Play<'a> {
     }
 }
 
-/// The back-test's own store as rules see it.
+/// The back-test's own store as rules see it, which lets go of what no rule looks at any more.
 struct Around {
     store: Store,
     recorded: BTreeMap<String, u64>,
@@ -320,6 +336,18 @@ struct Around {
 impl Surroundings for Around {
     fn source(&self) -> &dyn Source {
         &self.store
+    }
+
+    fn memory_since(&self) -> Time {
+        self.store.in_memory_since()
+    }
+
+    fn history(&self) -> Box<dyn Source + '_> {
+        Box::new(self.store.view())
+    }
+
+    fn known(&self, matchers: &[Matcher]) -> Result<Vec<(SeriesRef, Labels)>, SourceError> {
+        Ok(self.store.known(matchers))
     }
 
     fn watch(&self, series: &[SeriesRef], watched: bool) {

@@ -95,6 +95,11 @@ impl Book {
         self.spans.entry(name).or_default().push(span);
     }
 
+    /// What of the history can't be read.
+    pub(super) fn missed(&mut self, said: Vec<String>) {
+        self.report.missed.extend(said);
+    }
+
     /// What all of it comes to.
     pub(super) fn finish(mut self, exact_from: Option<Time>) -> BacktestReport {
         for (name, labels, since) in std::mem::take(&mut self.bad).into_values() {

@@ -1,7 +1,7 @@
 //! A back-test beside the live rules whose feed was kept: what each told, and when. Generated rules over feeds with late, lost and
 //! doubled batches, each from a seed.
 
-use store::files::Random;
+use store::files::{Files, Random, Simulated};
 
 use super::*;
 
@@ -102,7 +102,16 @@ fn options() -> store::Options {
 
 /// What live rules told, and the store that kept what they were told of. As the evaluator's thread does it.
 fn live(groups: &[RuleGroup], feed: &[(Time, SampleBatch)]) -> (Store, Vec<(Time, model::Transition)>) {
-    let store = Store::open(options(), Arc::new(Simulated::new(7)), at(0)).unwrap();
+    live_on(&Arc::new(Simulated::new(7)), options(), groups, feed)
+}
+
+fn live_on(
+    files: &Arc<Simulated>,
+    options: store::Options,
+    groups: &[RuleGroup],
+    feed: &[(Time, SampleBatch)],
+) -> (Store, Vec<(Time, model::Transition)>) {
+    let store = Store::open(options, files.clone(), at(0)).unwrap();
     store.watch(&[], true);
     let mut around = Around { store, recorded: BTreeMap::new(), refused: None };
     let begin = Time(at(0).0 - 3_600_000_000);
@@ -126,16 +135,45 @@ fn live(groups: &[RuleGroup], feed: &[(Time, SampleBatch)]) -> (Store, Vec<(Time
     (around.store, told)
 }
 
+/// The same samples in time order, each received at its own time.
+fn in_order(feed: &[(Time, SampleBatch)]) -> Vec<(Time, SampleBatch)> {
+    let mut sorted: BTreeMap<Time, BTreeMap<Labels, f64>> = BTreeMap::new();
+    for (key, sample) in feed.iter().flat_map(|(_, batch)| batch.iter()) {
+        sorted.entry(sample.time).or_default().insert(Labels::from_key(key).unwrap(), sample.value);
+    }
+    let batch = |time, samples: BTreeMap<Labels, f64>| {
+        let mut batch = SampleBatch::new();
+        samples.iter().for_each(|(labels, value)| batch.push(labels, time, *value));
+        (time, batch)
+    };
+    sorted.into_iter().map(|(time, samples)| batch(time, samples)).collect()
+}
+
+/// Sealed, the log dropped, and opened anew: what there is lies in parts, and memory has none of it.
+fn on_disk_alone(files: &Arc<Simulated>, options: store::Options, store: Store) -> Store {
+    store.flush().unwrap();
+    store.close().unwrap();
+    drop(store);
+    let store = Store::open(options, files.clone(), at(SECONDS + 420)).unwrap();
+    assert!(store.stats().samples == 0 && store.stats().history.samples > 0, "{:?}", store.stats());
+    store
+}
+
+/// The same with a memory of a few kilobytes: most of what rules look at lies in parts, live and in the back-test.
+fn tight() -> store::Options {
+    store::Options { memory_bytes: 2 << 10, checkpoint_bytes: 8 << 10, segment_bytes: 64 << 10, ..options() }
+}
+
 fn backtest(store: &Store, groups: &[RuleGroup], from: Time) -> BacktestReport {
     let asked = Asked { groups, from, to: Time(at(SECONDS + 420).0 - 1), features: Features::STABLE, url: URL, stop: &|| false };
     run(store, &asked).unwrap()
 }
 
 /// One generated rule file over one feed; how much was told, and whether anything came late.
-fn equal(seed: u64) -> (usize, bool) {
+fn equal(seed: u64, options: store::Options) -> (usize, bool) {
     let mut random = Random::new(seed);
     let (groups, feed) = (rules(&mut random), feed(&mut random));
-    let (store, mut told) = live(&groups, &feed);
+    let (store, mut told) = live_on(&Arc::new(Simulated::new(7)), options, &groups, &feed);
     // Live rules have been there for an hour: what was missing then was told before the back-test begins.
     told.retain(|(told_at, _)| *told_at >= at(0));
     let report = backtest(&store, &groups, at(0));
@@ -150,11 +188,80 @@ fn equal(seed: u64) -> (usize, bool) {
 #[test]
 fn backtest_equals_live() {
     let seeds: u64 = std::env::var("FLYBALL_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
-    let runs: Vec<(usize, bool)> = (1..=seeds).map(equal).collect();
+    let runs: Vec<(usize, bool)> = (1..=seeds).map(|seed| equal(seed, options())).collect();
     let told: usize = runs.iter().map(|(told, _)| told).sum();
     assert!(told > seeds as usize * 5, "{told} changes: the rules are too quiet to compare");
     let late = runs.iter().filter(|(_, late)| *late).count();
     assert!(late * 10 > runs.len() * 9, "something came late in {late} feeds only");
+}
+
+/// One generated rule file over one feed in time order: how much was told.
+fn equal_from_parts(seed: u64, options: store::Options) -> usize {
+    let mut random = Random::new(seed);
+    let (groups, feed) = (rules(&mut random), in_order(&feed(&mut random)));
+    let files = Arc::new(Simulated::new(7));
+    let (store, mut told) = live_on(&files, options.clone(), &groups, &feed);
+    told.retain(|(told_at, _)| *told_at >= at(0));
+    let report = backtest(&on_disk_alone(&files, options, store), &groups, at(0));
+    let replayed: Vec<_> = report.changes.iter().map(|change| (change.at, change.transition.clone())).collect();
+    for (place, (ours, theirs)) in replayed.iter().zip(&told).enumerate() {
+        assert_eq!(ours, theirs, "seed {seed}, change {place}");
+    }
+    assert_eq!((replayed.len(), report.exact_from, &report.missed[..]), (told.len(), None, &[][..]), "seed {seed}");
+    told.len()
+}
+
+#[test]
+fn backtest_over_parts_equals_live_for_a_feed_in_order() {
+    let seeds: u64 = std::env::var("FLYBALL_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    let told: usize = (1..=seeds).map(|seed| equal_from_parts(seed, options())).sum();
+    assert!(told > seeds as usize * 5, "{told} changes: the rules are too quiet to compare");
+}
+
+#[test]
+fn a_memory_that_is_shorter_than_the_windows_changes_nothing() {
+    let seeds: u64 = std::env::var("FLYBALL_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    let told: usize = (1..=seeds).map(|seed| equal(seed, tight()).0 + equal_from_parts(seed, tight())).sum();
+    assert!(told > seeds as usize * 10, "{told} changes: the rules are too quiet to compare");
+}
+
+#[test]
+fn what_looks_at_an_instant_of_its_own_finds_it() {
+    let rules = "groups:\n  - name: g\n    rules:\n      - { alert: Above, expr: 'load > 2 * (load @ 1700000000)' }\n";
+    let groups = serde_saphyr::from_str::<crate::config::RuleFile>(rules).unwrap().groups;
+    let feed: Vec<_> = (0..SECONDS + 300)
+        .step_by(10)
+        .map(|second| {
+            let mut batch = SampleBatch::new();
+            batch.push(&Labels::new([("__name__", "load")]).unwrap(), at(second), if second > SECONDS { 5.0 } else { 2.0 });
+            (at(second), batch)
+        })
+        .collect();
+    let files = Arc::new(Simulated::new(7));
+    let (store, told) = live_on(&files, tight(), &groups, &feed);
+    assert_eq!(told.len(), 1, "{told:?}");
+    // The back-test begins long after that instant.
+    let report = backtest(&on_disk_alone(&files, tight(), store), &groups, at(SECONDS));
+    assert_eq!((report.changes.len(), report.changes[0].at), (1, told[0].0), "{:?}", report.changes);
+}
+
+#[test]
+fn damage_in_the_history_is_said() {
+    let mut random = Random::new(3);
+    let (groups, feed) = (rules(&mut random), in_order(&feed(&mut random)));
+    let files = Arc::new(Simulated::new(7));
+    drop(on_disk_alone(&files, options(), live_on(&files, options(), &groups, &feed).0));
+    let history = std::path::Path::new("/live/history");
+    for name in files.list(history).unwrap().into_iter().filter(|name| name.ends_with(".part")) {
+        let mut bytes = files.contents(&history.join(&name)).unwrap();
+        let half = bytes.len() / 2;
+        bytes[512..half].iter_mut().for_each(|byte| *byte ^= 0x10);
+        files.put(&history.join(&name), bytes);
+    }
+    let store = Store::open(options(), files.clone(), at(SECONDS + 420)).unwrap();
+    let report = backtest(&store, &groups, at(0));
+    assert_eq!(report.missed.len(), 1, "{:?}", report.missed);
+    assert!(report.missed[0].contains("of 2023-11-14 can't be read"), "{:?}", report.missed);
 }
 
 #[test]
@@ -184,7 +291,7 @@ fn a_feed_in_order_is_the_same_from_the_history() {
         stop: &|| false,
     };
     let rules = Rules::compile(&groups).unwrap();
-    let reach = Reach::of(&groups);
+    let reach = Reach::of(&groups, at(0));
     let mut play = Play::new(rules, &asked, &reach, &options).unwrap();
     play.history(&store, &reach, Time(asked.to.0 + 1), &InLog::default()).unwrap();
     play.tick(asked.to);
