@@ -70,7 +70,7 @@ pub struct Shared {
     /// Who may come in.
     pub guard: Guard,
     /// How much, how often, how many at once.
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
     /// Counters of this door.
     pub metrics: Metrics,
     /// Memory of bodies that were taken.
@@ -117,7 +117,7 @@ impl App {
             parsed: ParsedQueries::new(parts.features),
             parts,
             guard,
-            limits: Limits::new(),
+            limits: Arc::new(Limits::new()),
             metrics: Metrics::default(),
             memories: Memories::default(),
             reloading: Mutex::new(()),

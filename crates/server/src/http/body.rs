@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use wire::compression::{CompressionError, Encoding};
 
 use super::error::HttpError;
+use super::limits::{ROOM_UNIT, Room};
 
 /// Largest JSON body of the own API, in bytes. The largest thing in one is a change's detail of 16 KiB.
 pub const JSON_LEN_MAX: usize = 128 * 1024;
@@ -28,33 +29,42 @@ pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes
     }
 }
 
-/// Memory for a body is taken in advance up to this, whatever length it claims.
+/// Memory for a body is taken in advance up to this, whatever length it claims; room for one of unknown length in such steps.
 const RESERVED_MAX: usize = 1 << 20;
 
 /// A body of samples must be there within this: a sender that stops in the middle holds a place that others wait for.
 pub const SAMPLES_WITHIN: Duration = Duration::from_secs(30);
 
-/// Replaces `memory` by a body of at most `limit` bytes, which must come within this.
+/// Replaces `memory` by a body of at most `limit` bytes, which must find room and come within this. 503 where it does not: the samples
+/// of it are good, and a sender gives up on what is answered 4xx.
 pub async fn read_into(
     headers: &HeaderMap,
     body: Body,
     limit: usize,
     within: Duration,
-    memory: &mut Vec<u8>,
+    (memory, room): (&mut Vec<u8>, &mut Room),
 ) -> Result<(), HttpError> {
-    match tokio::time::timeout(within, read_all_into(headers, body, limit, memory)).await {
+    match tokio::time::timeout(within, read_all_into(headers, body, limit, memory, room)).await {
         Ok(read) => read,
-        Err(_) => Err(HttpError::too_slow(format!("the body did not come within {} s", within.as_secs_f64())).at("body")),
+        Err(_) => Err(HttpError::not_now(format!("the body did not come within {} s", within.as_secs_f64())).at("body")),
     }
 }
 
-async fn read_all_into(headers: &HeaderMap, mut body: Body, limit: usize, memory: &mut Vec<u8>) -> Result<(), HttpError> {
+async fn read_all_into(
+    headers: &HeaderMap,
+    mut body: Body,
+    limit: usize,
+    memory: &mut Vec<u8>,
+    room: &mut Room,
+) -> Result<(), HttpError> {
     let too_large = || HttpError::too_large(format!("the body is larger than {limit} bytes")).at("body");
     memory.clear();
-    if let Some(len) = content_length(headers) {
+    let claimed = content_length(headers);
+    if let Some(len) = claimed {
         if len > limit as u64 {
             return Err(too_large());
         }
+        room.reach(len as usize).await;
         memory.reserve(RESERVED_MAX.min(len as usize));
     }
     while let Some(frame) = body.frame().await {
@@ -62,6 +72,10 @@ async fn read_all_into(headers: &HeaderMap, mut body: Body, limit: usize, memory
         let Some(bytes) = frame.data_ref() else { continue };
         if bytes.len() > limit - memory.len() {
             return Err(too_large());
+        }
+        let len = memory.len() + bytes.len();
+        if claimed.is_none() && len > ROOM_UNIT {
+            room.reach(len.next_multiple_of(RESERVED_MAX)).await;
         }
         memory.extend_from_slice(bytes);
     }
@@ -159,6 +173,7 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HttpError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::limits::Limits;
     use model::api::Login;
 
     #[test]
@@ -180,16 +195,19 @@ mod tests {
         let begun = futures::stream::once(async { Ok::<_, std::io::Error>(Bytes::from("m a=1")) });
         let stuck = Body::from_stream(futures::StreamExt::chain(begun, futures::stream::pending()));
         let within = Duration::from_millis(20);
-        let error = read_into(&HeaderMap::new(), stuck, 100, within, &mut Vec::new()).await.unwrap_err();
-        assert_eq!((error.status().as_u16(), error.body().message.as_str()), (408, "the body did not come within 0.02 s"));
+        let mut room = Limits::new().ingest_room();
+        let error = read_into(&HeaderMap::new(), stuck, 100, within, (&mut Vec::new(), &mut room)).await.unwrap_err();
+        assert_eq!((error.status().as_u16(), error.body().message.as_str()), (503, "the body did not come within 0.02 s"));
     }
 
     #[tokio::test]
     async fn a_body_lies_in_memory_that_is_used_again() {
         let (headers, mut memory) = (HeaderMap::new(), b"from before".to_vec());
-        read_into(&headers, Body::from("12345"), 5, SAMPLES_WITHIN, &mut memory).await.unwrap();
+        let mut room = Limits::new().ingest_room();
+        read_into(&headers, Body::from("12345"), 5, SAMPLES_WITHIN, (&mut memory, &mut room)).await.unwrap();
         assert_eq!(memory, b"12345");
-        let error = read_into(&headers, Body::from("123456"), 5, SAMPLES_WITHIN, &mut memory).await.unwrap_err();
+        let body = Body::from("123456");
+        let error = read_into(&headers, body, 5, SAMPLES_WITHIN, (&mut memory, &mut room)).await.unwrap_err();
         assert_eq!(error.status().as_u16(), 413);
     }
 

@@ -55,11 +55,6 @@ impl HttpError {
         HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "not_this_way", message)
     }
 
-    /// 408: what was to be sent did not come in time.
-    pub fn too_slow(message: impl Into<String>) -> HttpError {
-        HttpError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", message)
-    }
-
     /// 409: not in this state.
     pub fn conflict(message: impl Into<String>) -> HttpError {
         HttpError::new(StatusCode::CONFLICT, "conflict", message)

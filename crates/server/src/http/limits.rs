@@ -22,8 +22,14 @@ const REFUSED_COST: u32 = 50;
 const PING_BURST: u32 = 60;
 /// Bodies that are decoded at once; each may be [`INGEST_PLAIN_MAX`] large.
 const INGEST_AT_ONCE: usize = 16;
+/// A body of telemetry up to this length needs no room but its connection's, in bytes.
+pub const ROOM_UNIT: usize = 64 << 10;
+/// Room for longer ones that are read, in units: 256 MiB.
+const ROOM_UNITS: usize = 4_096;
 /// Queries that are evaluated at once.
 const QUERIES_AT_ONCE: usize = 4;
+/// Long answers that are on their way to their readers at once, beside the queries that are evaluated.
+const ANSWERS_AT_ONCE: usize = 32;
 /// Queries that wait for their turn.
 const QUERIES_WAITING: usize = 64;
 /// After so many checks, callers that are long gone are forgotten.
@@ -42,8 +48,10 @@ pub struct Limits {
     senders: DefaultKeyedRateLimiter<String>,
     pings: DefaultKeyedRateLimiter<String>,
     ingest: Arc<Semaphore>,
+    room: Arc<Semaphore>,
     queries: Arc<Semaphore>,
     queries_waiting: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
     checks: std::sync::atomic::AtomicUsize,
 }
 
@@ -59,8 +67,10 @@ impl Limits {
             senders: RateLimiter::keyed(senders),
             pings: RateLimiter::keyed(pings),
             ingest: Arc::new(Semaphore::new(INGEST_AT_ONCE)),
+            room: Arc::new(Semaphore::new(ROOM_UNITS)),
             queries: Arc::new(Semaphore::new(QUERIES_AT_ONCE)),
             queries_waiting: Arc::new(Semaphore::new(QUERIES_WAITING)),
+            answers: Arc::new(Semaphore::new(ANSWERS_AT_ONCE)),
             checks: Default::default(),
         }
     }
@@ -89,7 +99,12 @@ impl Limits {
             .map_err(|until| wait("signs of life of this job", until.wait_time_from(DefaultClock::default().now())))
     }
 
-    /// A place among those who are decoded now. Who waits costs its connection only: its body is not read yet.
+    /// Room for a body that is to be read: none yet.
+    pub fn ingest_room(&self) -> Room {
+        Room { all: self.room.clone(), held: None, units: 0 }
+    }
+
+    /// A place among those who are decoded now, once the body is there: who sends slowly keeps nobody from it.
     pub async fn ingest_turn(&self) -> OwnedSemaphorePermit {
         self.ingest.clone().acquire_owned().await.expect("never closed")
     }
@@ -106,11 +121,40 @@ impl Limits {
         self.queries.clone().try_acquire_owned().ok()
     }
 
+    /// A place for an answer that is evaluated and waits for its reader; none: all are taken.
+    pub fn answer_place_now(&self) -> Option<OwnedSemaphorePermit> {
+        self.answers.clone().try_acquire_owned().ok()
+    }
+
     fn forget_now_and_then(&self) {
         if self.checks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             self.logins.retain_recent();
             self.senders.retain_recent();
         }
+    }
+}
+
+/// The room that a body takes while it is read and taken apart. Short ones take none: connections are limited.
+pub struct Room {
+    all: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+    units: usize,
+}
+
+impl Room {
+    /// Waits for room for `len` bytes in all.
+    pub async fn reach(&mut self, len: usize) {
+        let wanted = (len.div_ceil(ROOM_UNIT).saturating_sub(1)).min(ROOM_UNITS);
+        if wanted <= self.units {
+            return;
+        }
+        let more = u32::try_from(wanted - self.units).expect("a few thousand");
+        let more = self.all.clone().acquire_many_owned(more).await.expect("never closed");
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            held => *held = Some(more),
+        }
+        self.units = wanted;
     }
 }
 
@@ -176,6 +220,25 @@ mod tests {
         // A slow machine gives some back meanwhile.
         assert!(refused > 0, "{bodies} bad bodies in a moment are enough");
         assert!(limits.sender("shop").is_ok());
+    }
+
+    #[tokio::test]
+    async fn long_bodies_wait_for_room_and_short_ones_do_not() {
+        let limits = Limits::new();
+        let mut rooms: Vec<Room> = (0..8).map(|_| limits.ingest_room()).collect();
+        for room in &mut rooms {
+            room.reach(INGEST_SENT_MAX).await;
+            room.reach(1_000).await;
+        }
+        let (mut short, mut long) = (limits.ingest_room(), limits.ingest_room());
+        short.reach(ROOM_UNIT).await;
+        let waits = tokio::time::timeout(Duration::from_millis(20), long.reach(2 << 20)).await;
+        assert!(waits.is_err(), "{} units are left", limits.room.available_permits());
+        drop(rooms.pop());
+        long.reach(1 << 20).await;
+        long.reach(2 << 20).await;
+        drop((rooms, short, long));
+        assert_eq!(limits.room.available_permits(), ROOM_UNITS);
     }
 
     #[tokio::test]

@@ -87,9 +87,9 @@ async fn write(
     };
     let admitted = app.limits.sender(&caller.name)?;
     let encoding = body::encoding(&headers)?;
+    let (mut memory, mut room) = (app.memories.take(), app.limits.ingest_room());
+    body::read_into(&headers, sent, INGEST_SENT_MAX, SAMPLES_WITHIN, (&mut memory.sent, &mut room)).await?;
     let turn = app.limits.ingest_turn().await;
-    let mut memory = app.memories.take();
-    body::read_into(&headers, sent, INGEST_SENT_MAX, SAMPLES_WITHIN, &mut memory.sent).await?;
     let options = Options::new(precision, app.clock.now());
     let mut taking = Taking::new(&app);
     let telemetry = app.telemetry.clone();
@@ -105,7 +105,7 @@ async fn write(
     })
     .await??;
     app.memories.keep(memory);
-    drop(turn);
+    drop((turn, room));
     let taken = taking.settle().await?;
     app.metrics.refused.fetch_add(report.failed as u64, Ordering::Relaxed);
     app.metrics.refused_strings.fetch_add(report.refused_strings as u64, Ordering::Relaxed);

@@ -60,9 +60,9 @@ async fn write(
 ) -> Result<StatusCode, PlainError> {
     check_type(&headers)?;
     let admitted = app.limits.sender(&caller.name)?;
+    let (mut memory, mut room) = (app.memories.take(), app.limits.ingest_room());
+    body::read_into(&headers, sent, INGEST_SENT_MAX, SAMPLES_WITHIN, (&mut memory.sent, &mut room)).await?;
     let turn = app.limits.ingest_turn().await;
-    let mut memory = app.memories.take();
-    body::read_into(&headers, sent, INGEST_SENT_MAX, SAMPLES_WITHIN, &mut memory.sent).await?;
     let mut taking = Taking::new(&app);
     let telemetry = app.telemetry.clone();
     let (taking, report, memory) = body::take_apart(memory.sent.len(), Encoding::Snappy, move || {
@@ -78,7 +78,7 @@ async fn write(
     })
     .await??;
     app.memories.keep(memory);
-    drop(turn);
+    drop((turn, room));
     let taken = taking.settle().await?;
     app.metrics.refused.fetch_add(report.failed as u64, Ordering::Relaxed);
     let complaints = complaints(&report, &taken);

@@ -1,6 +1,7 @@
 //! An answer that is sent while it is written: what fits into one piece goes whole, with its length; a large one in pieces.
 //!
-//! At most a few pieces wait for a slow reader. Whoever writes stops when nobody reads any more, or when the time is up.
+//! At most a few pieces wait for a slow reader, who does not keep other queries from their turn. Whoever writes stops when nobody
+//! reads any more, or when the time is up.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,10 +13,11 @@ use axum::body::{Body, Bytes};
 use axum::response::Response;
 use futures::Stream;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use wire::prom_json::Out;
 
 use super::json;
+use crate::http::limits::Limits;
 
 /// Size of a piece, in bytes.
 const PIECE_LEN: usize = 64 * 1024;
@@ -31,11 +33,20 @@ pub(super) struct Pieces {
     runtime: Handle,
     deadline: Instant,
     stopped: bool,
+    turn: Turn,
+}
+
+/// A query's place among those that run, and where its answer gets one once it is evaluated. Where there is none it keeps its own.
+pub(super) struct Turn {
+    /// Its place.
+    pub held: OwnedSemaphorePermit,
+    /// Gives places to answers.
+    pub limits: Arc<Limits>,
 }
 
 impl Pieces {
     /// Gives the response to `head` as soon as it is known how it begins.
-    pub fn new(head: oneshot::Sender<Response>, deadline: Instant) -> Pieces {
+    pub fn new(head: oneshot::Sender<Response>, deadline: Instant, turn: Turn) -> Pieces {
         Pieces {
             buffer: Vec::new(),
             head: Some(head),
@@ -44,6 +55,7 @@ impl Pieces {
             runtime: Handle::current(),
             deadline,
             stopped: false,
+            turn,
         }
     }
 
@@ -65,6 +77,10 @@ impl Pieces {
     fn send(&mut self) {
         let piece = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE_LEN + PIECE_LEN / 4)));
         if let Some(head) = self.head.take() {
+            // What is sent is evaluated.
+            if let Some(place) = self.turn.limits.answer_place_now() {
+                self.turn.held = place;
+            }
             let (sent, pieces) = mpsc::channel(PIECES_WAITING);
             let body = Body::from_stream(Sent { pieces, whole: self.whole.clone() });
             let mut response = json(Vec::new());
@@ -118,10 +134,31 @@ mod tests {
     use http_body_util::BodyExt as _;
     use std::time::Duration;
 
+    fn turn(limits: &Arc<Limits>) -> Turn {
+        Turn { held: limits.query_turn_now().unwrap(), limits: limits.clone() }
+    }
+
+    #[tokio::test]
+    async fn who_reads_slowly_keeps_nobody_from_a_turn() {
+        let limits = Arc::new(Limits::new());
+        let mut answers = Vec::new();
+        for _ in 0..10 {
+            answers.push(written_in(turn(&limits), 5_000, Duration::from_secs(30)).await);
+        }
+        // Nobody has read anything yet.
+        assert!(answers.iter().all(|(_, writing)| !writing.is_finished()));
+        assert!(limits.query_turn_now().is_some());
+        drop(answers);
+    }
+
     async fn written(rows: usize, within: Duration) -> (Response, tokio::task::JoinHandle<usize>) {
+        written_in(turn(&Arc::new(Limits::new())), rows, within).await
+    }
+
+    async fn written_in(turn: Turn, rows: usize, within: Duration) -> (Response, tokio::task::JoinHandle<usize>) {
         let (head, response) = oneshot::channel();
         let writing = tokio::task::spawn_blocking(move || {
-            let mut out = Pieces::new(head, Instant::now() + within);
+            let mut out = Pieces::new(head, Instant::now() + within, turn);
             for row in 0..rows {
                 out.bytes().extend_from_slice(&[b'x'; 1_000]);
                 if !out.pass() {

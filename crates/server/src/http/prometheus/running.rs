@@ -9,7 +9,7 @@ use axum::response::Response;
 use query::EvalError;
 use tokio::sync::oneshot;
 
-use super::pieces::Pieces;
+use super::pieces::{Pieces, Turn};
 use crate::http::app::App;
 use crate::http::error::HttpError;
 
@@ -76,13 +76,13 @@ pub async fn run(
         turn = tokio::time::timeout_at(deadline.into(), app.limits.query_turn()) => turn,
         _ = ending.wait_for(|ending| *ending) => return Err(Failed::Query(EvalError::Cancelled)),
     };
-    let turn = turn.map_err(|_| Failed::TimedOut { phase: "query queue" })?.map_err(Failed::Http)?;
+    let held = turn.map_err(|_| Failed::TimedOut { phase: "query queue" })?.map_err(Failed::Http)?;
+    let turn = Turn { held, limits: app.limits.clone() };
     let stopped = Arc::new(AtomicBool::new(false));
     let stop = StopOnDrop(Some(stopped.clone()));
     let (head, response) = oneshot::channel();
     let done = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        let mut out = Pieces::new(head, deadline);
+        let mut out = Pieces::new(head, deadline, turn);
         work(&|| stopped.load(Ordering::Relaxed) || *ending.borrow() || Instant::now() >= deadline, &mut out)?;
         out.finish();
         Ok(())

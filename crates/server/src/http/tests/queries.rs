@@ -54,6 +54,14 @@ async fn an_instant_and_a_range() {
 #[tokio::test]
 async fn what_there_is() {
     let (house, now) = filled().await;
+    let edges = "start=-292273086-05-16T16:47:06Z&end=292277025-08-18T07:12:54.999999999Z";
+    assert_eq!(house.get(&format!("/api/v1/label/host/values?{edges}")).await.json()["data"], json!(["a", "b"]));
+    let first = house.get("/api/v1/series?match[]=http_requests&limit=1").await.json();
+    assert_eq!((&first["data"][0]["host"], &first["warnings"][0]), (&json!("a"), &json!("results truncated due to limit")));
+    let write = house.ask(Role::Sender, "POST", "/write", &[], format!("dotted,http.status=9 a=1 {now}000000000\n")).await;
+    assert_eq!(write.status, 204, "{}", write.text());
+    assert_eq!(house.get("/api/v1/label/U__http_2e_status/values").await.json()["data"], json!(["9"]));
+    let house = filled().await.0;
     let data = |answer: super::Answer| answer.json()["data"].clone();
     assert_eq!(data(house.get("/api/v1/labels").await), json!(["__name__", "code", "host"]));
     assert_eq!(data(house.get("/api/v1/label/host/values").await), json!(["a", "b"]));
