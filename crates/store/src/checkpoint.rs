@@ -125,6 +125,10 @@ impl Inner {
             return Err(StoreError::io("write the checkpoint", &file_path)(error));
         }
         let names = retry(|| self.files.list(&dir)).unwrap_or_default();
+        for left in names.iter().filter(|name| name.ends_with(".tmp")) {
+            // Of a start that was killed while it wrote one.
+            let _ = self.files.remove(&dir.join(left));
+        }
         for older in names.iter().filter_map(|name| position(name)).filter(|older| *older < head.position) {
             if let Err(error) = retry(|| self.files.remove(&path(&dir, older))) {
                 tracing::warn!(%error, "an old checkpoint stays");

@@ -128,8 +128,7 @@ impl Inner {
     /// Freezes slab after slab. Senders wait for one slab as long as its open samples are sealed; what takes longer, packing what was
     /// frozen anew, is done beside them.
     fn freeze(&self) -> Option<Arc<Generation>> {
-        let newest = self.newest.load(Relaxed);
-        let mut runs = Vec::new();
+        let mut runs: Vec<(usize, Arc<Runs>)> = Vec::new();
         let mut bytes = 0;
         let cells: Vec<usize> = self.head().cells().map(|(cell, _)| cell).collect();
         for cell in cells {
@@ -146,8 +145,8 @@ impl Inner {
             bytes += frozen.bytes();
             runs.push((cell, frozen));
         }
-        // Taken again: batches go on coming while slabs are frozen one after the other.
-        let newest = newest.max(self.newest.load(Relaxed));
+        // Of what is in it, not of the store: a sample that is being placed is here before the store has heard of its time.
+        let newest = runs.iter().map(|(_, runs)| runs.newest_time()).max().unwrap_or(i64::MIN);
         let forgotten = AtomicBool::new(false);
         (!runs.is_empty()).then(|| Arc::new(Generation { runs, newest, bytes, forgotten }))
     }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use model::Time;
@@ -31,6 +31,9 @@ use merge::{Target, Without, merge};
 use crate::error::StoreError;
 use crate::files::{Files, retry};
 use crate::part::{self, Caches, Losses, OpenError, Part};
+
+/// A merge leaves so much free beside what it writes, in bytes.
+const FREE_BESIDE_MERGE: u64 = 16 << 20;
 
 /// A day in microseconds.
 pub const DAY: i64 = 86_400_000_000;
@@ -94,6 +97,7 @@ pub struct History {
     next_published: AtomicU64,
     merges: AtomicU64,
     merged_samples: AtomicU64,
+    stopped: AtomicBool,
     damage: HistoryDamage,
 }
 
@@ -218,15 +222,30 @@ impl History {
     pub fn compact(&self, now: Time) -> Result<bool, StoreError> {
         let _work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(due) = compact::due(&self.view(), now.0) else { return Ok(false) };
-        self.rewrite(&due.parts.iter().map(|part| (part.clone(), None)).collect::<Vec<_>>(), due.level)?;
-        Ok(true)
+        // A merge is for later; samples, and before them events, need the room now.
+        let needed = due.parts.iter().map(|part| part.len()).sum::<u64>().saturating_add(FREE_BESIDE_MERGE);
+        let free = retry(|| self.files.free(&self.dir)).map_err(StoreError::io("ask for the free room of", &self.dir))?;
+        if free < needed {
+            tracing::info!(free, needed, "parts are not merged: there is too little room on the disk");
+            return Ok(false);
+        }
+        match self.rewrite(&due.parts.iter().map(|part| (part.clone(), None)).collect::<Vec<_>>(), due.level) {
+            Err(error) if !due.parts.iter().any(|part| part.is_damaged()) => Err(error),
+            // What is damaged was not merged, and won't be: merged, nobody would know any more that something is missing.
+            _ => Ok(true),
+        }
+    }
+
+    /// Ends a merge that is on its way, and all later ones, with an error: nothing is lost by that.
+    pub fn stop(&self) {
+        self.stopped.store(true, Relaxed);
     }
 
     fn rewrite(&self, parts: &[(Arc<Part>, Option<Without>)], level: u32) -> Result<(), StoreError> {
         let number = || self.target_number();
         let target = Target { files: &self.files, dir: &self.dir, number: &number };
         let inputs: Vec<(&Part, Option<&Without>)> = parts.iter().map(|(part, without)| (&**part, without.as_ref())).collect();
-        let written = merge(&target, &inputs, level)?;
+        let written = merge(&target, &inputs, level, &self.stopped)?;
         self.merges.fetch_add(1, Relaxed);
         self.merged_samples.fetch_add(parts.iter().map(|(part, _)| part.summary().samples).sum(), Relaxed);
         let old: Vec<u64> = parts.iter().map(|(part, _)| part.number()).collect();
@@ -271,12 +290,16 @@ impl History {
             if about.first > to.0 || about.last < from.0 {
                 continue;
             }
-            let failures = part.failures();
-            let found: BTreeSet<u32> = sets.iter().flat_map(|matchers| part.reading().matching(matchers)).collect();
+            let (failures, missed) = (part.failures(), part::Missed::default());
+            let found: BTreeSet<u32> = sets.iter().flat_map(|matchers| part.reading_for(&missed).matching(matchers)).collect();
             let series: Vec<u32> = found.into_iter().filter(|series| has_samples(part, *series, from.0, to.0)).collect();
             // What could not be read may have to go as well: nobody is told that it has.
             if part.failures() != failures {
                 return Err(StoreError::io("read", part.path())(std::io::ErrorKind::Other.into()));
+            }
+            if let Some(missed) = missed.in_words() {
+                let why = std::io::Error::new(std::io::ErrorKind::InvalidData, missed);
+                return Err(StoreError::io("find what to delete in", part.path())(why));
             }
             if series.is_empty() {
                 continue;

@@ -292,7 +292,11 @@ struct Unknown {
 
 impl Inner {
     pub(crate) fn append(self: &Arc<Inner>, rows: &dyn Rows, received: Time) -> Result<Appended, StoreError> {
-        self.log.admit(received)?;
+        self.log.admit(received).inspect_err(|error| {
+            if matches!(error, StoreError::Full | StoreError::ReadOnly { .. }) {
+                self.tidy_for_room(received);
+            }
+        })?;
         self.received.store(received.0, Relaxed);
         let options = &self.options;
         let mut going = Going {

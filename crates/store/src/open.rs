@@ -107,7 +107,7 @@ pub(crate) fn open(options: Options, files: Arc<dyn Files>, now: Time) -> Result
     let behind = |segment: &Segment| segment.first_sequence.is_some_and(|first| first <= recovery.position);
     let start = if whole { segments.iter().rposition(behind).unwrap_or(0) } else { 0 };
     if !whole
-        && segments.first().is_some_and(|first| first.first_sequence.is_some_and(|first| first > 0))
+        && segments.first().is_some_and(|first| first.first_sequence.is_some_and(|first| first > recovery.in_parts))
         && recovery.position == 0
     {
         // Only a checkpoint can have made the segments before needless, and it is gone.
@@ -366,7 +366,7 @@ impl Recovery {
             samples: self.samples,
             metadata: self.metadata,
             damage: self.damage,
-            since: history.view().parts().iter().map(|part| part.summary().last.saturating_add(1)).max().unwrap_or(i64::MIN),
+            since: history.view().end(now.0.saturating_add(options.future_max.as_micros() as i64)),
             history,
         };
         Inner::new(options.clone(), files, now, opened)

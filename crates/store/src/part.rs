@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use model::Labels;
 
@@ -69,6 +69,7 @@ pub struct Part {
     caches: Arc<Caches>,
     losses: Arc<Losses>,
     failures: AtomicU64,
+    damaged: AtomicBool,
 }
 
 impl std::fmt::Debug for Part {
@@ -97,18 +98,18 @@ impl Part {
             opened => opened.map_err(StoreError::io("open", &path))?,
         };
         let len = retry(|| file.len()).map_err(StoreError::io("measure", &path))?;
-        let mut foot = None;
+        let (mut foot, mut failed) = (None, None);
         for at in HEADERS_AT {
             let mut bytes = [0; 64];
-            let Some(()) = read_or_end(&*file, &mut bytes, at, &path)? else { continue };
+            let Some(()) = read_or_end(&*file, &mut bytes, at, &path, &mut failed) else { continue };
             let Some(header) = Header::read(&bytes, &path)?.filter(|header| header.number == number) else { continue };
-            foot = read_foot(&*file, &header, len, &path)?;
+            foot = read_foot(&*file, &header, len, &path, &mut failed);
             if foot.is_some() {
                 break;
             }
         }
-        let Some(foot) = foot else { return Err(OpenError::Damaged(path)) };
-        Ok(Part { file, path, number, len, foot, caches, losses, failures: AtomicU64::new(0) })
+        let Some(foot) = foot else { return Err(failed.map_or(OpenError::Damaged(path), OpenError::Store)) };
+        Ok(Part { file, path, number, len, foot, caches, losses, failures: AtomicU64::new(0), damaged: AtomicBool::new(false) })
     }
 
     /// Its number: given once in a store's life.
@@ -136,6 +137,11 @@ impl Part {
         self.failures.load(Relaxed)
     }
 
+    /// Whether something of it was asked for since it was opened that could not be read.
+    pub fn is_damaged(&self) -> bool {
+        self.damaged.load(Relaxed)
+    }
+
     /// To read it.
     pub fn reading(&self) -> Reading<'_> {
         Reading { part: self, missed: None }
@@ -157,6 +163,14 @@ impl Part {
         let texts: usize =
             self.foot.first_values.iter().chain(self.foot.names.iter().map(|name| &name.text)).map(|text| text.len() + 16).sum();
         pages * size_of::<PageRef>() + texts + self.foot.names.len() * 16
+    }
+
+    /// From where to where its index lies.
+    #[cfg(test)]
+    pub fn index_range(&self) -> (u64, u64) {
+        let pages = || self.foot.sections.iter().flatten().chain(&self.foot.parity);
+        let end = pages().map(|page| page.at + u64::from(page.len)).max().unwrap_or(0);
+        (pages().map(|page| page.at).min().unwrap_or(end), end)
     }
 
     /// Where it lies.
@@ -205,6 +219,7 @@ impl<'a> Reading<'a> {
     }
 
     fn note(&self, piece: Piece) {
+        self.damaged.store(true, Relaxed);
         if let Some(missed) = self.missed {
             missed.note(self.foot.summary.day, self.number, piece);
         }
@@ -343,25 +358,26 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn read_or_end(file: &dyn ReadAt, into: &mut [u8], at: u64, path: &Path) -> Result<Option<()>, StoreError> {
+/// `None` where the file ends before, and where the disk fails to read: there may be another copy. The failure is kept in `failed`.
+fn read_or_end(file: &dyn ReadAt, into: &mut [u8], at: u64, path: &Path, failed: &mut Option<StoreError>) -> Option<()> {
     match read_exact_at(file, into, at) {
-        Ok(()) => Ok(Some(())),
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(StoreError::io("read", path)(error)),
+        Ok(()) => Some(()),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => None,
+        Err(error) => {
+            *failed = Some(StoreError::io("read", path)(error));
+            None
+        }
     }
 }
 
-fn read_foot(file: &dyn ReadAt, header: &Header, len: u64, path: &Path) -> Result<Option<Foot>, StoreError> {
-    for copy in 0..2 {
+fn read_foot(file: &dyn ReadAt, header: &Header, len: u64, path: &Path, failed: &mut Option<StoreError>) -> Option<Foot> {
+    (0..2).find_map(|copy| {
         let at = header.foot_at.saturating_add(copy * u64::from(header.foot_len));
         if header.foot_len > FOOT_LEN_MAX || at.saturating_add(u64::from(header.foot_len)) > len {
-            continue;
+            return None;
         }
         let mut framed = vec![0; header.foot_len as usize];
-        let Some(()) = read_or_end(file, &mut framed, at, path)? else { continue };
-        if let Some(foot) = layout::open(header.number, at, &framed).and_then(Foot::read) {
-            return Ok(Some(foot));
-        }
-    }
-    Ok(None)
+        read_or_end(file, &mut framed, at, path, failed)?;
+        layout::open(header.number, at, &framed).and_then(Foot::read)
+    })
 }

@@ -116,7 +116,7 @@ impl View {
     /// The range where parts must be asked: `None` where memory has it all.
     fn on_disk(&self, range: TimeRange) -> Option<(i64, i64)> {
         let to = range.to.0.min(self.visible.since.saturating_sub(1));
-        (range.from.0 <= to && !self.parts.parts().is_empty()).then_some((range.from.0, to))
+        (range.from.0 <= to && !self.parts.is_empty()).then_some((range.from.0, to))
     }
 
     /// Finds what parts know about the matching series and joins it with what memory does.
@@ -355,8 +355,8 @@ fn read_memory_over(
         times.clear();
         values.clear();
         let head = inner.head();
-        // A series that retention dropped since has no samples: not an error.
-        let Some(cell) = head.cell(cell_of(id)) else { return Ok(()) };
+        // One that a flush or retention took out of memory since has samples at most where the query holds on to them.
+        let cell = head.cell(cell_of(id));
         let undecodable = || {
             let series = head.labels(id).map_or_else(|| "?".to_owned(), Labels::to_string);
             SourceError::Store(StoreError::Undecodable { series }.to_string())
@@ -364,8 +364,10 @@ fn read_memory_over(
         // Nothing to be put over: straight to where the samples go.
         let alone = into.times.len() == begin;
         let target = if alone { &mut into.values } else { &mut *values };
-        let read = cell.slab().read(place_of(id), range.from.0, range.to.0, times, target);
-        read.ok_or_else(undecodable)?;
+        if let Some(cell) = cell {
+            let read = cell.slab().read(place_of(id), range.from.0, range.to.0, times, target);
+            read.ok_or_else(undecodable)?;
+        }
         // Looked at after the slab was read: what it had let go of by then is taken from where the query holds on to it.
         let gone: Vec<_> = seen.map(|seen| seen.gone()).unwrap_or_default();
         let gone: Vec<_> = gone.into_iter().filter_map(|kept| kept.of(cell_of(id))).collect();

@@ -28,6 +28,8 @@ use crate::record;
 const LOG_PER_SERIES: u64 = 128;
 /// Where there is no room for new series a flush is due so often, in microseconds: idle ones leave memory with it.
 const FLUSH_FOR_ROOM_EVERY: i64 = 300_000_000;
+/// While samples are refused, what is too old is looked for so often, in microseconds.
+const TIDY_FOR_ROOM_EVERY: i64 = 60_000_000;
 /// Longest text of metadata, in bytes.
 const METADATA_LEN_MAX: usize = 4 * 1024;
 /// Most metrics with metadata.
@@ -186,15 +188,23 @@ pub(crate) struct Inner {
     pub began_with: i64,
     pub history: History,
     pub metadata: RwLock<BTreeMap<String, Metadata>>,
+    /// When it was last tried to find room among what is too old.
+    tidied_for_room_at: AtomicI64,
     due: Mutex<Due>,
     due_changed: Condvar,
 }
 
-#[derive(Default)]
 struct Due {
     flush: bool,
     merge: bool,
     stop: bool,
+}
+
+impl Default for Due {
+    /// An opened store is tidied up at once: one that is often begun anew may never have enough for a flush of its own.
+    fn default() -> Due {
+        Due { flush: false, merge: true, stop: false }
+    }
 }
 
 /// The metric store. Shared behind an `Arc`; every call may come from any thread.
@@ -216,6 +226,8 @@ impl Store {
             threads.push(start("store-ahead", true, move || log.run_ahead())?);
             let shared = inner.clone();
             threads.push(start("store-flush", true, move || shared.flush_when_due())?);
+            let shared = inner.clone();
+            threads.push(start("store-merge", true, move || shared.tidy_when_due())?);
         }
         Ok(Store { inner, threads: Mutex::new(threads) })
     }
@@ -301,14 +313,22 @@ impl Store {
         self.inner.log.roll();
         self.inner.flush()?;
         self.inner.log.forget_kept();
+        self.inner.set_due(|due| due.merge = true);
         Ok(())
     }
 
     /// Deletes the samples from `from` to `to`, both included, of all series that fit all matchers of any set: from memory and from the
     /// disk when this returns. The log that is kept for back-tests goes too. Says how many samples went.
     pub fn delete(&self, sets: &[Vec<Matcher>], from: Time, to: Time) -> Result<u64, StoreError> {
-        self.flush()?;
-        self.inner.forget_old(0, i64::MIN);
+        loop {
+            self.flush()?;
+            // Who flushes at the same time may have frozen something that is in no part yet: that must stay.
+            let pending = self.inner.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+            if pending.is_empty() {
+                self.inner.forget_old(0, i64::MIN);
+                break;
+            }
+        }
         let head = self.inner.head();
         for id in sets.iter().flat_map(|matchers| head.matching(matchers)) {
             if let Some(cell) = head.cell(cell_of(id)) {
@@ -316,7 +336,10 @@ impl Store {
             }
         }
         drop(head);
-        self.inner.history.delete(sets, from, to)
+        let gone = self.inner.history.delete(sets, from, to)?;
+        // What came while the slabs were frozen may be deleted from its part and stand in the log behind the flush.
+        self.flush()?;
+        Ok(gone)
     }
 
     /// Puts all samples up to now into the folder `to`, as `to/history`: a store that opens there has them. The folder must not hold a
@@ -381,6 +404,7 @@ impl Store {
     fn stop(&self) {
         self.inner.log.stop();
         self.inner.set_due(|due| due.stop = true);
+        self.inner.history.stop();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             if thread.join().is_err() {
@@ -469,6 +493,7 @@ impl Inner {
             began_with: opened.since.saturating_sub(1),
             history: opened.history,
             metadata: RwLock::new(opened.metadata),
+            tidied_for_room_at: AtomicI64::new(i64::MIN),
             due: Mutex::new(Due::default()),
             due_changed: Condvar::new(),
         }
@@ -508,26 +533,34 @@ impl Inner {
         self.due_changed.notify_all();
     }
 
-    /// Flushes when told to, and merges parts between, a step at a time.
+    /// Flushes when told to.
     fn flush_when_due(&self) {
+        while self.wait_due(|due| std::mem::take(&mut due.flush)) {
+            self.flush_or_postpone();
+            self.set_due(|due| due.merge = true);
+        }
+    }
+
+    /// Tidies up when told to, a step at a time: beside the flushes, for a large merge takes minutes.
+    fn tidy_when_due(&self) {
+        while self.wait_due(|due| std::mem::take(&mut due.merge)) {
+            if self.tidy() {
+                self.set_due(|due| due.merge = true);
+            }
+        }
+    }
+
+    /// Waits for something to do; false: it is over.
+    fn wait_due(&self, take: impl Fn(&mut Due) -> bool) -> bool {
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-            let idle = |due: &mut Due| !due.flush && !due.merge && !due.stop;
-            let mut due = self.due_changed.wait_while(due, idle).unwrap_or_else(PoisonError::into_inner);
             if due.stop {
-                return;
+                return false;
             }
-            if std::mem::take(&mut due.flush) {
-                due.merge = true;
-                drop(due);
-                self.flush_or_postpone();
-            } else {
-                due.merge = false;
-                drop(due);
-                if self.tidy() {
-                    self.set_due(|due| due.merge = true);
-                }
+            if take(&mut due) {
+                return true;
             }
+            due = self.due_changed.wait(due).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -541,6 +574,15 @@ impl Inner {
             tracing::error!(%error, "tidying up the parts failed");
             false
         })
+    }
+
+    /// Samples are refused for want of room: what is too old may give some, though no flush comes by.
+    pub fn tidy_for_room(&self, now: Time) {
+        let before = self.tidied_for_room_at.load(Relaxed);
+        if now.0.saturating_sub(before) >= TIDY_FOR_ROOM_EVERY && !self.options.driven_by_caller {
+            self.tidied_for_room_at.store(now.0, Relaxed);
+            self.set_due(|due| due.merge = true);
+        }
     }
 
     fn flush_or_postpone(&self) {

@@ -431,6 +431,11 @@ impl Runs {
         self.samples += times.len() as u64;
     }
 
+    /// No sample of what was frozen is newer.
+    pub fn newest_time(&self) -> i64 {
+        self.newest
+    }
+
     /// The same in fewer, longer runs, those of a series one behind the other: what is frozen is read many times, and takes less so.
     pub fn joined(&self) -> Option<Runs> {
         let arena = Arena::whole(self.arena.len() * 3 / 4);

@@ -30,6 +30,8 @@ struct Group {
     parts: Vec<Arc<Part>>,
     level: u32,
     bytes: u64,
+    /// One of them is known to be damaged: they stay as they are, so that whoever reads them is told.
+    damaged: bool,
 }
 
 /// The most useful merge, where one pays.
@@ -39,7 +41,8 @@ pub(super) fn due(view: &View, now: i64) -> Option<Due> {
     days.into_iter().rev().find_map(|day| {
         let groups = group(day);
         let over = (day[0].summary().day + 1).saturating_mul(DAY).saturating_add(DAY_OVER_AFTER) <= now;
-        let run = if over { run_of_day_over(&groups) } else { run_of_one_level(&groups) }?;
+        let mut whole = groups.split(|group| group.damaged);
+        let run = whole.find_map(|groups| if over { run_of_day_over(groups) } else { run_of_one_level(groups) })?;
         let level = run.iter().map(|group| group.level).max().unwrap_or(0) + 1;
         let parts: Vec<Arc<Part>> = run.iter().flat_map(|group| group.parts.iter().cloned()).collect();
         Some(Due { parts, level })
@@ -53,6 +56,7 @@ fn group(day: &[Arc<Part>]) -> Vec<Group> {
             parts: parts.to_vec(),
             level: parts.iter().map(|part| part.summary().level).max().unwrap_or(0),
             bytes: parts.iter().map(|part| part.len()).sum(),
+            damaged: parts.iter().any(|part| part.is_damaged()),
         })
         .collect()
 }

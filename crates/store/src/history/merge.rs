@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use model::Labels;
 
@@ -82,9 +83,15 @@ pub(super) struct Target<'a> {
 
 /// Writes what `parts` hold into a new part, or into more than one where there are too many series; none where nothing is left.
 /// `parts` are in the order in which they were published. Files that were written are removed again on an error.
-pub(super) fn merge(target: &Target<'_>, parts: &[(&Part, Option<&Without>)], level: u32) -> Result<Vec<Written>, StoreError> {
+/// Ends with an error once it is `stopped`; and where a part is damaged, unless something is taken out of it.
+pub(super) fn merge(
+    target: &Target<'_>,
+    parts: &[(&Part, Option<&Without>)],
+    level: u32,
+    stopped: &AtomicBool,
+) -> Result<Vec<Written>, StoreError> {
     let mut written = Vec::new();
-    let done = Merge::new(target, parts, level).and_then(|merge| merge.run(parts, &mut written));
+    let done = Merge::new(target, parts, level, stopped).and_then(|merge| merge.run(parts, &mut written));
     if let Err(error) = done {
         written.iter().for_each(|part: &Written| part.remove(target.files, target.dir));
         return Err(error);
@@ -97,10 +104,16 @@ struct Merge<'a> {
     about: Summary,
     replaces: Vec<u64>,
     writer: PartWriter,
+    stopped: &'a AtomicBool,
 }
 
 impl<'a> Merge<'a> {
-    fn new(target: &'a Target<'a>, parts: &[(&Part, Option<&Without>)], level: u32) -> Result<Merge<'a>, StoreError> {
+    fn new(
+        target: &'a Target<'a>,
+        parts: &[(&Part, Option<&Without>)],
+        level: u32,
+        stopped: &'a AtomicBool,
+    ) -> Result<Merge<'a>, StoreError> {
         let summaries = parts.iter().map(|(part, _)| part.summary());
         let published = summaries
             .clone()
@@ -108,7 +121,7 @@ impl<'a> Merge<'a> {
         let day = summaries.map(|about| about.day).next().unwrap_or(0);
         let about = Summary { day, level, published, ..Summary::default() };
         let writer = PartWriter::new(target.files.clone(), target.dir, (target.number)(), about.clone())?;
-        Ok(Merge { target, about, replaces: parts.iter().map(|(part, _)| part.number()).collect(), writer })
+        Ok(Merge { target, about, replaces: parts.iter().map(|(part, _)| part.number()).collect(), writer, stopped })
     }
 
     fn run(mut self, parts: &[(&Part, Option<&Without>)], written: &mut Vec<Written>) -> Result<(), StoreError> {
@@ -131,6 +144,11 @@ impl<'a> Merge<'a> {
             Some(((part, _), _)) => Err(StoreError::io("read", part.path())(std::io::ErrorKind::Other.into())),
             None => done,
         };
+        let damaged = parts.iter().find(|(part, without)| without.is_none() && part.is_damaged());
+        let done = match damaged {
+            Some((part, _)) => Err(StoreError::io("merge", part.path())(std::io::ErrorKind::InvalidData.into())),
+            None => done,
+        };
         if done.is_err() || self.writer.is_empty() {
             self.writer.abandon();
             return done;
@@ -144,6 +162,9 @@ impl<'a> Merge<'a> {
     fn all_series(&mut self, inputs: &mut [Input<'_>], written: &mut Vec<Written>) -> Result<(), StoreError> {
         loop {
             let Some(least) = inputs.iter().filter_map(Input::key).min() else { return Ok(()) };
+            if self.stopped.load(Relaxed) {
+                return Err(StoreError::Closed);
+            }
             let id = least.1;
             let has: Vec<bool> = inputs.iter().map(|input| input.key() == Some(least)).collect();
             let labels = inputs.iter_mut().zip(&has).filter(|(_, has)| **has).find_map(|(input, _)| input.scan.labels());

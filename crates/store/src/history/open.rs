@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::manifest::{Listed, Loaded, Manifest};
@@ -57,6 +57,7 @@ pub(super) fn open(files: Arc<dyn Files>, dir: PathBuf, cache_bytes: usize) -> R
         next_published: AtomicU64::new(state.manifest.next_published),
         merges: AtomicU64::new(0),
         merged_samples: AtomicU64::new(0),
+        stopped: AtomicBool::new(false),
         damage,
         state: Mutex::new(state),
         files,

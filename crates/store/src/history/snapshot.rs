@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 use std::sync::PoisonError;
 
-use super::manifest::{self, Manifest};
-use super::{History, Listed};
+use super::History;
+use super::manifest;
 use crate::error::StoreError;
 use crate::files::{Files, read_exact_at, retry, write_all_at};
 use crate::part::{self, Part};
@@ -35,9 +35,14 @@ impl History {
             let copied = retry(|| files.link(part.path(), &new)).or_else(|_| copy(files, part, &new));
             copied.map_err(StoreError::io("write", &new))?;
         }
-        let kept: Vec<Listed> = listed.parts.into_iter().filter(|part| parts.contains_key(&part.number)).collect();
+        // Those that can't be opened go along as they are, if they are there at all: whoever opens the copy is told of them as well.
+        for part in listed.parts.iter().filter(|part| !parts.contains_key(&part.number)) {
+            if let Err(error) = retry(|| files.link(&part::path(&self.dir, part.number), &part::path(to, part.number))) {
+                tracing::warn!(part = part.number, %error, "a damaged part is not in the snapshot");
+            }
+        }
         retry(|| files.sync_dir(to)).map_err(StoreError::io("sync", to))?;
-        Manifest { parts: kept, ..listed }.store(files, to)
+        listed.store(files, to)
     }
 
     /// Whether a folder holds a history.

@@ -6,7 +6,7 @@ use model::Labels;
 use query::source::MatchOp;
 
 use super::*;
-use crate::files::{Random, Simulated};
+use crate::files::{Fault, Random, Simulated};
 use crate::part::Missed;
 
 const DIR: &str = "/data/history";
@@ -285,4 +285,97 @@ fn a_disk_that_fails_to_read_stops_a_merge_and_loses_nothing() {
         work.reopen();
         assert_eq!(everything(&work.history.view()), work.want, "call {nth}");
     }
+}
+
+/// Cuts a part's file, or writes over what lies `from` a place on.
+fn spoil(files: &Simulated, part: &Part, from: usize) {
+    let mut bytes = files.contents(part.path()).unwrap();
+    bytes[from..from + 40].fill(0xff);
+    files.put(part.path(), bytes);
+}
+
+#[test]
+fn what_is_damaged_is_not_merged_and_its_copy_tells_of_it() {
+    let mut work = Work::begin(7);
+    (0..10).for_each(|_| work.write(TODAY, 1));
+    let view = work.history.view();
+    let (damaged, missing) = (view.parts()[1].clone(), view.parts()[2].clone());
+    spoil(&work.files, &damaged, 1_100);
+    let mut bytes = work.files.contents(missing.path()).unwrap();
+    bytes.truncate(bytes.len() / 2);
+    work.files.put(missing.path(), bytes);
+    let history = History::open(Arc::new(work.files.clone()), DIR, 1 << 20).unwrap();
+    while history.compact(Time((TODAY + 3) * DAY)).unwrap() {}
+    let numbers: Vec<u64> = history.view().parts().iter().map(|part| part.number()).collect();
+    assert!(numbers.contains(&damaged.number()), "{numbers:?}");
+    assert!(numbers.len() < view.parts().len() - 1, "the others are merged: {numbers:?}");
+    let told = |history: &History| {
+        let missed = Missed::default();
+        for found in history.view().select(&[], (i64::MIN, i64::MAX), none_known, &missed) {
+            let (mut times, mut values) = (Vec::new(), Vec::new());
+            history.view().read(&found.places, (i64::MIN, i64::MAX), &mut times, &mut values, &missed);
+        }
+        missed.in_words().unwrap()
+    };
+    assert!(told(&history).contains("1 part and 1 block of samples of 2023-12-09 "), "{}", told(&history));
+    history.snapshot(Path::new("/copy/history")).unwrap();
+    let copy = History::open(Arc::new(work.files.clone()), "/copy/history", 1 << 20).unwrap();
+    assert_eq!((copy.damage().parts, told(&copy)), (1, told(&history)));
+}
+
+#[test]
+fn a_merge_leaves_room_and_ends_when_it_is_told_to() {
+    let mut work = Work::begin(8);
+    (0..10).for_each(|_| work.write(TODAY, 1));
+    let parts = work.history.view().parts().len();
+    let over = Time((TODAY + 3) * DAY);
+    let used: u64 = work.history.view().parts().iter().map(|part| part.len()).sum();
+    work.files.set_capacity(Some(2 * used + FREE_BESIDE_MERGE / 2));
+    assert!(!work.history.compact(over).unwrap());
+    work.files.set_capacity(None);
+    work.history.stop();
+    assert!(work.history.compact(over).is_err());
+    assert_eq!(work.history.view().parts().len(), parts);
+    work.reopen();
+    assert!(work.history.compact(over).unwrap());
+    work.want.retain(|_, samples| !samples.is_empty());
+    assert_eq!(everything(&work.history.view()), work.want);
+}
+
+#[test]
+fn a_write_that_fails_leaves_no_file_behind() {
+    let mut failed = 0;
+    for call in 1.. {
+        let files = Simulated::new(9);
+        let history = History::open(Arc::new(files.clone()), DIR, 1 << 20).unwrap();
+        let batch: Samples = (1..4).map(|id| (id, (0..300).map(|n| (TODAY * DAY + n * 1_000_000, n as u64)).collect())).collect();
+        files.fail_call(call, Fault::Enospc);
+        let before = files.calls();
+        let outcome = history.write(&mut |give| feed(&batch, give));
+        if files.calls() - before < call {
+            break;
+        }
+        if outcome.is_err() {
+            failed += 1;
+            let left = files.list(Path::new(DIR)).unwrap();
+            assert!(!left.iter().any(|name| name.ends_with(".tmp") || name.ends_with(".part")), "call {call}: {left:?}");
+        }
+    }
+    assert!(failed > 3, "{failed}");
+}
+
+#[test]
+fn what_can_not_be_found_is_not_said_to_be_deleted() {
+    let mut work = Work::begin(10);
+    work.write(TODAY, 1);
+    let part = work.history.view().parts()[0].clone();
+    let bytes = work.files.contents(part.path()).unwrap();
+    // All between the blocks and the feet: the index with its parity.
+    let (from, to) = (part.index_range().0 as usize, part.index_range().1 as usize);
+    let mut spoilt = bytes;
+    spoilt[from..to].fill(0xff);
+    work.files.put(part.path(), spoilt);
+    let history = History::open(Arc::new(work.files.clone()), DIR, 1 << 20).unwrap();
+    let error = history.delete(&[host(1)], Time::MIN, Time::MAX).unwrap_err().to_string();
+    assert!(error.contains("find what to delete"), "{error}");
 }

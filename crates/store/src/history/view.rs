@@ -49,6 +49,18 @@ impl View {
         &self.parts
     }
 
+    /// Whether there is nothing, and nothing missing.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty() && self.missing.is_empty()
+    }
+
+    /// Parts have no sample from this instant on, those that can't be opened neither: none of them was written after `latest`.
+    pub fn end(&self, latest: i64) -> i64 {
+        let parts = self.parts.iter().map(|part| part.summary().last.saturating_add(1));
+        let missing = self.missing.iter().map(|(day, _)| (day + 1).saturating_mul(DAY).min(latest.saturating_add(1)));
+        parts.chain(missing).max().unwrap_or(i64::MIN)
+    }
+
     /// Places of the parts that have samples from `from` to `to`, in microseconds, both included.
     fn within(&self, from: i64, to: i64) -> impl Iterator<Item = (u32, &Arc<Part>)> {
         let touches = move |part: &&Arc<Part>| part.summary().first <= to && part.summary().last >= from;

@@ -92,12 +92,18 @@ pub(super) enum Read {
 /// Reads a page's body.
 pub(super) fn read(file: &dyn ReadAt, number: u64, foot: &Foot, section: Section, place: usize) -> std::io::Result<Read> {
     let Some(page) = foot.pages(section).get(place) else { return Ok(Read::Lost) };
-    let framed = read_framed(file, page)?;
-    if let Some(body) = framed.as_deref().and_then(|framed| open(number, page.at, framed)) {
+    let framed = read_framed(file, page);
+    if let Ok(Some(framed)) = &framed
+        && let Some(body) = open(number, page.at, framed)
+    {
         return Ok(Read::Good(body.to_vec()));
     }
-    let restored = restore(file, number, foot, section, place)?;
-    Ok(restored.map_or(Read::Lost, Read::Restored))
+    // A place that the disk fails to read is made again like any other.
+    match (restore(file, number, foot, section, place), framed) {
+        (Ok(Some(restored)), _) => Ok(Read::Restored(restored)),
+        (Err(error), _) | (Ok(None), Err(error)) => Err(error),
+        (Ok(None), Ok(_)) => Ok(Read::Lost),
+    }
 }
 
 fn restore(file: &dyn ReadAt, number: u64, foot: &Foot, section: Section, place: usize) -> std::io::Result<Option<Vec<u8>>> {

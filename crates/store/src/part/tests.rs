@@ -8,7 +8,7 @@ use model::Labels;
 use query::source::{MatchOp, Matcher};
 
 use super::*;
-use crate::files::{Random, Simulated};
+use crate::files::{Fault, Random, Simulated};
 
 const DIR: &str = "/data/history";
 
@@ -244,4 +244,21 @@ fn a_newer_part_is_refused_in_words() {
     files.put(&path, bytes);
     let refused = open_part(&files, 1, &Arc::default()).unwrap_err().to_string();
     assert!(refused.contains("format version 2, this flyball reads up to 1"), "{refused}");
+}
+
+#[test]
+fn a_place_that_the_disk_fails_to_read_is_read_from_its_copy() {
+    let files = Simulated::new(1);
+    let model = Model::random(1, 20, 30);
+    model.write(&files, 1);
+    // Opened, measured, and then the header is read, and the foot.
+    for (call, opens) in [(1, false), (2, false), (3, true), (4, true)] {
+        files.fail_call(call, Fault::Eio);
+        assert_eq!(open_part(&files, 1, &Arc::default()).is_ok(), opens, "call {call}");
+    }
+    let part = open_part(&files, 1, &Arc::default()).unwrap();
+    files.fail_call(1, Fault::Eio);
+    let first = model.series.keys().next().unwrap().1;
+    assert_eq!(part.reading().find(first), Some(0), "the page is made again from its neighbours");
+    assert!(!part.is_damaged() && part.failures() == 0);
 }

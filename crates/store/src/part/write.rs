@@ -277,8 +277,16 @@ impl PartWriter {
         Ok(())
     }
 
-    /// Writes the rest, syncs and gives the file its name. What it is about, and its length in bytes.
+    /// Writes the rest, syncs and gives the file its name. What it is about, and its length in bytes. Leaves nothing behind on an error.
     pub fn finish(mut self) -> Result<(Summary, u64), StoreError> {
+        let done = self.write_rest();
+        if done.is_err() {
+            self.abandon();
+        }
+        done
+    }
+
+    fn write_rest(&mut self) -> Result<(Summary, u64), StoreError> {
         self.end_chunk()?;
         self.end_block()?;
         self.summary.series = self.ids.len() as u32;

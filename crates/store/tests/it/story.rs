@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use model::{Labels, SampleBatch, Time};
 use query::source::{Columns, MatchOp, Matcher, Source, SourceError, TimeRange};
-use store::files::{Fault, Simulated};
+use store::files::{Fault, Files, Simulated};
 use store::{Metadata, Options, Reason, Store, StoreError};
 
 const EVER: TimeRange = TimeRange { from: Time::MIN, to: Time::MAX };
@@ -477,4 +477,68 @@ fn a_snapshot_is_a_store_of_its_own() {
     assert_eq!(read(&copy, "a=1").len(), 100);
     put(&copy, &[("a=1", 200, 1.0), ("new=1", 200, 1.0)], 200);
     assert_eq!((read(&copy, "a=1").len(), read(&copy, "new=1").len(), read(&store, "a=1").len()), (101, 1, 101));
+}
+
+#[test]
+fn damage_to_the_newest_part_is_told_after_a_start() {
+    let files = Simulated::new(1);
+    let store = open(&files, options());
+    put(&store, &[("of=yesterday", -86_400, 1.0)], -86_400);
+    put(&store, &[("of=today", 0, 1.0)], 0);
+    store.close().unwrap();
+    drop(store);
+    let dir = std::path::Path::new("/data/metrics/history");
+    let newest = files.list(dir).unwrap().into_iter().filter(|name| name.ends_with(".part")).max().unwrap();
+    files.put(&dir.join(newest), vec![0; 100]);
+    let store = open(&files, options());
+    assert_eq!(store.damage().parts, 1);
+    for (from, told) in [(-600, true), (-2 * 86_400, true), (-1_000_000, true)] {
+        let view = store.view();
+        let range = TimeRange { from: at(from), to: at(0) };
+        view.series(&[matcher("of", MatchOp::Regex, ".*")], range, 10).unwrap();
+        assert_eq!(view.missed().is_some(), told, "{from}");
+    }
+    let view = store.view();
+    view.series(&[], TimeRange { from: at(-1_000_000), to: at(-90_000) }, 10).unwrap();
+    assert_eq!(view.missed(), None, "nothing of that day is missing");
+}
+
+#[test]
+fn a_query_keeps_the_series_that_a_flush_takes_out_of_memory() {
+    let store = open(&Simulated::new(1), Options { memory_bytes: 0, ..options() });
+    // As many as lie together.
+    let names: Vec<String> = (1..=64).map(|number| format!("ends={number}")).collect();
+    for secs in 0..2 {
+        put(&store, &names.iter().map(|name| (name.as_str(), secs, secs as f64)).collect::<Vec<_>>(), secs);
+    }
+    let view = store.view();
+    let found = view.series(&[matcher("ends", MatchOp::Equal, "1")], EVER, 10).unwrap();
+    // Two hours later nothing of them is in memory.
+    for hour in 1..4 {
+        put(&store, &[("other=1", hour * 3_600, 1.0)], hour * 3_600);
+        store.flush().unwrap();
+    }
+    assert_eq!(store.stats().series, 1);
+    let mut columns = Columns::default();
+    view.read(found[0].0, EVER, &mut columns).unwrap();
+    assert_eq!(columns.values, [0.0, 1.0]);
+}
+
+#[test]
+fn a_store_is_tidied_up_though_no_flush_comes() {
+    let files = Simulated::new(1);
+    let running = || Options { driven_by_caller: false, ..options() };
+    let store = open(&files, running());
+    for day in 0..5 {
+        put(&store, &[("a=1", day * 86_400, day as f64)], day * 86_400);
+    }
+    store.close().unwrap();
+    drop(store);
+    let options = Options { retention: Duration::from_secs(2 * 86_400), ..running() };
+    let store = Store::open(options, Arc::new(files.clone()), at(4 * 86_400)).unwrap();
+    let begun = std::time::Instant::now();
+    while store.stats().history.days > 3 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", store.stats().history);
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
