@@ -238,6 +238,7 @@ impl Server {
         if let Some(folder) = options.config.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(StartError::NoConfig(folder.clone()));
         }
+        allow_open_files();
         make_data_folder(&options.data)?;
         let lock = FolderLock::take(&options.data)?;
         let clock: SharedClock = Arc::new(SystemClock::new());
@@ -460,6 +461,17 @@ fn own_figures(app: App, store: Arc<Store>) -> OwnFigures {
         figures.extend(app.metrics.figures());
         figures
     })
+}
+
+/// As many open files as the system allows: each part of the history is one, each connection another.
+fn allow_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+    {
+        tracing::warn!(%error, "the number of open files stays limited");
+    }
 }
 
 /// How many effects are owed to the outside.
