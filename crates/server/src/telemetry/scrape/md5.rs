@@ -7,7 +7,8 @@ const SHIFTS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23],
 pub fn digest(text: &[u8]) -> [u8; 16] {
     let mut padded = text.to_vec();
     padded.push(0x80);
-    padded.resize(padded.len().next_multiple_of(64) + if padded.len() % 64 > 56 { 64 } else { 0 }, 0);
+    // The length takes the last 8 bytes of a block: of the next one where this one has no room for it.
+    padded.resize((padded.len() + 8).next_multiple_of(64), 0);
     let bits = (text.len() as u64).wrapping_mul(8);
     let end = padded.len() - 8;
     padded[end..].copy_from_slice(&bits.to_le_bytes());
@@ -63,6 +64,19 @@ mod tests {
             ),
         ] {
             assert_eq!(hex::encode(digest(text.as_bytes())), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_that_end_where_a_block_ends() {
+        for (len, wanted) in [
+            (55, "ef1772b6dff9a122358552954ad0df65"),
+            (56, "3b0c8ac703f828b04c6c197006d17218"),
+            (63, "b06521f39153d618550606be297466d5"),
+            (64, "014842d480b571495a4a0363793f7367"),
+            (127, "020406e1d05cdc2aa287641f7ae2cc39"),
+        ] {
+            assert_eq!(hex::encode(digest(&vec![b'a'; len])), wanted, "{len} bytes");
         }
     }
 }
