@@ -12,6 +12,7 @@ use model::{Labels, SampleBatch, Time};
 
 use crate::decimal::Decimal;
 use crate::metadata::{METADATA_MAX, Metadata, MetricKind, cut};
+use crate::number::push_bound;
 use crate::report::{Fault, Report};
 use crate::text::{PairsMemory, Piece};
 
@@ -83,6 +84,8 @@ pub fn decode(
 pub struct Decoder {
     line: Line,
     pairs: PairsMemory,
+    /// The label that is a number by the last `# TYPE`.
+    bound: Option<&'static str>,
 }
 
 impl Decoder {
@@ -97,6 +100,7 @@ impl Decoder {
         meta: &mut Vec<Metadata>,
     ) -> Report {
         let mut report = Report::default();
+        self.bound = None;
         let mut ended = false;
         // Checked at once, which is quick; where that fails each line is.
         let whole = str::from_utf8(body).ok();
@@ -118,7 +122,10 @@ impl Decoder {
                         ended = true;
                         Ok(())
                     }
-                    Ok(text) if text.trim_start_matches([' ', '\t']).starts_with('#') => self.line.comment(text, meta),
+                    Ok(text) if text.trim_start_matches([' ', '\t']).starts_with('#') => {
+                        self.bound = kind_said(text).map_or(self.bound, bound_of);
+                        self.line.comment(text, meta)
+                    }
                     Ok(text) if text.trim_ascii().is_empty() && content == ContentType::Text004 => Ok(()),
                     Ok(_) if report.accepted >= options.samples_max => {
                         Err(Fault::new(0, format!("more than {} samples", options.samples_max)))
@@ -145,6 +152,7 @@ impl Decoder {
         out: &mut SampleBatch,
     ) -> Result<(), Fault> {
         self.line.sample(text, content)?;
+        self.line.write_bound(text, self.bound);
         self.line.rename(text, options);
         let time = self.line.time.filter(|_| options.honor_timestamps).unwrap_or(default_time);
         let line = &self.line;
@@ -334,6 +342,16 @@ impl Line {
         Ok(skip_blanks(bytes, end))
     }
 
+    /// Writes the value of the label `bound` as OpenMetrics has it, where it is a number: `le="1"` and `le="1.0"` are one series.
+    fn write_bound(&mut self, text: &str, bound: Option<&str>) {
+        let Some(bound) = bound else { return };
+        let Some(place) = self.labels.iter().position(|(name, _)| name.of(text, &self.scratch) == bound) else { return };
+        let Some(number) = bound_value(self.labels[place].1.of(text, &self.scratch)) else { return };
+        let start = self.scratch.len();
+        push_bound(&mut self.scratch, number);
+        self.labels[place].1 = Piece::scratch(start, self.scratch.len());
+    }
+
     /// Gives labels that the target has too the name `exported_...`, again and again until it is free.
     fn rename(&mut self, text: &str, options: &Options) {
         if options.honor_labels {
@@ -400,6 +418,31 @@ impl Line {
         }
         Ok(())
     }
+}
+
+/// The kind that a line `# TYPE name kind` says; none: it is another remark, or no kind that is known.
+fn kind_said(line: &str) -> Option<MetricKind> {
+    let rest = line.trim_start_matches([' ', '\t']).strip_prefix('#')?.trim_start_matches([' ', '\t']);
+    let rest = rest.strip_prefix("TYPE")?;
+    if !rest.starts_with([' ', '\t']) {
+        return None;
+    }
+    MetricKind::parse(rest.split_ascii_whitespace().next_back()?)
+}
+
+/// The label whose value is a number in series of this kind.
+fn bound_of(kind: MetricKind) -> Option<&'static str> {
+    match kind {
+        MetricKind::Histogram => Some("le"),
+        MetricKind::Summary => Some("quantile"),
+        _ => None,
+    }
+}
+
+/// A bound as Go reads it; none: no number, or too large for one.
+fn bound_value(text: &str) -> Option<f64> {
+    let value: f64 = text.parse().ok()?;
+    (value.is_finite() || !text.bytes().any(|byte| byte.is_ascii_digit())).then_some(value)
 }
 
 fn unescape_help(text: &str) -> String {

@@ -71,7 +71,8 @@ fn remote_write() {
 
 #[test]
 fn exposition() {
-    let body: String = (0..SERIES).map(|host| format!("up{{host=\"h{host}\",quoted=\"a\\\"b\"}} {host}.25\n")).collect();
+    let mut body = "# TYPE up histogram\n".to_owned();
+    body.extend((0..SERIES).map(|host| format!("up{{host=\"h{host}\",le=\"{host}\",quoted=\"a\\\"b\"}} {host}.25\n")));
     let (mut decoder, options) = (exposition::Decoder::default(), exposition::Options::default());
     let (mut batch, mut metadata) = (SampleBatch::new(), Vec::new());
     let decoded = second(|| {

@@ -5,7 +5,7 @@
 use model::labels::METRIC_NAME;
 use model::{Labels, Time};
 
-use super::{ContentType, Line, Options, is_name_byte, parse_time, parse_value, skip_blanks, word_end};
+use super::{ContentType, Line, Options, bound_of, is_name_byte, kind_said, parse_time, parse_value, skip_blanks, word_end};
 use crate::metadata::Metadata;
 use crate::report::Fault;
 
@@ -18,6 +18,8 @@ pub struct Found<'a> {
     pub value: f64,
     /// The sample's own time, where it has one.
     pub time: Option<Time>,
+    /// The label whose value is a number, by the `# TYPE` before: `le` of a histogram, `quantile` of a summary.
+    pub bound: Option<&'static str>,
 }
 
 /// A line that is none.
@@ -34,7 +36,7 @@ pub struct Mistake {
 
 /// The samples of an answer in their order; ends behind the first mistake. Remarks and metadata are left out.
 pub fn samples(body: &str, content: ContentType) -> Samples<'_> {
-    Samples { rest: body, content, line: 0, state: State::Reading }
+    Samples { rest: body, content, line: 0, bound: None, state: State::Reading }
 }
 
 /// See [`samples`].
@@ -43,6 +45,7 @@ pub struct Samples<'a> {
     rest: &'a str,
     content: ContentType,
     line: usize,
+    bound: Option<&'static str>,
     state: State,
 }
 
@@ -55,6 +58,10 @@ enum State {
 }
 
 impl<'a> Samples<'a> {
+    fn remark(&mut self, line: &str) {
+        self.bound = kind_said(line).map_or(self.bound, bound_of);
+    }
+
     fn mistake(&mut self, fault: Fault) -> Option<Result<Found<'a>, Mistake>> {
         self.state = State::Failed;
         Some(Err(Mistake { line: self.line, column: fault.at + 1, why: fault.reason.into_owned() }))
@@ -77,11 +84,11 @@ impl<'a> Iterator for Samples<'a> {
             match line.as_bytes().first() {
                 None if self.content == ContentType::Text004 => {}
                 Some(b'#') if self.content == ContentType::OpenMetrics1 && line == "# EOF" => self.state = State::Ended,
-                Some(b'#') => {}
-                Some(b' ' | b'\t' | b'\r') if is_remark(line, self.content) => {}
+                Some(b'#') => self.remark(line),
+                Some(b' ' | b'\t' | b'\r') if is_remark(line, self.content) => self.remark(line),
                 _ => {
                     return match sample(line, self.content) {
-                        Ok(found) => Some(Ok(found)),
+                        Ok(found) => Some(Ok(Found { bound: self.bound, ..found })),
                         Err(fault) => self.mistake(fault),
                     };
                 }
@@ -119,7 +126,7 @@ fn sample(line: &str, content: ContentType) -> Result<Found<'_>, Fault> {
     if at < bytes.len() && !is_exemplar {
         return Err(Fault::new(at, "something follows the sample"));
     }
-    Ok(Found { key: &line[start..end], value, time })
+    Ok(Found { key: &line[start..end], value, time, bound: None })
 }
 
 /// Where name and labels end.
@@ -162,13 +169,15 @@ pub struct Names {
 }
 
 impl Names {
-    /// The labels of a series that was written so, with those of the target.
-    pub fn labels(&mut self, key: &str, options: &Options) -> Result<Labels, String> {
+    /// The labels of a series that was written so, with those of the target; the value of `bound` as OpenMetrics has it, see
+    /// [`Found::bound`].
+    pub fn labels(&mut self, key: &str, bound: Option<&str>, options: &Options) -> Result<Labels, String> {
         self.text.clear();
         self.text.push_str(key);
         self.text.push_str(" 0");
         let said = |fault: Fault| format!("column {} of the series: {}", fault.at + 1, fault.reason);
         self.line.sample(&self.text, ContentType::Text004).map_err(said)?;
+        self.line.write_bound(&self.text, bound);
         self.line.rename(&self.text, options);
         let (line, text) = (&self.line, self.text.as_str());
         let mut pairs = vec![(METRIC_NAME, line.name.of(text, &line.scratch))];
@@ -208,7 +217,7 @@ mod tests {
         let ours = samples(body, content)
             .map(|found| {
                 let found = found?;
-                let labels = names.labels(found.key, &options).map_err(|why| Mistake { line: 0, column: 0, why })?;
+                let labels = names.labels(found.key, found.bound, &options).map_err(|why| Mistake { line: 0, column: 0, why })?;
                 Ok((labels, found.time.unwrap_or(now).0, found.value.to_bits()))
             })
             .collect();
@@ -224,6 +233,34 @@ mod tests {
         let text = "# TYPE a counter\na_total{b=\"c\"} 1 1.5 # {trace=\"}\"} 3\na_created 2\n# EOF\n";
         let (theirs, ours) = both(text, ContentType::OpenMetrics1);
         assert_eq!((theirs.len(), ours.as_ref()), (2, Ok(&theirs)));
+    }
+
+    /// As Prometheus 3 reads them: a bound is a number, however its text looks.
+    #[test]
+    fn bounds_of_histograms_and_summaries_are_numbers() {
+        let text = "# HELP h a histogram\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"1.0\"} 1\nh_bucket{le=\"1000000\"} 2\n\
+                    h_bucket{le=\"+Inf\"} 2\nh_bucket{le=\"inf\"} 2\nh_bucket{le=\"1e999\"} 2\nh_bucket{le=\"many\"} 2\n\
+                    h_bucket{quantile=\"1\"} 2\nh_count 2\n  # TYPE s \tsummary \ns{quantile=\"0.990\",le=\"1\"} 1\n\
+                    # TYPE g gauge\ng{le=\"1\",quantile=\"1\"} 1\n";
+        let wanted = [
+            "h_bucket{le=\"1.0\"}",
+            "h_bucket{le=\"1.0\"}",
+            "h_bucket{le=\"1e+06\"}",
+            "h_bucket{le=\"+Inf\"}",
+            "h_bucket{le=\"+Inf\"}",
+            "h_bucket{le=\"1e999\"}",
+            "h_bucket{le=\"many\"}",
+            "h_bucket{quantile=\"1\"}",
+            "h_count",
+            "s{le=\"1\", quantile=\"0.99\"}",
+            "g{le=\"1\", quantile=\"1\"}",
+        ];
+        let (theirs, ours) = both(text, ContentType::Text004);
+        assert_eq!(ours.as_ref(), Ok(&theirs));
+        let own = |labels: &Labels| labels.filter(|name| name != "job" && name != "instance").to_string();
+        assert_eq!(theirs.iter().map(|(labels, ..)| own(labels)).collect::<Vec<_>>(), wanted);
+        let (theirs, ours) = both("# TYPE h histogram\nh_bucket{le=\"5\"} 1\n# EOF\n", ContentType::OpenMetrics1);
+        assert_eq!((own(&theirs[0].0), ours.as_ref()), ("h_bucket{le=\"5.0\"}".to_owned(), Ok(&theirs)));
     }
 
     #[test]
@@ -246,7 +283,7 @@ mod tests {
             assert_eq!((mistake.line, mistake.column), (line, column), "{text:?}: {mistake}");
             assert_eq!(read.next(), None);
         }
-        let why = Names::default().labels("a{b=1}", &Options::default()).unwrap_err();
+        let why = Names::default().labels("a{b=1}", None, &Options::default()).unwrap_err();
         assert!(why.contains("column 5"), "{why}");
     }
 
@@ -256,7 +293,7 @@ mod tests {
             for content in [ContentType::Text004, ContentType::OpenMetrics1] {
                 let mut names = Names::default();
                 for found in samples(&body, content).flatten() {
-                    let _ = names.labels(found.key, &Options::default());
+                    let _ = names.labels(found.key, found.bound, &Options::default());
                 }
             }
         }

@@ -4,7 +4,7 @@ use ahash::AHashMap;
 use model::config::ScrapeJob;
 use model::intake::{KeyHash, KeySecret, LabelsFault, Protocol, RawRow, Rows};
 use model::{Labels, STALE_NAN, Time};
-use wire::exposition::keyed::{Mistake, Names, samples};
+use wire::exposition::keyed::{Found, Mistake, Names, samples};
 use wire::exposition::{ContentType, Options};
 
 use super::relabel::{Relabel, Working};
@@ -68,8 +68,8 @@ impl Rules {
     }
 
     /// The labels of a series that was written so; none: dropped.
-    fn labels(&self, names: &mut Names, key: &str) -> Result<Option<Labels>, String> {
-        let mut labels = names.labels(key, &self.options)?;
+    fn labels(&self, names: &mut Names, found: &Found<'_>) -> Result<Option<Labels>, String> {
+        let mut labels = names.labels(found.key, found.bound, &self.options)?;
         if !self.relabel.is_empty() {
             let mut working = Working::new(labels.iter());
             if !self.relabel.apply(&mut working) {
@@ -145,7 +145,7 @@ impl Cache {
             if out.found > SAMPLES_MAX {
                 return Err(format!("more than {SAMPLES_MAX} samples"));
             }
-            let Some(place) = self.known(found.key, rules)? else { continue };
+            let Some(place) = self.known(&found, rules)? else { continue };
             out.kept += 1;
             if sample_limit > 0 && out.kept as u64 > sample_limit {
                 return Err(format!("sample limit exceeded (limit: {sample_limit})"));
@@ -166,8 +166,8 @@ impl Cache {
     }
 
     /// The place of the series that is written so; none: it is dropped.
-    fn known(&mut self, text: &str, rules: &Rules) -> Result<Option<u32>, String> {
-        let hash = self.secret.hash(Protocol::Labels, text.as_bytes());
+    fn known(&mut self, found: &Found<'_>, rules: &Rules) -> Result<Option<u32>, String> {
+        let hash = self.secret.hash(Protocol::Labels, found.key.as_bytes());
         match self.by_text.get_mut(&hash) {
             Some(Known::Series(place)) => return Ok(Some(*place)),
             Some(Known::Dropped(seen)) => {
@@ -176,7 +176,7 @@ impl Cache {
             }
             None => {}
         }
-        let place = rules.labels(&mut self.names, text)?.map(|labels| self.place(labels));
+        let place = rules.labels(&mut self.names, found)?.map(|labels| self.place(labels));
         self.by_text.insert(hash, place.map_or(Known::Dropped(self.round), Known::Series));
         Ok(place)
     }
@@ -340,6 +340,15 @@ mod tests {
         ] {
             assert_eq!(world.scrape(body), wanted, "{body:?}");
         }
+    }
+
+    /// A client that writes `1` and one that writes `1.0` have the same series, as with Prometheus 3.
+    #[test]
+    fn bounds_of_buckets_are_numbers() {
+        let mut world = world("");
+        let body = |le: &str| format!("# TYPE a histogram\na_bucket{{le=\"{le}\"}} 1\n# TYPE b gauge\nb{{le=\"1\"}} 1\n");
+        assert_eq!(world.scrape(&body("1")), r#"2/2/2: a_bucket{le="1.0"} 1, b{le="1"} 1"#);
+        assert_eq!(world.scrape(&body("1.0")), r#"2/2/0: a_bucket{le="1.0"} 1, b{le="1"} 1"#);
     }
 
     #[test]
