@@ -37,6 +37,16 @@ pub(super) async fn start(configured: Event) -> Loop {
 
 /// By this clock, with a state that is prepared once it is configured.
 pub(super) async fn start_by(clock: SharedClock, configured: Event, prepare: impl FnOnce(&mut engine::State)) -> Loop {
+    start_limited(clock, configured, prepare, 100_000).await
+}
+
+/// With a store that takes so many series.
+async fn start_limited(
+    clock: SharedClock,
+    configured: Event,
+    prepare: impl FnOnce(&mut engine::State),
+    series_max: usize,
+) -> Loop {
     let folder = tempfile::tempdir().unwrap();
     let (fold, owed) = Fold::open(Arc::new(MemoryJournal::new()), clock.clone()).await.unwrap();
     let state = fold.state();
@@ -50,7 +60,8 @@ pub(super) async fn start_by(clock: SharedClock, configured: Event, prepare: imp
     let performer = Outside::new(handle.clone(), clock.clone(), outgoing.clone(), Arc::new(NoLinks));
     let (_, news) = LinkNews::channel();
     tokio::spawn(perform::run(Outbox::new(owed, 1), dues_out, news, Arc::new(performer), handle.clone(), clock.clone()));
-    let store = Store::open(Options::new(folder.path().join("telemetry")), Arc::new(OnDisk), clock.now()).unwrap();
+    let options = Options { series_max, ..Options::new(folder.path().join("telemetry")) };
+    let store = Store::open(options, Arc::new(OnDisk), clock.now()).unwrap();
     let telemetry = Telemetry::start(Arc::new(store), clock, handle.clone(), folder.path(), Features::STABLE);
     let (stop, stopping) = watch::channel(false);
     let own = OwnFigures::new(|| vec![("flyball_test", 1.0)]);
@@ -200,23 +211,68 @@ fn newest(world: &Loop, metric: &str) -> Option<f64> {
     columns.values.last().copied()
 }
 
+/// Answers every request with a text that `body` makes of the request's head. Ends when it is dropped.
+struct Exporter {
+    address: std::net::SocketAddr,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Exporter {
+    async fn start(body: impl Fn(&str) -> String + Send + Sync + 'static) -> Exporter {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let body = Arc::new(body);
+        let serving = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let body = body.clone();
+                tokio::spawn(async move {
+                    let mut request = [0; 4_096];
+                    let len = stream.read(&mut request).await.unwrap_or(0);
+                    let body = body(&String::from_utf8_lossy(&request[..len]));
+                    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                });
+            }
+        });
+        Exporter { address, serving }
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// A configuration that scrapes as this YAML of `scrape_configs` says; the loopback is allowed.
+fn scraping(jobs: &str) -> Event {
+    let mut config: Config = serde_saphyr::from_str(&format!("scrape_configs:\n{jobs}")).unwrap();
+    config.outgoing.allow = vec!["127.0.0.0/8".into()];
+    Event::Configured { config: Box::new(config), change: None }
+}
+
+/// Waits until something is so, 20 s at most.
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let waited = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waited).await.unwrap_or_else(|_| panic!("within 20 s: {what}"));
+}
+
+/// The targets that are scraped now.
+fn active(world: &Loop) -> Vec<Arc<super::scrape::Active>> {
+    world.telemetry.targets.pools().into_values().flat_map(|pool| pool.active).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_is_scraped_and_its_silence_ends_its_series() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target = listener.local_addr().unwrap().to_string();
-    let serving = tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut request = [0; 4_096];
-            let _ = stream.read(&mut request).await;
-            let body = "# TYPE jobs gauge\njobs 7\n";
-            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
-            let _ = stream.write_all(answer.as_bytes()).await;
-        }
-    });
+    let exporter = Exporter::start(|_| "# TYPE jobs gauge\njobs 7\n".into()).await;
     let mut config = Config::default();
     config.outgoing.allow = vec!["127.0.0.0/8".into()];
     let scrape = ScrapeConfig {
-        targets: vec![target],
+        targets: vec![exporter.address.to_string()],
         every: Span::secs(1),
         timeout: None,
         path: "/metrics".into(),
@@ -224,24 +280,41 @@ async fn a_target_is_scraped_and_its_silence_ends_its_series() {
     };
     config.scrapes.insert("jobs".into(), scrape);
     let world = start(Event::Configured { config: Box::new(config), change: None }).await;
-    let until = |wanted: fn(&Loop) -> bool| {
-        let world = &world;
-        async move {
-            let waited = async {
-                while !wanted(world) {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            };
-            tokio::time::timeout(Duration::from_secs(20), waited).await.expect("within 20 s");
-        }
-    };
-    until(|world| newest(world, "jobs") == Some(7.0) && newest(world, "up") == Some(1.0)).await;
-    until(|world| newest(world, "flyball_test") == Some(1.0)).await;
-    let pools = world.telemetry.targets.pools();
-    let known = pools.values().flat_map(|pool| &pool.active).flat_map(|active| active.known()).collect::<Vec<_>>();
+    until("it is scraped", || newest(&world, "jobs") == Some(7.0) && newest(&world, "up") == Some(1.0)).await;
+    until("own figures", || newest(&world, "flyball_test") == Some(1.0)).await;
+    let known = active(&world).iter().flat_map(|active| active.known()).collect::<Vec<_>>();
     assert_eq!(known.iter().map(|one| (one.family.as_str(), one.kind.word())).collect::<Vec<_>>(), [("jobs", "gauge")]);
-    serving.abort();
-    until(|world| newest(world, "up") == Some(0.0) && newest(world, "jobs").is_some_and(model::is_stale)).await;
+    drop(exporter);
+    until("it ends", || newest(&world, "up") == Some(0.0) && newest(&world, "jobs").is_some_and(model::is_stale)).await;
+    end(world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_whose_series_find_no_room_says_so() {
+    let exporter = Exporter::start(|_| (0..200).map(|n| format!("jobs{{n=\"{n}\"}} 1\n")).collect()).await;
+    let job = format!("  - {{ job_name: a, scrape_interval: 1s, static_configs: [{{ targets: ['{}'] }}] }}", exporter.address);
+    let world = start_limited(Arc::new(SystemClock::new()), scraping(&job), |_| (), 50).await;
+    until("the lack of room is told", || active(&world).iter().any(|one| one.last().error.contains("50 series, the limit"))).await;
+    // As in Prometheus, a target is not down because the store is full.
+    assert!(active(&world).iter().any(|one| one.last().health() == "up"));
+    end(world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scrape_beyond_its_limit_says_how_many_samples_there_are() {
+    let exporter = Exporter::start(|_| "a 1\nb 1\nc 1\nx 1\n".into()).await;
+    let job = format!(
+        "  - job_name: a\n    scrape_interval: 1s\n    sample_limit: 2\n    static_configs: [{{ targets: ['{}'] }}]\n    \
+         metric_relabel_configs: [{{ source_labels: [__name__], regex: x, action: drop }}]\n",
+        exporter.address
+    );
+    let world = start(scraping(&job)).await;
+    until("both totals are told", || {
+        let kept = newest(&world, "scrape_samples_post_metric_relabeling");
+        (newest(&world, "up"), newest(&world, "scrape_samples_scraped"), kept) == (Some(0.0), Some(4.0), Some(3.0))
+    })
+    .await;
+    assert_eq!(newest(&world, "a"), None);
     end(world).await;
 }
 

@@ -19,14 +19,16 @@ pub struct Last {
     pub at: Option<Time>,
     /// How long it took.
     pub took: Duration,
-    /// Why it failed; empty: it went well.
+    /// Whether the target answered well: its series `up`.
+    pub is_up: bool,
+    /// Why it failed, or why the store refused what it brought; empty: it went well.
     pub error: String,
 }
 
 impl Last {
     /// `up`, `down` or `unknown`.
     pub fn health(&self) -> &'static str {
-        match (self.at, self.error.is_empty()) {
+        match (self.at, self.is_up) {
             (None, _) => "unknown",
             (Some(_), true) => "up",
             (Some(_), false) => "down",

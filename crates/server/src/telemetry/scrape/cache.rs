@@ -134,22 +134,38 @@ impl Cache {
         cache
     }
 
-    /// Reads an answer. On a mistake nothing of it counts: say so with [`failed`](Self::failed), else with [`well`](Self::well).
-    pub fn read(&mut self, body: &str, content: ContentType, at: Time, rules: &Rules) -> Result<Scraped, String> {
+    /// Reads an answer; what was counted, and the mistake in it. With a mistake no row counts: say so with
+    /// [`failed`](Self::failed), else with [`well`](Self::well).
+    pub fn read(&mut self, body: &str, content: ContentType, at: Time, rules: &Rules) -> (Scraped, Result<(), String>) {
         self.round += 1;
         let mut out = Scraped::default();
-        let [sample_limit, ..] = rules.limits;
+        let read = self.read_into(&mut out, body, content, at, rules);
+        (out, read)
+    }
+
+    fn read_into(
+        &mut self,
+        out: &mut Scraped,
+        body: &str,
+        content: ContentType,
+        at: Time,
+        rules: &Rules,
+    ) -> Result<(), String> {
+        let [limit, ..] = rules.limits;
+        let sample_limit = if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) };
         for found in samples(body, content) {
             let found = found.map_err(|mistake: Mistake| mistake.to_string())?;
             out.found += 1;
             if out.found > SAMPLES_MAX {
                 return Err(format!("more than {SAMPLES_MAX} samples"));
             }
+            if out.kept >= sample_limit {
+                // The scrape fails. How many there are is still counted, as in Prometheus, but nothing more is remembered.
+                out.kept += usize::from(self.is_kept(&found, rules)?);
+                continue;
+            }
             let Some(place) = self.known(&found, rules)? else { continue };
             out.kept += 1;
-            if sample_limit > 0 && out.kept as u64 > sample_limit {
-                return Err(format!("sample limit exceeded (limit: {sample_limit})"));
-            }
             let own_time = found.time.filter(|_| rules.honor_timestamps);
             let entry = &mut self.entries[place as usize];
             let again = entry.seen == self.round;
@@ -162,7 +178,15 @@ impl Cache {
             entry.tracked = own_time.is_none() || rules.track_timestamps;
             out.rows.push(RawRow { key: entry.key, time: own_time.unwrap_or(at), value: found.value, at: place, part: 0 });
         }
-        Ok(out)
+        if out.kept > sample_limit { Err(format!("sample limit exceeded (limit: {limit})")) } else { Ok(()) }
+    }
+
+    /// Whether relabelling leaves a sample, without a memory of it.
+    fn is_kept(&mut self, found: &Found<'_>, rules: &Rules) -> Result<bool, String> {
+        match self.by_text.get(&self.secret.hash(Protocol::Labels, found.key.as_bytes())) {
+            Some(known) => Ok(matches!(known, Known::Series(_))),
+            None => Ok(rules.labels(&mut self.names, found)?.is_some()),
+        }
     }
 
     /// The place of the series that is written so; none: it is dropped.
@@ -300,11 +324,11 @@ mod tests {
             self.now += 1;
             let at = Time::from_secs(self.now);
             let (rows, said) = match self.cache.read(body, ContentType::Text004, at, &self.rules) {
-                Ok(mut scraped) => {
+                (mut scraped, Ok(())) => {
                     self.cache.well(at, &mut scraped.rows);
                     (scraped.rows, format!("{}/{}/{}", scraped.found, scraped.kept, scraped.added))
                 }
-                Err(why) => (self.cache.failed(at), why),
+                (scraped, Err(why)) => (self.cache.failed(at), format!("{}/{}, {why}", scraped.found, scraped.kept)),
             };
             let rows = ScrapeRows { cache: &self.cache, rows: &rows, about: &[] };
             let mut lines: Vec<String> = rows
@@ -332,8 +356,8 @@ mod tests {
             ("a 5\n", "1/1/0: a 5, b end"),
             ("a 6\n", "1/1/0: a 6"),
             ("a 7\nb 8\n", "2/2/1: a 7, b 8"),
-            ("a 9\noops\n", "line 2, column 5: the value is missing: a end, b end"),
-            ("oops\n", "line 1, column 5: the value is missing: "),
+            ("a 9\noops\n", "1/1, line 2, column 5: the value is missing: a end, b end"),
+            ("oops\n", "0/0, line 1, column 5: the value is missing: "),
             ("a 10\nc 1\nc 2\n", "3/3/2: a 10, c 1"),
             ("a{} 11\nc 1 500\n", "2/2/0: a 11, c 1"),
             ("a 12\n", "1/1/0: a 12"),
@@ -357,11 +381,15 @@ mod tests {
             world("metric_relabel_configs: [{source_labels: [__name__], regex: 'x.*', action: drop}]\nsample_limit: 2\n");
         assert_eq!(drops.scrape("x1 1\na 2\nx2 3\n"), "3/1/1: a 2");
         assert_eq!(drops.scrape("x1 1\na 2\nx2 3\n"), "3/1/0: a 2");
-        assert_eq!(drops.scrape("a 1\nb 1\nc 1\n"), "sample limit exceeded (limit: 2): a end");
+        assert_eq!(drops.scrape("a 1\nb 1\nc 1\n"), "3/3, sample limit exceeded (limit: 2): a end");
+        let series = drops.cache.entries.len();
+        let many: String = (0..500).map(|n| format!("a{{n=\"{n}\"}} 1\nx{n} 1\n")).collect();
+        assert_eq!(drops.scrape(&many), "1000/500, sample limit exceeded (limit: 2): ", "all are counted");
+        assert!(drops.cache.entries.len() <= series + 2, "and those behind the limit are forgotten");
         let mut names = world("label_name_length_limit: 8\n");
-        assert!(names.scrape("a{long_name=\"1\"} 1\n").starts_with("label_name_length_limit exceeded (`long_name`"));
+        assert!(names.scrape("a{long_name=\"1\"} 1\n").starts_with("1/0, label_name_length_limit exceeded (`long_name`"));
         let mut nameless = world("metric_relabel_configs: [{regex: __name__, action: labeldrop}]\n");
-        assert!(nameless.scrape("a 1\n").starts_with("relabelling took"));
+        assert!(nameless.scrape("a 1\n").starts_with("1/0, relabelling took"));
         let mut times = world("honor_timestamps: false\n");
         assert_eq!(times.scrape("a 1 5\n"), "1/1/1: a 1");
         assert_eq!(times.scrape(""), "0/0/0: a end");

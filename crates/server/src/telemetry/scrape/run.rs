@@ -7,6 +7,7 @@ use model::config::{Authorization, ScrapeJob};
 use model::intake::{KeyHash, Protocol, RawRow};
 use model::labels::METRIC_NAME;
 use model::{Labels, Time};
+use store::Refused;
 use tokio::sync::{Semaphore, oneshot};
 use wire::exposition::keyed::Names;
 use wire::exposition::{ACCEPT, ContentType};
@@ -17,6 +18,7 @@ use super::discovery::seconds;
 use super::fetch::{Asking, FetchError, Fetched, fetch};
 use crate::http::doors::Samples as _;
 use crate::perform::outgoing::Outgoing;
+use crate::perform::webhook::chain;
 use crate::telemetry::{Telemetry, first_pause};
 
 /// Largest answer where no limit is configured, in bytes.
@@ -70,6 +72,9 @@ struct Reading {
     rules: Rules,
     names: Names,
 }
+
+/// What was read of an answer, and the mistake in it.
+type Read = (Scraped, Result<(), String>);
 
 /// What a scrape came to.
 struct Outcome {
@@ -173,25 +178,33 @@ impl Run {
             }
             Err(error) => {
                 let body_len = if matches!(error, FetchError::TooLarge(_)) { -1.0 } else { 0.0 };
-                self.failed(error.to_string(), body_len, at)
+                self.failed(error.to_string(), Scraped::default(), body_len, at)
             }
         };
         let took = begun.elapsed();
-        self.active.scraped(Last { at: Some(at), took, error: outcome.error.clone() });
+        let last = Last { at: Some(at), took, is_up: outcome.error.is_empty(), error: outcome.error.clone() };
+        self.active.scraped(last.clone());
         if !outcome.error.is_empty() {
             tracing::debug!(url = self.active.target.url, why = outcome.error, "a scrape failed");
         }
-        self.keep(outcome, at, took).await;
+        if let Some(refused) = self.keep(outcome, at, took).await
+            && last.is_up
+        {
+            self.active.scraped(Last { error: refused, ..last });
+        }
         true
     }
 
-    fn failed(&mut self, error: String, body_len: f64, at: Time) -> Outcome {
+    /// A scrape that failed, with what was `counted` until then. All series of the target end.
+    fn failed(&mut self, error: String, counted: Scraped, body_len: f64, at: Time) -> Outcome {
         let rows = self.reading.as_mut().map_or_else(Vec::new, |reading| reading.cache.failed(at));
-        Outcome { error, scraped: Scraped { rows, ..Scraped::default() }, body_len }
+        Outcome { error, scraped: Scraped { rows, ..counted }, body_len }
     }
 
     async fn read(&mut self, fetched: Fetched, at: Time) -> Outcome {
-        let Some(mut reading) = self.reading.take() else { return self.failed("its reader panicked".into(), 0.0, at) };
+        let Some(mut reading) = self.reading.take() else {
+            return self.failed("its reader panicked".into(), Scraped::default(), 0.0, at);
+        };
         let len = fetched.body.len();
         let describe = self.until_described == 0;
         self.until_described = if describe { DESCRIBE_EVERY } else { self.until_described - 1 };
@@ -204,7 +217,7 @@ impl Run {
         } else {
             match tokio::task::spawn_blocking(read).await {
                 Ok(read) => read,
-                Err(error) => return self.failed(error.to_string(), 0.0, at),
+                Err(error) => return self.failed(error.to_string(), Scraped::default(), 0.0, at),
             }
         };
         self.reading = Some(reading);
@@ -213,14 +226,15 @@ impl Run {
             self.active.describe(self.shared.telemetry.targets.share(&known));
         }
         match outcome {
-            Ok(scraped) => Outcome { error: String::new(), scraped, body_len: len as f64 },
-            Err(why) => self.failed(why, len as f64, at),
+            (scraped, Ok(())) => Outcome { error: String::new(), scraped, body_len: len as f64 },
+            (scraped, Err(why)) => self.failed(why, scraped, len as f64, at),
         }
     }
 
-    /// Puts the rows and the figures about the scrape into the store.
-    async fn keep(&mut self, outcome: Outcome, at: Time, took: Duration) {
-        let Some(reading) = &mut self.reading else { return };
+    /// Puts the rows and the figures about the scrape into the store. Gives why the store had no room for some, or took none;
+    /// samples of a wrong time are logged alone, as in Prometheus.
+    async fn keep(&mut self, outcome: Outcome, at: Time, took: Duration) -> Option<String> {
+        let reading = self.reading.as_mut()?;
         let Outcome { error, scraped: Scraped { mut rows, found, kept, added }, body_len } = outcome;
         let about = [
             f64::from(u8::from(error.is_empty())),
@@ -250,29 +264,61 @@ impl Run {
                     first,
                     "samples of a scrape were refused"
                 );
+                no_room(&kept.refused)
             }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(url = self.active.target.url, %error, "failed to keep a scrape"),
+            Ok(_) => None,
+            Err(error) => {
+                tracing::warn!(url = self.active.target.url, %error, "failed to keep a scrape");
+                Some(format!("the scrape was not kept: {}", chain(&error)))
+            }
         }
     }
 }
 
+/// Says that there was no room for new series, where that is so.
+fn no_room(refused: &Refused) -> Option<String> {
+    let why = refused.examples.iter().find(|row| row.reason.is_no_room()).map(|row| format!(": {}", row.reason));
+    let count = refused.too_many_series;
+    (count > 0).then(|| format!("{count} samples of new series were refused{}", why.unwrap_or_default()))
+}
+
 impl Reading {
     /// Reads an answer, and, where it is looked at, what it says of its metrics.
-    fn read(&mut self, fetched: &Fetched, at: Time, describe: bool) -> (Result<Scraped, String>, Option<Vec<wire::Metadata>>) {
+    fn read(&mut self, fetched: &Fetched, at: Time, describe: bool) -> (Read, Option<Vec<wire::Metadata>>) {
         let mut known = None;
         let body = match str::from_utf8(&fetched.body) {
             Ok(body) => body,
-            Err(error) => return (Err(format!("byte {}: not UTF-8", error.valid_up_to() + 1)), known),
+            Err(error) => {
+                let why = format!("byte {}: not UTF-8", error.valid_up_to() + 1);
+                return ((Scraped::default(), Err(why)), known);
+            }
         };
-        let read = self.cache.read(body, ContentType::parse(&fetched.content_type), at, &self.rules);
-        let read = read.map(|mut scraped| {
+        let (mut scraped, read) = self.cache.read(body, ContentType::parse(&fetched.content_type), at, &self.rules);
+        if read.is_ok() {
             if describe || scraped.added > 0 {
                 self.names.metadata(body, known.insert(Vec::new()));
             }
             self.cache.well(at, &mut scraped.rows);
-            scraped
-        });
-        (read, known)
+        }
+        ((scraped, read), known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use store::{Reason, RefusedRow};
+
+    #[test]
+    fn only_a_lack_of_room_is_told() {
+        let mut refused = Refused { out_of_order: 3, in_future: 1, ..Refused::default() };
+        let row = |reason| RefusedRow { row: 0, series: "a".into(), reason };
+        refused.examples.push(row(Reason::OutOfOrder));
+        assert_eq!(no_room(&refused), None);
+        refused.too_many_series = 2;
+        assert_eq!(no_room(&refused).unwrap(), "2 samples of new series were refused");
+        refused.examples.push(row(Reason::TooManySeries { blame: "path".into(), limit: 9, source: None }));
+        let why = no_room(&refused).unwrap();
+        assert!(why.contains("the store holds 9 series, the limit"), "{why}");
     }
 }
