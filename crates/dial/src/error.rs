@@ -16,16 +16,19 @@ pub enum Phase {
     Tls,
     /// Waiting for the answer.
     Answer,
+    /// Waiting for its turn to read a long answer.
+    Turn,
 }
 
 impl Phase {
-    /// One word, as metrics use it: `resolve`, `connect`, `tls`, `processing`.
+    /// One word, as metrics use it: `resolve`, `connect`, `tls`, `processing`, `turn`.
     pub fn word(self) -> &'static str {
         match self {
             Phase::Resolve => "resolve",
             Phase::Connect => "connect",
             Phase::Tls => "tls",
             Phase::Answer => "processing",
+            Phase::Turn => "turn",
         }
     }
 }

@@ -11,5 +11,5 @@ mod tls;
 
 pub use error::{DialError, Phase};
 pub use policy::{Net, NetError, Policy, Refusal, WhyNot};
-pub use request::{Dialer, Request, Response, Timings};
+pub use request::{Dialer, Request, Response, Timings, Turns};
 pub use tls::RootsError;

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsConnector;
 
 use crate::error::{DialError, Phase};
@@ -42,6 +43,29 @@ pub struct Request {
     pub timeout: Duration,
     /// Longest answer, in bytes; more is an error.
     pub body_max: usize,
+    /// Where a long answer waits for its turn; none: it doesn't.
+    pub turns: Option<Turns>,
+}
+
+/// Bounds the memory of many requests: so many long answers are read at once. Who connects, waits for an answer or has a
+/// short one needs no turn, so peers that say nothing keep nobody waiting.
+#[derive(Clone, Debug)]
+pub struct Turns {
+    free: Arc<Semaphore>,
+    /// Answers up to this length need none, in bytes.
+    pub short_len_max: usize,
+}
+
+impl Turns {
+    /// So many at once, for answers longer than `short_len_max` bytes.
+    pub fn new(count: usize, short_len_max: usize) -> Turns {
+        Turns { free: Arc::new(Semaphore::new(count)), short_len_max }
+    }
+
+    /// Waits for one; it ends when it is dropped. None: there are none any more, which does not happen.
+    pub async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        self.free.clone().acquire_owned().await.ok()
+    }
 }
 
 /// What was answered; any status.
@@ -57,6 +81,8 @@ pub struct Response {
     pub timings: Timings,
     /// The address that answered.
     pub address: SocketAddr,
+    /// Its turn, where the answer needed one: held for as long as the answer is.
+    pub turn: Option<OwnedSemaphorePermit>,
 }
 
 /// How long each phase took; zero where there was none.
@@ -94,6 +120,7 @@ impl Request {
             body: Bytes::new(),
             timeout: Duration::from_secs(5),
             body_max: 1024 * 1024,
+            turns: None,
         }
     }
 
@@ -169,10 +196,10 @@ impl Dialer {
             let stream = stream.map_err(|source| DialError::Tls { host: target.host.clone(), source })?;
             timings.tls = begun.elapsed();
             progress.phase = Phase::Answer;
-            exchange(stream, request, &target, timings, address).await?
+            exchange(stream, request, &target, timings, address, progress).await?
         } else {
             progress.phase = Phase::Answer;
-            exchange(stream, request, &target, timings, address).await?
+            exchange(stream, request, &target, timings, address, progress).await?
         };
         response.timings.whole = start.elapsed();
         Ok(response)
@@ -295,6 +322,7 @@ async fn exchange<S>(
     target: &Target,
     mut timings: Timings,
     address: SocketAddr,
+    progress: &mut Progress,
 ) -> Result<Response, DialError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -323,16 +351,25 @@ where
     let begun = Instant::now();
     let (head, mut incoming) = answer.into_parts();
     let mut body = BytesMut::new();
+    let mut turn = None;
     while let Some(frame) = incoming.frame().await {
         if let Ok(data) = frame.map_err(http)?.into_data() {
             if body.len() + data.len() > request.body_max {
                 return Err(DialError::TooLarge { limit: request.body_max });
             }
+            if turn.is_none()
+                && let Some(turns) = &request.turns
+                && body.len() + data.len() > turns.short_len_max
+            {
+                progress.phase = Phase::Turn;
+                turn = turns.take().await;
+                progress.phase = Phase::Answer;
+            }
             body.extend_from_slice(&data);
         }
     }
     timings.transfer = begun.elapsed();
-    Ok(Response { status: head.status, headers: head.headers, body: body.freeze(), timings, address })
+    Ok(Response { status: head.status, headers: head.headers, body: body.freeze(), timings, address, turn })
 }
 
 #[cfg(test)]
@@ -408,6 +445,23 @@ mod tests {
 
         let (address, _asked) = peer("SSH-2.0-x\r\n\r\n").await;
         assert!(matches!(anywhere().send(&Request::get(format!("http://{address}/"))).await, Err(DialError::Http { .. })));
+    }
+
+    #[tokio::test]
+    async fn only_a_long_answer_waits_for_its_turn() {
+        let (address, _asked) = peer("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n123456789").await;
+        let turns = Turns::new(1, 8);
+        let request = |short_len_max| Request {
+            timeout: Duration::from_millis(500),
+            turns: Some(Turns { short_len_max, ..turns.clone() }),
+            ..Request::get(format!("http://{address}/"))
+        };
+        let first = anywhere().send(&request(8)).await.unwrap();
+        assert!(first.turn.is_some());
+        assert!(anywhere().send(&request(9)).await.unwrap().turn.is_none());
+        assert!(matches!(anywhere().send(&request(8)).await, Err(DialError::Timeout { phase: Phase::Turn, .. })));
+        drop(first);
+        assert!(anywhere().send(&request(8)).await.is_ok());
     }
 
     #[tokio::test]

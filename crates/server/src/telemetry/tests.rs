@@ -300,6 +300,32 @@ async fn a_target_whose_series_find_no_room_says_so() {
     end(world).await;
 }
 
+/// A rack that takes connections and says nothing, as behind a dead switch, is down alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_targets_that_hang_keep_no_other_waiting() {
+    let silent = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let hanging: Vec<String> = (1..=100).map(|n| format!("'127.0.1.{n}:{port}'")).collect();
+    let exporter = Exporter::start(|_| "jobs 7\n".into()).await;
+    let jobs = format!(
+        "  - {{ job_name: silent, scrape_interval: 2s, static_configs: [{{ targets: [{}] }}] }}\n  \
+         - {{ job_name: well, scrape_interval: 1s, scrape_timeout: 500ms, static_configs: [{{ targets: ['{}'] }}] }}\n",
+        hanging.join(", "),
+        exporter.address
+    );
+    let world = start(scraping(&jobs)).await;
+    let all_hang = || active(&world).iter().filter(|one| one.last().error.contains("took longer than")).count() == 100;
+    until("all that hang are down", all_hang).await;
+    let well = || active(&world).into_iter().find(|one| one.target.labels.get("job") == Some("well")).unwrap().last();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        assert_eq!(well().error, "");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(well().health(), "up");
+    end(world).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scrape_beyond_its_limit_says_how_many_samples_there_are() {
     let exporter = Exporter::start(|_| "a 1\nb 1\nc 1\nx 1\n".into()).await;

@@ -171,6 +171,7 @@ pub async fn ask(outgoing: &Outgoing, config: &HttpDiscovery) -> Result<Vec<Foun
         accept: "application/json",
         limits: (ANSWER_WITHIN, LIST_LEN_MAX),
         said: Some(("x-prometheus-refresh-interval-seconds", seconds(config.refresh_interval))),
+        turns: None,
     };
     let fetched = fetch(outgoing, &config.url, &asking).await.map_err(|error: FetchError| error.to_string())?;
     if !fetched.content_type.trim().to_ascii_lowercase().starts_with("application/json") {

@@ -1,14 +1,17 @@
 //! One request to a target or to a discovery server: its secret from a file, its answer unpacked, both within limits.
+//!
+//! Whoever connects or waits for an answer holds nobody up: a turn is needed only for what takes memory.
 
 use std::io::Read as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dial::{Dialer, Request, Response};
+use dial::{Dialer, Request, Response, Turns};
 use flate2::read::MultiGzDecoder;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use model::config::{Authorization, BasicAuth, ScrapeTls};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::perform::outgoing::Outgoing;
 use crate::perform::webhook::chain;
@@ -33,6 +36,8 @@ pub struct Asking {
     pub limits: (Duration, usize),
     /// The header that says how the asking is timed.
     pub said: Option<(&'static str, String)>,
+    /// Where an answer that takes much memory waits; none: it doesn't.
+    pub turns: Option<Turns>,
 }
 
 /// An answer with status 200.
@@ -41,6 +46,8 @@ pub struct Fetched {
     pub content_type: String,
     /// Unpacked.
     pub body: Vec<u8>,
+    /// Its turn, where it needed one: held until it is read.
+    pub turn: Option<OwnedSemaphorePermit>,
 }
 
 /// Why there is none.
@@ -60,6 +67,8 @@ pub async fn fetch(outgoing: &Outgoing, url: &str, asking: &Asking) -> Result<Fe
     let mut request = Request::get(url);
     request.timeout = timeout;
     request.body_max = body_max;
+    request.turns = asking.turns.clone();
+    let begun = Instant::now();
     let headers = &mut request.headers;
     headers.insert(header::ACCEPT, HeaderValue::from_static(asking.accept));
     if asking.packed {
@@ -73,7 +82,7 @@ pub async fn fetch(outgoing: &Outgoing, url: &str, asking: &Asking) -> Result<Fe
     if let Some(secret) = secret(asking).await.map_err(FetchError::Failed)? {
         headers.insert(header::AUTHORIZATION, secret);
     }
-    let response = dialer(outgoing, asking.tls.as_ref()).send(&request).await.map_err(|error| match error {
+    let mut response = dialer(outgoing, asking.tls.as_ref()).send(&request).await.map_err(|error| match error {
         dial::DialError::TooLarge { limit } => FetchError::TooLarge(limit),
         error => FetchError::Failed(chain(&error)),
     })?;
@@ -82,7 +91,17 @@ pub async fn fetch(outgoing: &Outgoing, url: &str, asking: &Asking) -> Result<Fe
     }
     let content_type = response.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or_default().to_owned();
-    Ok(Fetched { content_type, body: unpacked(response, body_max)? })
+    let mut turn = response.turn.take();
+    if let Some(turns) = &asking.turns
+        && turn.is_none()
+        && response.headers.contains_key(header::CONTENT_ENCODING)
+    {
+        // A short answer that is packed may be a long one.
+        let left = timeout.saturating_sub(begun.elapsed());
+        let waited = tokio::time::timeout(left, turns.take()).await;
+        turn = waited.map_err(|_| FetchError::Failed("too many answers are read at once".into()))?;
+    }
+    Ok(Fetched { content_type, body: unpacked(response, body_max)?, turn })
 }
 
 fn dialer(outgoing: &Outgoing, tls: Option<&ScrapeTls>) -> Dialer {

@@ -16,6 +16,7 @@ mod target;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use dial::Turns;
 use model::config::ScrapeJob;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -28,8 +29,12 @@ use crate::perform::outgoing::Outgoing;
 use job::Job;
 use run::Shared;
 
-/// So many answers are fetched and read at once, over all jobs.
-const AT_ONCE: usize = 64;
+/// So many scrapes run at once, over all jobs: most of them wait for an answer. Each has a connection.
+const SCRAPES_MAX: usize = 8_192;
+/// So many long answers are in memory at once, over all jobs.
+const LONG_ANSWERS_MAX: usize = 64;
+/// Answers up to this length are not long, in bytes.
+const SHORT_LEN_MAX: usize = 64 << 10;
 
 /// All jobs of a server. What is dropped ends at once, without a last word about its series.
 pub struct Scrapes {
@@ -42,7 +47,12 @@ pub struct Scrapes {
 impl Scrapes {
     /// None yet.
     pub fn new(telemetry: Telemetry, outgoing: Outgoing, board: TargetBoard) -> Scrapes {
-        let shared = Shared { telemetry, outgoing, turns: Arc::new(Semaphore::new(AT_ONCE)) };
+        let shared = Shared {
+            telemetry,
+            outgoing,
+            scrapes: Arc::new(Semaphore::new(SCRAPES_MAX)),
+            turns: Turns::new(LONG_ANSWERS_MAX, SHORT_LEN_MAX),
+        };
         Scrapes { tasks: JoinSet::new(), jobs: BTreeMap::new(), shared, board }
     }
 

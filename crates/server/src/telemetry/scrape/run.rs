@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use dial::Turns;
 use model::config::{Authorization, ScrapeJob};
 use model::intake::{KeyHash, Protocol, RawRow};
 use model::labels::METRIC_NAME;
@@ -47,8 +48,10 @@ pub struct Shared {
     pub telemetry: Telemetry,
     /// Where requests leave.
     pub outgoing: Outgoing,
-    /// So many answers are fetched and read at once.
-    pub turns: Arc<Semaphore>,
+    /// So many scrapes run at once.
+    pub scrapes: Arc<Semaphore>,
+    /// So many long answers are read at once.
+    pub turns: Turns,
 }
 
 /// Why every scrape of a job fails, if it does.
@@ -107,6 +110,7 @@ impl Run {
             accept: ACCEPT,
             limits: (target.timeout.duration(), body_max),
             said: Some(("x-prometheus-scrape-timeout-seconds", seconds(target.timeout))),
+            turns: Some(shared.turns.clone()),
         };
         let reading =
             Reading { cache: Cache::new(secret, before), rules: Rules::new(job, &target.labels), names: Names::default() };
@@ -155,27 +159,22 @@ impl Run {
     async fn once(&mut self, stop: &mut oneshot::Receiver<()>) -> bool {
         let at = self.shared.telemetry.clock().now();
         let begun = Instant::now();
-        let turn = self.shared.turns.clone();
+        let scrapes = self.shared.scrapes.clone();
         let forced = self.forced.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let fetched = async {
             if let Some(why) = forced {
                 return Err(FetchError::Failed(why));
             }
-            let waiting = tokio::time::timeout(self.asking.limits.0, turn.acquire_owned()).await;
-            let Ok(Ok(turn)) = waiting else { return Err(FetchError::Failed("too many scrapes run at once".into())) };
-            let fetched = fetch(&self.shared.outgoing, &self.active.target.url, &self.asking).await?;
-            Ok((fetched, turn))
+            let waiting = tokio::time::timeout(self.asking.limits.0, scrapes.acquire()).await;
+            let Ok(Ok(_one)) = waiting else { return Err(FetchError::Failed("too many scrapes run at once".into())) };
+            fetch(&self.shared.outgoing, &self.active.target.url, &self.asking).await
         };
         let fetched = tokio::select! {
             fetched = fetched => fetched,
             _ = stop => return false,
         };
         let outcome = match fetched {
-            Ok((fetched, turn)) => {
-                let outcome = self.read(fetched, at).await;
-                drop(turn);
-                outcome
-            }
+            Ok(fetched) => self.read(fetched, at).await,
             Err(error) => {
                 let body_len = if matches!(error, FetchError::TooLarge(_)) { -1.0 } else { 0.0 };
                 self.failed(error.to_string(), Scraped::default(), body_len, at)
@@ -210,6 +209,8 @@ impl Run {
         self.until_described = if describe { DESCRIBE_EVERY } else { self.until_described - 1 };
         let read = move || {
             let outcome = reading.read(&fetched, at, describe);
+            drop(fetched.body);
+            drop(fetched.turn);
             (reading, outcome)
         };
         let (reading, (outcome, known)) = if len <= READ_HERE_LEN_MAX {
