@@ -8,8 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLoc
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use model::intake::{KEY_SECRET_LEN, KeySecret, KeyedBatch, Rows};
-use model::{SampleBatch, Time};
+use model::intake::{KEY_SECRET_LEN, KeySecret, KeyedBatch, Protocol, Rows};
+use model::{Labels, SampleBatch, Time};
 use query::source::{Matcher, SeriesRef};
 
 use crate::commit::Commit;
@@ -266,6 +266,15 @@ impl Store {
                 cell.slab().watch(place_of(*id), watched);
             }
         }
+    }
+
+    /// When the newest sample of the series with these labels was; none: nobody knows the series, or it has none in memory.
+    pub fn newest(&self, labels: &Labels) -> Option<Time> {
+        let key = self.inner.secret.hash(Protocol::Labels, labels.key().as_bytes());
+        let head = self.inner.head();
+        let id = head.find(key)?;
+        let newest = head.cell(cell_of(id))?.slab().last(place_of(id));
+        (newest != i64::MIN).then_some(Time(newest))
     }
 
     /// Every sample that is not older than this is in memory: reading it asks no disk.

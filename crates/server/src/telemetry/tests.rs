@@ -202,13 +202,19 @@ pub(super) async fn end(world: Loop) {
 
 /// The newest value of a metric.
 fn newest(world: &Loop, metric: &str) -> Option<f64> {
+    history(world, metric).pop()
+}
+
+/// The values of a metric within the last minute. Of its first series, where there are several.
+fn history(world: &Loop, metric: &str) -> Vec<f64> {
     let now = world.telemetry.clock().now();
     let range = TimeRange { from: now - Duration::from_secs(60), to: now + Duration::from_secs(1) };
     let matcher = Matcher::new("__name__", MatchOp::Equal, metric).unwrap();
-    let (series, _) = world.telemetry.store().series(&[matcher], range, 10).unwrap().into_iter().next()?;
     let mut columns = query::source::Columns::default();
-    world.telemetry.store().read(series, range, &mut columns).unwrap();
-    columns.values.last().copied()
+    if let Some((series, _)) = world.telemetry.store().series(&[matcher], range, 10).unwrap().first() {
+        world.telemetry.store().read(*series, range, &mut columns).unwrap();
+    }
+    columns.values
 }
 
 /// Answers every request with a text that `body` makes of the request's head. Ends when it is dropped.
@@ -294,9 +300,129 @@ async fn a_target_whose_series_find_no_room_says_so() {
     let exporter = Exporter::start(|_| (0..200).map(|n| format!("jobs{{n=\"{n}\"}} 1\n")).collect()).await;
     let job = format!("  - {{ job_name: a, scrape_interval: 1s, static_configs: [{{ targets: ['{}'] }}] }}", exporter.address);
     let world = start_limited(Arc::new(SystemClock::new()), scraping(&job), |_| (), 50).await;
-    until("the lack of room is told", || active(&world).iter().any(|one| one.last().error.contains("50 series, the limit"))).await;
+    until("the lack of room is told", || active(&world).iter().any(|one| one.last().error.contains("50 series, the limit")))
+        .await;
     // As in Prometheus, a target is not down because the store is full.
     assert!(active(&world).iter().any(|one| one.last().health() == "up"));
+    end(world).await;
+}
+
+/// Whether one of these metrics ended within the last minute, if only for a while.
+fn ended(world: &Loop, metrics: &[&str]) -> bool {
+    metrics.iter().any(|metric| history(world, metric).into_iter().any(model::is_stale))
+}
+
+/// A job whose target stands in a file: what is in it, with `more` labels.
+struct InFile {
+    file: std::path::PathBuf,
+    address: std::net::SocketAddr,
+    _folder: tempfile::TempDir,
+}
+
+impl InFile {
+    fn new(exporter: &Exporter) -> InFile {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("targets.yml");
+        InFile { file, address: exporter.address, _folder: folder }
+    }
+
+    fn job(&self) -> Event {
+        scraping(&format!(
+            "  - job_name: a\n    scrape_interval: 1s\n    \
+             file_sd_configs: [{{ files: ['{}'], refresh_interval: 100ms }}]\n",
+            self.file.display()
+        ))
+    }
+
+    fn write(&self, more: &str) {
+        std::fs::write(&self.file, format!("- {{ targets: ['{}'], labels: {{ {more} }} }}\n", self.address)).unwrap();
+    }
+
+    fn empty(&self) {
+        std::fs::write(&self.file, "").unwrap();
+    }
+}
+
+/// Longer than series of a target that is scraped each second live on when it is gone.
+const ENDED_BY: Duration = Duration::from_millis(2_500);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_under_another_path_keeps_its_series() {
+    let exporter = Exporter::start(|head| if head.starts_with("GET /new") { "jobs 8\n" } else { "jobs 7\nold 1\n" }.into()).await;
+    let found = InFile::new(&exporter);
+    found.write("__metrics_path__: /old");
+    let world = start(found.job()).await;
+    until("the old path is asked", || newest(&world, "jobs") == Some(7.0)).await;
+    found.write("__metrics_path__: /new");
+    until("the new path is asked", || newest(&world, "jobs") == Some(8.0)).await;
+    until("what it does not have ends", || newest(&world, "old").is_some_and(model::is_stale)).await;
+    tokio::time::sleep(ENDED_BY).await;
+    assert!(!ended(&world, &["jobs", "up"]), "{:?} {:?}", history(&world, "jobs"), history(&world, "up"));
+    end(world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_is_missing_for_a_moment_keeps_its_series() {
+    let exporter = Exporter::start(|_| "jobs 7\n".into()).await;
+    let found = InFile::new(&exporter);
+    found.write("");
+    let world = start(found.job()).await;
+    until("it is scraped", || newest(&world, "jobs") == Some(7.0)).await;
+    // Its file is caught while it is written.
+    found.empty();
+    until("it is gone", || active(&world).is_empty()).await;
+    found.write("");
+    until("it is back", || active(&world).iter().any(|one| one.last().health() == "up")).await;
+    tokio::time::sleep(ENDED_BY).await;
+    assert!(!ended(&world, &["jobs", "up"]), "{:?} {:?}", history(&world, "jobs"), history(&world, "up"));
+    found.empty();
+    until("it is gone", || active(&world).is_empty()).await;
+    assert!(!ended(&world, &["jobs", "up"]));
+    let is_over = |metric| newest(&world, metric).is_some_and(model::is_stale);
+    until("its series end", || is_over("jobs") && is_over("up")).await;
+    end(world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_follows_what_discovery_says_of_it() {
+    let exporter = Exporter::start(|_| "jobs 7\n".into()).await;
+    let found = InFile::new(&exporter);
+    found.write("__meta_rack: r1");
+    let world = start(found.job()).await;
+    until("it is scraped", || newest(&world, "jobs") == Some(7.0)).await;
+    let before = active(&world).pop().unwrap();
+    found.write("__meta_rack: r2");
+    until("its rack is shown", || active(&world).iter().any(|one| one.discovered().get("__meta_rack") == Some("r2"))).await;
+    assert!(Arc::ptr_eq(&before, &active(&world)[0]), "its run goes on");
+    found.write("__scrape_interval__: 2s, __scrape_timeout__: 1500ms");
+    let wanted = (Span::secs(2), Span(1_500));
+    until("its beat is another", || active(&world).iter().any(|one| (one.target.interval, one.target.timeout) == wanted)).await;
+    until("it is scraped", || active(&world).iter().any(|one| one.last().health() == "up")).await;
+    tokio::time::sleep(ENDED_BY).await;
+    assert!(!ended(&world, &["jobs", "up"]));
+    end(world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_moves_to_another_job_keeps_its_series() {
+    let exporter = Exporter::start(|_| "jobs 7\n".into()).await;
+    let job = |name: &str| {
+        let target = format!("{{ targets: ['{}'], labels: {{ job: shop }} }}", exporter.address);
+        scraping(&format!("  - {{ job_name: {name}, scrape_interval: 1s, static_configs: [{target}] }}\n"))
+    };
+    let world = start(job("a")).await;
+    until("it is scraped", || newest(&world, "jobs") == Some(7.0)).await;
+    world.pump.submit(job("b")).await.unwrap();
+    until("the other job scrapes it", || {
+        let pools = world.telemetry.targets.pools();
+        !pools.contains_key("a") && pools.values().flat_map(|pool| &pool.active).any(|one| one.last().health() == "up")
+    })
+    .await;
+    tokio::time::sleep(ENDED_BY).await;
+    assert!(!ended(&world, &["jobs", "up"]), "{:?} {:?}", history(&world, "jobs"), history(&world, "up"));
+    world.pump.submit(scraping("  []")).await.unwrap();
+    let is_over = |metric| newest(&world, metric).is_some_and(model::is_stale);
+    until("its series end with the last job", || is_over("jobs") && is_over("up")).await;
     end(world).await;
 }
 

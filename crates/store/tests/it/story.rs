@@ -55,6 +55,14 @@ fn read(store: &Store, series: &str) -> Vec<(i64, f64)> {
 }
 
 #[test]
+fn the_newest_sample_of_a_series_has_a_time() {
+    let store = open(&Simulated::new(1), options());
+    put(&store, &[("a=1", 7, 1.0), ("a=1", 5, 1.0), ("a=2", 9, 1.0)], 9);
+    let newest = |series| store.newest(&labels(series));
+    assert_eq!((newest("a=1"), newest("a=2"), newest("a=3")), (Some(at(7)), Some(at(9)), None));
+}
+
+#[test]
 fn appended_says_what_was_touched_and_what_is_new() {
     let store = open(&Simulated::new(1), options());
     let first = store.append(&batch(&[("a=1", 0, 1.0), ("a=2", 0, 2.0), ("a=1", 1, 3.0)]), at(1)).unwrap();

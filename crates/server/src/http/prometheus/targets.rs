@@ -48,7 +48,7 @@ pub(super) async fn targets(State(app): State<App>, asked: Asked) -> Result<Resp
 fn of_active(pool: &str, active: &Active) -> Value {
     let (target, last) = (&active.target, active.last());
     value!({
-        "discoveredLabels": target.discovered, "labels": target.labels, "scrapePool": pool, "scrapeUrl": target.url,
+        "discoveredLabels": active.discovered(), "labels": target.labels, "scrapePool": pool, "scrapeUrl": target.url,
         "globalUrl": target.url, "lastError": last.error, "lastScrape": last.at.map_or_else(|| NEVER.to_owned(), |at: Time| at.to_string()),
         "lastScrapeDuration": last.took.as_secs_f64(), "health": last.health(),
         "scrapeInterval": target.interval, "scrapeTimeout": target.timeout,

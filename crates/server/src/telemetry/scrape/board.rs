@@ -39,8 +39,10 @@ impl Last {
 /// A target that is scraped.
 #[derive(Debug)]
 pub struct Active {
-    /// What it is.
+    /// What it was when its run began.
     pub target: Target,
+    /// As it was found last.
+    discovered: Mutex<Labels>,
     last: Mutex<Last>,
     known: Mutex<Vec<Arc<Metadata>>>,
 }
@@ -48,7 +50,18 @@ pub struct Active {
 impl Active {
     /// Not scraped yet.
     pub fn new(target: Target) -> Active {
-        Active { target, last: Mutex::default(), known: Mutex::default() }
+        let discovered = Mutex::new(target.discovered.clone());
+        Active { target, discovered, last: Mutex::default(), known: Mutex::default() }
+    }
+
+    /// Its labels before relabelling, as it was found last.
+    pub fn discovered(&self) -> Labels {
+        self.discovered.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes that it was found with other labels that change nothing of how it is scraped.
+    pub(super) fn discover(&self, labels: &Labels) {
+        labels.clone_into(&mut self.discovered.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// How the last scrape went.

@@ -143,14 +143,7 @@ impl Cache {
         (out, read)
     }
 
-    fn read_into(
-        &mut self,
-        out: &mut Scraped,
-        body: &str,
-        content: ContentType,
-        at: Time,
-        rules: &Rules,
-    ) -> Result<(), String> {
+    fn read_into(&mut self, out: &mut Scraped, body: &str, content: ContentType, at: Time, rules: &Rules) -> Result<(), String> {
         let [limit, ..] = rules.limits;
         let sample_limit = if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) };
         for found in samples(body, content) {

@@ -1,13 +1,17 @@
 //! One job: its sources of targets, what relabelling makes of what they find, and a run for each target.
+//!
+//! The series of a target that is gone end as with Prometheus: as of the scrape that would have been next, and written when the
+//! one behind it is due. A target that comes back until then, or goes on under another address, takes them over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use model::config::{FileDiscovery, HttpDiscovery, ScrapeJob, TargetGroup};
-use model::{Labels, STALE_NAN, SampleBatch};
+use model::{Labels, STALE_NAN, SampleBatch, Time};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 use super::board::{Active, Pool, TargetBoard};
 use super::discovery::{Files, FoundLabels, ask, of_static};
@@ -15,6 +19,7 @@ use super::relabel::Relabel;
 use super::run::{Forced, Run, Shared};
 use super::target::{Found, Target, target};
 use crate::perform::outgoing::Outgoing;
+use crate::telemetry::first_pause;
 
 /// Answers of sources that wait.
 const NEWS_MAX: usize = 16;
@@ -62,6 +67,17 @@ impl Drop for Task {
     }
 }
 
+/// What is left of a run: series that end unless somebody takes them over.
+struct Ending {
+    /// The target's.
+    labels: Labels,
+    series: Vec<Labels>,
+    /// As of when they end: when the next scrape would have been.
+    at: Time,
+    /// When that is written. Whoever scrapes them now has done so until then.
+    due: Instant,
+}
+
 /// One job while it is scraped.
 pub struct Job {
     shared: Shared,
@@ -69,7 +85,10 @@ pub struct Job {
     config: Arc<ScrapeJob>,
     relabel: Relabel,
     sources: Vec<(Source, Vec<FoundLabels>)>,
+    /// By what tells targets apart, see [`key`].
     runs: BTreeMap<String, Running>,
+    /// By the same.
+    endings: BTreeMap<String, Ending>,
     forced: Forced,
 }
 
@@ -81,6 +100,7 @@ impl Job {
             relabel: Relabel::new(&now.relabel_configs),
             sources: Vec::new(),
             runs: BTreeMap::new(),
+            endings: BTreeMap::new(),
             forced: Forced::default(),
             config: now,
             shared,
@@ -103,6 +123,7 @@ impl Job {
                         job.sources[place].1 = found;
                         job.sync(false).await;
                     }
+                    () = sleep_until(job.next_ending()) => job.end_due().await,
                 }
             }
             job.config = config.borrow_and_update().clone();
@@ -133,8 +154,8 @@ impl Job {
         tasks
     }
 
-    /// Makes the runs those of the targets that there are now. With `anew` all of them begin again, by another configuration:
-    /// a target that stays keeps its series until its next scrape.
+    /// Makes the runs those of the targets that there are now. With `anew` all of them begin again, by another configuration.
+    /// A target that stays, or is asked in another way, keeps its series until its next scrape.
     async fn sync(&mut self, anew: bool) {
         let (wanted, dropped) = self.targets();
         let limit = self.config.target_limit;
@@ -142,16 +163,19 @@ impl Job {
         let over = (limit > 0 && count as u64 > limit)
             .then(|| format!("target_limit exceeded (number of targets: {count}, limit: {limit})"));
         *self.forced.lock().unwrap_or_else(PoisonError::into_inner) = over;
-        let gone: Vec<String> = self.runs.keys().filter(|key| anew || !wanted.contains_key(*key)).cloned().collect();
-        let mut ended = self.stop(gone).await;
-        for (key, target) in wanted {
-            if !self.runs.contains_key(&key) {
-                let before = ended.remove(&key).unwrap_or_default();
-                self.start(key, target, before);
-            }
+        let stays = |(key, running): &(&String, &Running)| {
+            !anew && wanted.get(*key).is_some_and(|target| target.is_asked_as(&running.active.target))
+        };
+        let (staying, gone): (Vec<_>, Vec<_>) = self.runs.iter().partition(stays);
+        for (key, running) in staying {
+            running.active.discover(&wanted[key].discovered);
+        }
+        self.stop(gone.into_iter().map(|(key, _)| key.clone()).collect()).await;
+        let new = wanted.into_iter().filter(|(key, _)| !self.runs.contains_key(key));
+        for (key, target, before) in take_over(&mut self.endings, new.collect()) {
+            self.start(key, target, before);
         }
         self.show(dropped);
-        end_series(&self.shared, ended.into_values().flatten()).await;
     }
 
     /// What the sources found, as targets; by what tells them apart.
@@ -160,7 +184,7 @@ impl Job {
         for found in self.sources.iter().flat_map(|(_, found)| found) {
             match target(&self.config, &self.relabel, found.iter().cloned()) {
                 Found::Target(target) => {
-                    wanted.entry(format!("{} {}", target.url, target.labels)).or_insert(target);
+                    wanted.entry(key(&target)).or_insert(target);
                 }
                 Found::Dropped(labels) => dropped.push(labels),
                 Found::Wrong(labels, why) => {
@@ -178,19 +202,39 @@ impl Job {
         self.runs.insert(key, Running { active, stop, task: Task(tokio::spawn(run.run(stopped))) });
     }
 
-    /// Ends runs; gives the series that each had.
-    async fn stop(&mut self, keys: Vec<String>) -> BTreeMap<String, Vec<Labels>> {
-        let mut ending = Vec::new();
+    /// Stops runs; their series end later.
+    async fn stop(&mut self, keys: Vec<String>) {
+        let mut stopping = Vec::new();
         for key in keys {
             let Some(running) = self.runs.remove(&key) else { continue };
             let _ = running.stop.send(());
-            ending.push((key, running.task));
+            stopping.push((key, running.active, running.task));
         }
-        let mut ended = BTreeMap::new();
-        for (key, task) in ending {
-            ended.insert(key, task.end().await);
+        let mut stopped = Vec::new();
+        for (key, active, task) in stopping {
+            stopped.push((key, active, task.end().await));
         }
-        ended
+        // Later than every sample of theirs.
+        let (now, here) = (self.shared.telemetry.clock().now(), Instant::now());
+        for (key, active, series) in stopped.into_iter().filter(|(_, _, series)| !series.is_empty()) {
+            let every = active.target.interval.duration();
+            let pause = first_pause(now, every, &key);
+            let labels = active.target.labels.clone();
+            self.endings.insert(key, Ending { labels, series, at: now + pause, due: here + pause + every + every / 10 });
+        }
+    }
+
+    fn next_ending(&self) -> Option<Instant> {
+        self.endings.values().map(|ending| ending.due).min()
+    }
+
+    /// Ends the series whose time it is.
+    async fn end_due(&mut self) {
+        let now = Instant::now();
+        let due = self.endings.extract_if(.., |_, ending| ending.due <= now);
+        let series = due.flat_map(|(_, ending)| ending.series.into_iter().map(move |labels| (labels, ending.at)));
+        let series: BTreeMap<Labels, Time> = series.collect();
+        end_series(&self.shared, series).await;
     }
 
     fn show(&self, dropped: Vec<Labels>) {
@@ -198,19 +242,59 @@ impl Job {
         self.board.put(&self.config.job_name, Pool { active, dropped, dropped_total: 0 });
     }
 
+    /// Stops all runs, and ends their series when it is time. Whoever ends the server does not wait for that: it drops this.
     async fn end(mut self) {
-        let ended = self.stop(self.runs.keys().cloned().collect()).await;
+        self.stop(self.runs.keys().cloned().collect()).await;
         self.board.remove(&self.config.job_name);
-        end_series(&self.shared, ended.into_values().flatten()).await;
+        while let Some(due) = self.next_ending() {
+            tokio::time::sleep_until(due).await;
+            self.end_due().await;
+        }
     }
 }
 
-/// Ends series whose target is gone.
-async fn end_series(shared: &Shared, series: impl Iterator<Item = Labels>) {
-    let at = shared.telemetry.clock().now();
+/// What tells targets of a job apart; its scrapes are spread by it, too.
+pub(super) fn key(target: &Target) -> String {
+    format!("{} {}", target.url, target.labels)
+}
+
+/// Gives each new target the series that it goes on with: those of the run that was the same, or else those of one with the
+/// same labels. Its address, path or parameters were others, its series are the same.
+fn take_over(endings: &mut BTreeMap<String, Ending>, new: BTreeMap<String, Target>) -> Vec<(String, Target, Vec<Labels>)> {
+    let mut all: Vec<(String, Target, Vec<Labels>)> = Vec::with_capacity(new.len());
+    let mut same_labels: BTreeMap<Labels, Vec<usize>> = BTreeMap::new();
+    for (key, target) in new {
+        let before = endings.remove(&key).map(|ending| ending.series);
+        if before.is_none() && !endings.is_empty() {
+            same_labels.entry(target.labels.clone()).or_default().push(all.len());
+        }
+        all.push((key, target, before.unwrap_or_default()));
+    }
+    let taken = |_: &String, ending: &mut Ending| {
+        let Some(place) = same_labels.get_mut(&ending.labels).and_then(Vec::pop) else { return false };
+        all[place].2 = std::mem::take(&mut ending.series);
+        true
+    };
+    endings.extract_if(.., taken).for_each(drop);
+    all
+}
+
+/// Never, where there is no instant.
+async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends series whose target is gone, each as of a time; but those that somebody has sent since: they live.
+async fn end_series(shared: &Shared, series: BTreeMap<Labels, Time>) {
+    let store = shared.telemetry.store();
     let mut batch = SampleBatch::new();
-    for labels in series.collect::<BTreeSet<Labels>>() {
-        batch.push(&labels, at, STALE_NAN);
+    for (labels, at) in series {
+        if store.newest(&labels).is_none_or(|newest| newest < at) {
+            batch.push(&labels, at, STALE_NAN);
+        }
     }
     if batch.is_empty() {
         return;

@@ -78,7 +78,7 @@ impl Scrapes {
             };
             jobs.insert(name, told);
         }
-        // Those that are left hear that nobody is there any more, and end their series.
+        // Those that are left hear that nobody is there any more, and end their series when it is time.
         self.jobs = jobs;
     }
 }

@@ -17,6 +17,7 @@ use super::board::{Active, Last};
 use super::cache::{ABOUT, Cache, Rules, ScrapeRows, Scraped};
 use super::discovery::seconds;
 use super::fetch::{Asking, FetchError, Fetched, fetch};
+use super::job::key;
 use crate::http::doors::Samples as _;
 use crate::perform::outgoing::Outgoing;
 use crate::perform::webhook::chain;
@@ -63,6 +64,8 @@ pub struct Run {
     active: Arc<Active>,
     reading: Option<Box<Reading>>,
     about: Vec<(Labels, KeyHash)>,
+    /// Whether there is a sample of those, by this run or the one before it.
+    told: bool,
     asking: Asking,
     sample_limit: u64,
     forced: Forced,
@@ -96,7 +99,8 @@ impl Run {
             let hash = secret.hash(Protocol::Labels, labels.key().as_bytes());
             (labels, hash)
         });
-        let before = before.into_iter().filter(|labels| about.iter().all(|(own, _)| own != labels)).collect();
+        let (told, before): (Vec<Labels>, Vec<Labels>) =
+            before.into_iter().partition(|labels| about.iter().any(|(own, _)| own == labels));
         let body_max = match usize::try_from(job.body_size_limit.0).unwrap_or(usize::MAX) {
             0 => ANSWER_LEN_MAX,
             limit => limit,
@@ -116,6 +120,7 @@ impl Run {
             Reading { cache: Cache::new(secret, before), rules: Rules::new(job, &target.labels), names: Names::default() };
         Run {
             about: about.into(),
+            told: !told.is_empty(),
             reading: Some(Box::new(reading)),
             asking,
             sample_limit: job.sample_limit,
@@ -129,12 +134,10 @@ impl Run {
     /// Scrapes until it is told to stop; gives the series that are there then.
     pub async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Vec<Labels> {
         let every = self.active.target.interval.duration().max(Duration::from_millis(100));
-        let name = format!("{} {}", self.active.target.url, self.active.target.labels);
-        let pause = first_pause(self.shared.telemetry.clock().now(), every, &name);
+        let pause = first_pause(self.shared.telemetry.clock().now(), every, &key(&self.active.target));
         let stopped = tokio::time::timeout(pause, &mut stop).await.is_ok();
         let mut beat = tokio::time::interval(every);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        let mut scraped = false;
         loop {
             if stopped {
                 break;
@@ -146,10 +149,10 @@ impl Run {
             if !self.once(&mut stop).await {
                 break;
             }
-            scraped = true;
+            self.told = true;
         }
         let mut live = self.reading.map_or_else(Vec::new, |reading| reading.cache.live());
-        if scraped {
+        if self.told {
             live.extend(self.about.into_iter().map(|(labels, _)| labels));
         }
         live

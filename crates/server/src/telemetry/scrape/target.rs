@@ -27,6 +27,14 @@ pub struct Target {
     pub timeout: Span,
 }
 
+impl Target {
+    /// Whether a run for `other` asks it as it is to be asked; where it was found may differ.
+    pub fn is_asked_as(&self, other: &Target) -> bool {
+        let Target { discovered: _, labels, url, interval, timeout } = self;
+        (labels, url, interval, timeout) == (&other.labels, &other.url, &other.interval, &other.timeout)
+    }
+}
+
 /// What became of something that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
