@@ -22,7 +22,7 @@ use crate::text::Language;
 
 pub use scrape::{
     Authorization, BasicAuth, FileDiscovery, GlobalConfig, HttpDiscovery, RelabelAction, RelabelConfig, Scheme, ScrapeConfig,
-    ScrapeJob, ScrapeTls, Size, TargetGroup,
+    ScrapeJob, ScrapeProtocol, ScrapeTls, Size, TargetGroup,
 };
 
 /// All of the configuration.

@@ -7,6 +7,9 @@
 pub mod keyed;
 mod writer;
 
+use std::fmt::Write as _;
+
+use model::config::ScrapeProtocol;
 use model::labels::{LABELS_MAX, METRIC_NAME};
 use model::{Labels, SampleBatch, Time};
 
@@ -20,8 +23,31 @@ pub use writer::{Writer, write_federated, write_untyped};
 
 /// Prometheus' text format, as our `/metrics` announces it.
 pub const TEXT_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// What a scrape asks for.
-pub const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+/// What a scrape asks for where nothing else is configured: [`accept`] of all protocols.
+pub const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+    application/openmetrics-text;version=0.0.1;q=0.5,\
+    text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
+    text/plain;version=0.0.4;q=0.3,\
+    */*;q=0.2";
+
+/// The header `Accept` that asks for these formats, the first one most, and for anything else after them; as Prometheus 3
+/// writes it.
+pub fn accept(protocols: &[ScrapeProtocol]) -> String {
+    let mut out = String::new();
+    let mut tenths = 6;
+    for protocol in protocols.iter().take(ScrapeProtocol::ALL.len()) {
+        let kind = match protocol {
+            ScrapeProtocol::OpenMetricsText1_0_0 => "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8",
+            ScrapeProtocol::OpenMetricsText0_0_1 => "application/openmetrics-text;version=0.0.1",
+            ScrapeProtocol::PrometheusText1_0_0 => "text/plain;version=1.0.0;escaping=allow-utf-8",
+            ScrapeProtocol::PrometheusText0_0_4 => "text/plain;version=0.0.4",
+        };
+        let _ = write!(out, "{kind};q=0.{tenths},");
+        tenths -= 1;
+    }
+    let _ = write!(out, "*/*;q=0.{tenths}");
+    out
+}
 
 /// Which of the two formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +61,24 @@ pub enum ContentType {
 impl ContentType {
     /// From the answer's header; whatever is not OpenMetrics is taken for Prometheus text, as Prometheus did until 3.0.
     pub fn parse(header: &str) -> ContentType {
-        let kind = header.split(';').next().unwrap_or("").trim();
-        if kind.eq_ignore_ascii_case("application/openmetrics-text") { ContentType::OpenMetrics1 } else { ContentType::Text004 }
+        ContentType::parse_or(header, ContentType::Text004)
+    }
+
+    /// The same with another format for what the header doesn't name, or where there is none.
+    pub fn parse_or(header: &str, fallback: ContentType) -> ContentType {
+        match header.split(';').next().unwrap_or("").trim() {
+            kind if kind.eq_ignore_ascii_case("application/openmetrics-text") => ContentType::OpenMetrics1,
+            kind if kind.eq_ignore_ascii_case("text/plain") => ContentType::Text004,
+            _ => fallback,
+        }
+    }
+
+    /// How answers in this protocol are read.
+    pub fn of(protocol: ScrapeProtocol) -> ContentType {
+        match protocol {
+            ScrapeProtocol::OpenMetricsText1_0_0 | ScrapeProtocol::OpenMetricsText0_0_1 => ContentType::OpenMetrics1,
+            ScrapeProtocol::PrometheusText1_0_0 | ScrapeProtocol::PrometheusText0_0_4 => ContentType::Text004,
+        }
     }
 }
 

@@ -602,6 +602,8 @@ export type GlobalConfig = {
   /** Most samples after relabelling. */
   sample_limit?: number;
   scrape_interval?: (Span | null);
+  /** Which formats are asked for, the dearest first; none: all that flyball reads. */
+  scrape_protocols?: ScrapeProtocol[] | null;
   scrape_timeout?: (Span | null);
   /** Most targets of a job. */
   target_limit?: number;
@@ -1435,9 +1437,10 @@ export type ScrapeJob = {
   body_size_limit?: Size;
   /** Whether the answer may be packed. */
   enable_compression?: boolean;
+  fallback_scrape_protocol?: (ScrapeProtocol | null);
   /** Targets in files, read again when they change. */
   file_sd_configs?: FileDiscovery[];
-  /** Only `false`: flyball follows no redirects. */
+  /** Redirects are not followed, whatever this says: a scrape that is redirected fails. */
   follow_redirects?: boolean | null;
   /** Whether a series keeps its own label where the target has one of that name; else it is renamed `exported_...`. */
   honor_labels?: boolean;
@@ -1466,6 +1469,8 @@ export type ScrapeJob = {
   /** `http` or `https`. */
   scheme?: Scheme;
   scrape_interval?: (Span | null);
+  /** Which formats are asked for, the dearest first; none: those of `global`, or all that flyball reads. */
+  scrape_protocols?: ScrapeProtocol[] | null;
   scrape_timeout?: (Span | null);
   /** Targets by name. */
   static_configs?: TargetGroup[];
@@ -1475,6 +1480,8 @@ export type ScrapeJob = {
   /** Whether series with timestamps of their own end too when they vanish. */
   track_timestamps_staleness?: boolean;
 };
+/** A format that a target may answer in. */
+export type ScrapeProtocol = "OpenMetricsText1.0.0" | "OpenMetricsText0.0.1" | "PrometheusText1.0.0" | "PrometheusText0.0.4";
 /** Whom to trust. */
 export type ScrapeTls = {
   /** A file with certificates in PEM that are trusted instead of the system's. */

@@ -1,4 +1,5 @@
-//! What is scraped: flyball's short form, and Prometheus' own `global` and `scrape_configs`, which load unchanged.
+//! What is scraped: flyball's short form, and Prometheus' own `global` and `scrape_configs`. What flyball knows of them means
+//! what it means there; a key that it doesn't know is refused.
 
 use std::collections::BTreeMap;
 
@@ -54,6 +55,9 @@ pub struct GlobalConfig {
     /// Most targets of a job.
     #[serde(skip_serializing_if = "is_zero")]
     pub target_limit: u64,
+    /// Which formats are asked for, the dearest first; none: all that flyball reads.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "protocols")]
+    pub scrape_protocols: Option<Vec<ScrapeProtocol>>,
 }
 
 /// A job that is scraped, as Prometheus writes it.
@@ -92,9 +96,15 @@ pub struct ScrapeJob {
     /// HTTP/1.1 is spoken, whatever this says.
     #[serde(default = "yes", skip_serializing)]
     pub enable_http2: bool,
-    /// Only `false`: flyball follows no redirects.
+    /// Redirects are not followed, whatever this says: a scrape that is redirected fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow_redirects: Option<bool>,
+    /// Which formats are asked for, the dearest first; none: those of `global`, or all that flyball reads.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "protocols")]
+    pub scrape_protocols: Option<Vec<ScrapeProtocol>>,
+    /// The format of an answer whose content type says none; none: Prometheus' text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback_scrape_protocol: Option<ScrapeProtocol>,
     /// User and password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic_auth: Option<BasicAuth>,
@@ -165,6 +175,8 @@ impl ScrapeJob {
             enable_compression: true,
             enable_http2: true,
             follow_redirects: None,
+            scrape_protocols: None,
+            fallback_scrape_protocol: None,
             basic_auth: None,
             authorization: None,
             bearer_token_file: None,
@@ -198,6 +210,7 @@ impl ScrapeJob {
         let interval = self.scrape_interval.or(global.scrape_interval).unwrap_or(Span::secs(60));
         self.scrape_interval = Some(interval);
         self.scrape_timeout = self.scrape_timeout.or(Some(global.scrape_timeout.unwrap_or(Span::secs(10)).min(interval)));
+        self.scrape_protocols = self.scrape_protocols.or_else(|| global.scrape_protocols.clone());
         for (own, all) in [
             (&mut self.body_size_limit.0, global.body_size_limit.0),
             (&mut self.sample_limit, global.sample_limit),
@@ -225,6 +238,33 @@ impl ScrapeConfig {
             ..ScrapeJob::named(name)
         }
     }
+}
+
+/// A format that a target may answer in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema, schemars::JsonSchema)]
+pub enum ScrapeProtocol {
+    /// OpenMetrics 1.0, with names in UTF-8.
+    #[serde(rename = "OpenMetricsText1.0.0")]
+    OpenMetricsText1_0_0,
+    /// OpenMetrics before 1.0.
+    #[serde(rename = "OpenMetricsText0.0.1")]
+    OpenMetricsText0_0_1,
+    /// Prometheus' text with names in UTF-8.
+    #[serde(rename = "PrometheusText1.0.0")]
+    PrometheusText1_0_0,
+    /// Prometheus' text.
+    #[serde(rename = "PrometheusText0.0.4")]
+    PrometheusText0_0_4,
+}
+
+impl ScrapeProtocol {
+    /// All, in the order that Prometheus 3 asks for them.
+    pub const ALL: [ScrapeProtocol; 4] = [
+        ScrapeProtocol::OpenMetricsText1_0_0,
+        ScrapeProtocol::OpenMetricsText0_0_1,
+        ScrapeProtocol::PrometheusText1_0_0,
+        ScrapeProtocol::PrometheusText0_0_4,
+    ];
 }
 
 /// How is asked.
@@ -470,6 +510,19 @@ impl utoipa::PartialSchema for Size {
 }
 impl utoipa::ToSchema for Size {}
 
+/// Formats: at least one, and each once.
+fn protocols<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<ScrapeProtocol>>, D::Error> {
+    let protocols: Option<Vec<ScrapeProtocol>> = Option::deserialize(deserializer)?;
+    let list = protocols.as_deref().unwrap_or(&ScrapeProtocol::ALL);
+    if list.is_empty() {
+        return Err(serde::de::Error::custom("one format at least is asked for"));
+    }
+    if list.iter().enumerate().any(|(place, protocol)| list[..place].contains(protocol)) {
+        return Err(serde::de::Error::custom("a format is asked for twice"));
+    }
+    Ok(protocols)
+}
+
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
@@ -505,6 +558,25 @@ mod tests {
         }
         for bad in ["", "10", "MB", "-1MB", "1mb", "1e99TB", "NaNB"] {
             assert_eq!(Size::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn formats_are_named_as_prometheus_does() {
+        use ScrapeProtocol::{OpenMetricsText1_0_0, PrometheusText0_0_4};
+        let job = |list: &str| serde_json::from_str::<ScrapeJob>(&format!(r#"{{"job_name":"b","scrape_protocols":{list}}}"#));
+        let own = job(r#"["PrometheusText0.0.4","OpenMetricsText1.0.0"]"#).unwrap();
+        assert_eq!(own.scrape_protocols, Some(vec![PrometheusText0_0_4, OpenMetricsText1_0_0]));
+        let global: GlobalConfig = serde_json::from_str(r#"{"scrape_protocols":["PrometheusText0.0.4"]}"#).unwrap();
+        assert_eq!(own.clone().with_global(&global), own.clone().with_global(&GlobalConfig::default()));
+        assert_eq!(ScrapeJob::named("c").with_global(&global).scrape_protocols, Some(vec![PrometheusText0_0_4]));
+        for (list, why) in [
+            ("[]", "one format at least"),
+            (r#"["PrometheusText0.0.4","PrometheusText0.0.4"]"#, "twice"),
+            (r#"["PrometheusProto"]"#, "PrometheusProto"),
+        ] {
+            let error = job(list).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
         }
     }
 

@@ -56,9 +56,6 @@ impl Check<'_> {
         if !job.metrics_path.starts_with('/') {
             self.report(&[&"metrics_path"], "a path begins with `/`");
         }
-        if job.follow_redirects == Some(true) {
-            self.report(&[&"follow_redirects"], "flyball follows no redirects: name the address where the answer is");
-        }
         if job.bearer_token_file.is_some() && job.authorization.is_some() {
             self.report(&[&"bearer_token_file"], "one of `bearer_token_file` and `authorization`, not both");
         }

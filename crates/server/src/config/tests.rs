@@ -215,6 +215,7 @@ global:
   scrape_interval: 15s
   evaluation_interval: 15s
   sample_limit: 5000
+  scrape_protocols: [PrometheusText1.0.0, PrometheusText0.0.4]
 scrape_configs:
   - job_name: node
     honor_labels: true
@@ -231,6 +232,9 @@ scrape_configs:
       - { source_labels: [__name__], regex: 'go_.*', action: drop }
   - job_name: found
     scheme: https
+    follow_redirects: true
+    scrape_protocols: [OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText1.0.0, PrometheusText0.0.4]
+    fallback_scrape_protocol: PrometheusText0.0.4
     scrape_interval: 5s
     body_size_limit: 10MB
     file_sd_configs: [{ files: ['targets/*.json'], refresh_interval: 1m }]
@@ -253,7 +257,7 @@ fn mistakes_in_scrape_configs_have_their_places() {
             ("a.yaml", "scrape_configs:\n  - job_name: a\n    static_configs: [{ targets: ['http://a:1/metrics'] }]\n"),
             (
                 "b.yaml",
-                "scrape_configs:\n  - job_name: b\n    scrape_interval: 5s\n    scrape_timeout: 10s\n    relabel_configs:\n      - { action: hashmod, target_label: x }\n      - { source_labels: [a], regex: '(', target_label: b }\n  - job_name: a\n    file_sd_configs: [{ files: ['*/a.txt'] }]\n    follow_redirects: true\n",
+                "scrape_configs:\n  - job_name: b\n    scrape_interval: 5s\n    scrape_timeout: 10s\n    relabel_configs:\n      - { action: hashmod, target_label: x }\n      - { source_labels: [a], regex: '(', target_label: b }\n  - job_name: a\n    file_sd_configs: [{ files: ['*/a.txt'] }]\n",
             ),
         ],
         expect![[r#"
@@ -272,9 +276,6 @@ fn mistakes_in_scrape_configs_have_their_places() {
             b.yaml:8:15: job `a` stands in a.yaml already.
                 8 |   - job_name: a
                   |               ^
-            b.yaml:10:23: flyball follows no redirects: name the address where the answer is.
-               10 |     follow_redirects: true
-                  |                       ^
             b.yaml:9:33: `*/a.txt` ends in neither .json, .yml nor .yaml.
                 9 |     file_sd_configs: [{ files: ['*/a.txt'] }]
                   |                                 ^"#]],
@@ -285,6 +286,27 @@ fn mistakes_in_scrape_configs_have_their_places() {
             a.yaml:3:32: unknown key `password`. Nearest: `password_file`.
                 3 |     basic_auth: { username: a, password: b }
                   |                                ^"#]],
+    );
+    check(
+        &[("a.yaml", "global: { scrape_protocols: [PrometheusProto] }\n")],
+        expect![[r#"
+        a.yaml:1:30: `PrometheusProto` is no value of this key. It is one of: OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText1.0.0, PrometheusText0.0.4.
+            1 | global: { scrape_protocols: [PrometheusProto] }
+              |                              ^"#]],
+    );
+    check(
+        &[("a.yaml", "global: { scrape_protocols: [] }\n")],
+        expect![[r#"
+        a.yaml:1:29: one format at least is asked for.
+            1 | global: { scrape_protocols: [] }
+              |                             ^"#]],
+    );
+    check(
+        &[("a.yaml", "global: { external_labels: { region: eu } }\n")],
+        expect![[r#"
+        a.yaml:1:11: unknown key `external_labels`.
+            1 | global: { external_labels: { region: eu } }
+              |           ^"#]],
     );
 }
 

@@ -2,7 +2,6 @@ use super::*;
 use crate::number::float_text;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
-use std::fmt::Write as _;
 
 const NOW: Time = Time(42);
 
@@ -217,6 +216,24 @@ fn content_types() {
     assert_eq!(ContentType::parse("application/openmetrics-text; version=1.0.0; charset=utf-8"), ContentType::OpenMetrics1);
     assert_eq!(ContentType::parse(TEXT_CONTENT_TYPE), ContentType::Text004);
     assert_eq!(ContentType::parse(""), ContentType::Text004);
+    let names = "text/plain; version=1.0.0; escaping=allow-utf-8";
+    assert_eq!(ContentType::parse_or(names, ContentType::OpenMetrics1), ContentType::Text004);
+    let names = "Application/OpenMetrics-Text; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
+    assert_eq!(ContentType::parse(names), ContentType::OpenMetrics1);
+    for other in ["", "application/json"] {
+        assert_eq!(ContentType::parse_or(other, ContentType::OpenMetrics1), ContentType::OpenMetrics1);
+    }
+}
+
+#[test]
+fn what_is_asked_for() {
+    assert_eq!(accept(&ScrapeProtocol::ALL), ACCEPT);
+    // As Prometheus 3 asks.
+    assert_eq!(
+        ACCEPT,
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+    );
+    assert_eq!(accept(&[ScrapeProtocol::PrometheusText0_0_4]), "text/plain;version=0.0.4;q=0.6,*/*;q=0.5");
 }
 
 #[test]

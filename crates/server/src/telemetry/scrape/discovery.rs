@@ -168,7 +168,7 @@ pub async fn ask(outgoing: &Outgoing, config: &HttpDiscovery) -> Result<Vec<Foun
         authorization: config.authorization.clone(),
         tls: config.tls_config.clone(),
         packed: true,
-        accept: "application/json",
+        accept: "application/json".into(),
         limits: (ANSWER_WITHIN, LIST_LEN_MAX),
         said: Some(("x-prometheus-refresh-interval-seconds", seconds(config.refresh_interval))),
         turns: None,

@@ -31,7 +31,7 @@ pub struct Asking {
     /// Whether the answer may be packed.
     pub packed: bool,
     /// What is asked for.
-    pub accept: &'static str,
+    pub accept: String,
     /// How long, and how many bytes unpacked at most.
     pub limits: (Duration, usize),
     /// The header that says how the asking is timed.
@@ -70,7 +70,9 @@ pub async fn fetch(outgoing: &Outgoing, url: &str, asking: &Asking) -> Result<Fe
     request.turns = asking.turns.clone();
     let begun = Instant::now();
     let headers = &mut request.headers;
-    headers.insert(header::ACCEPT, HeaderValue::from_static(asking.accept));
+    if let Ok(accept) = HeaderValue::from_str(&asking.accept) {
+        headers.insert(header::ACCEPT, accept);
+    }
     if asking.packed {
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     }

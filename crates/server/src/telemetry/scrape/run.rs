@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dial::Turns;
-use model::config::{Authorization, ScrapeJob};
+use model::config::{Authorization, ScrapeJob, ScrapeProtocol};
 use model::intake::{KeyHash, Protocol, RawRow};
 use model::labels::METRIC_NAME;
 use model::{Labels, Time};
 use store::Refused;
 use tokio::sync::{Semaphore, oneshot};
 use wire::exposition::keyed::Names;
-use wire::exposition::{ACCEPT, ContentType};
+use wire::exposition::{ContentType, accept};
 
 use super::board::{Active, Last};
 use super::cache::{ABOUT, Cache, Rules, ScrapeRows, Scraped};
@@ -77,6 +77,8 @@ struct Reading {
     cache: Cache,
     rules: Rules,
     names: Names,
+    /// How an answer is read whose content type says nothing.
+    fallback: ContentType,
 }
 
 /// What was read of an answer, and the mistake in it.
@@ -111,13 +113,17 @@ impl Run {
             authorization: job.authorization.clone().or_else(|| job.bearer_token_file.as_ref().map(bearer)),
             tls: job.tls_config.clone(),
             packed: job.enable_compression,
-            accept: ACCEPT,
+            accept: accept(job.scrape_protocols.as_deref().unwrap_or(&ScrapeProtocol::ALL)),
             limits: (target.timeout.duration(), body_max),
             said: Some(("x-prometheus-scrape-timeout-seconds", seconds(target.timeout))),
             turns: Some(shared.turns.clone()),
         };
-        let reading =
-            Reading { cache: Cache::new(secret, before), rules: Rules::new(job, &target.labels), names: Names::default() };
+        let reading = Reading {
+            cache: Cache::new(secret, before),
+            rules: Rules::new(job, &target.labels),
+            names: Names::default(),
+            fallback: job.fallback_scrape_protocol.map_or(ContentType::Text004, ContentType::of),
+        };
         Run {
             about: about.into(),
             told: !told.is_empty(),
@@ -297,7 +303,8 @@ impl Reading {
                 return ((Scraped::default(), Err(why)), known);
             }
         };
-        let (mut scraped, read) = self.cache.read(body, ContentType::parse(&fetched.content_type), at, &self.rules);
+        let (mut scraped, read) =
+            self.cache.read(body, ContentType::parse_or(&fetched.content_type, self.fallback), at, &self.rules);
         if read.is_ok() {
             if describe || scraped.added > 0 {
                 self.names.metadata(body, known.insert(Vec::new()));
