@@ -1,12 +1,13 @@
 // Prometheus' own API as the server speaks it: queries, ranges, names. Results come as columns on one time axis.
-import { useQueries, useQuery, type UseQueryResult } from '@tanstack/react-query'
+import { useQueries, useQuery, type QueryFunctionContext, type UseQueryResult } from '@tanstack/react-query'
 import { useRef } from 'react'
+import { everyOf, gridOf, sameGrid, timesOf, untilNext, type Grid } from '../lib/grid'
 import { get } from './http'
 
 export type Labels = Readonly<Record<string, string>>
 export interface Series { labels: Labels; values: (number | null)[] }
 /** A range result on one axis: seconds since 1970, one column per series, null where nothing was. */
-export interface Frame { times: number[]; series: Series[]; tookMillis: number; warnings: string[]; /** The answer was cut off at the limit. */ cut: boolean }
+export interface Frame { times: number[]; series: Series[]; tookMillis: number; warnings: string[]; /** The answer was cut off at the limit. */ cut: boolean; /** What was read at the whole steps, where more was read behind them. */ steps: Part | undefined }
 
 interface Body<T> { status: string; data: T; warnings?: string[]; infos?: string[] }
 interface Matrix { resultType: string; result: { metric: Labels; values: [number, string][] }[] }
@@ -15,37 +16,84 @@ const cutOff = 'results truncated due to limit'
 /** What the server notes beside an answer, without what the page says in its own words. */
 const notes = (body: Body<unknown>): string[] => [...(body.warnings ?? []), ...(body.infos ?? [])].filter((note) => note !== cutOff)
 
-export async function queryRange(query: string, from: number, to: number, step: number, signal?: AbortSignal, limit?: number): Promise<Frame> {
-  const began = performance.now()
-  const start = Math.floor(from / 1000 / step) * step
-  const end = Math.floor(to / 1000 / step) * step
-  const body = await get<Body<Matrix>>('/api/v1/query_range', { query, start, end, step, limit }, signal)
-  const times: number[] = []
-  for (let at = start; at <= end + 1e-9; at += step) times.push(at)
-  const series = body.data.result.map(({ metric, values }) => {
-    const column: (number | null)[] = new Array<number | null>(times.length).fill(null)
-    for (const [at, text] of values) {
-      const index = Math.round((at - start) / step)
-      const value = Number(text === '+Inf' ? 'Infinity' : text === '-Inf' ? '-Infinity' : text)
-      if (index >= 0 && index < column.length) column[index] = Number.isFinite(value) ? value : null
-    }
-    return { labels: metric, values: column }
-  })
-  return { times, series, tookMillis: performance.now() - began, warnings: notes(body), cut: body.warnings?.includes(cutOff) === true }
+/** What one request of a range holds, and when it was asked. */
+interface Part { result: Matrix['result']; warnings: string[]; cut: boolean; grid: Grid; at: number }
+
+async function part(query: string, grid: Grid, start: number, end: number, limit: number | undefined, signal: AbortSignal | undefined): Promise<Part> {
+  const at = Date.now()
+  const body = await get<Body<Matrix>>('/api/v1/query_range', { query, start: round(start), end: round(end), step: grid.step, limit }, signal)
+  return { result: body.data.result, warnings: notes(body), cut: body.warnings?.includes(cutOff) === true, grid, at }
 }
 
-/** A range that ends now moves with the clock: asked again every `every` milliseconds while `live`. */
+/** Microseconds, as the server counts: products of steps below a second are no whole binary numbers. */
+const round = (seconds: number): number => Math.round(seconds * 1e6) / 1e6
+
+/** So many milliseconds after an instant its samples are all there, and its point is not asked again. */
+const settled = 30_000
+
+interface Asking { limit?: number | undefined; /** Milliseconds: the same instants, so long before. */ back?: number; /** The answer before, whose whole steps are kept while they are the same. */ known?: Frame | undefined; signal?: AbortSignal | undefined }
+
+export async function queryRange(query: string, from: number, to: number, step: number, { limit, back = 0, known, signal }: Asking = {}): Promise<Frame> {
+  const began = performance.now()
+  const grid = gridOf(from, to, step)
+  const shift = back / 1000
+  const before = known?.steps
+  const kept = before && grid.newest !== undefined && sameGrid(before.grid, grid) && before.at > grid.end * 1000 + settled ? before : undefined
+  const [steps, newest] = await Promise.all([
+    kept ?? part(query, grid, grid.start - shift, grid.end - shift, limit, signal),
+    grid.newest === undefined ? undefined : part(query, grid, grid.newest - shift, grid.newest - shift, limit, signal),
+  ])
+  const times = timesOf(grid)
+  const found = new Map<string, Series>()
+  const column = (metric: Labels): (number | null)[] => {
+    const key = keyOf(metric)
+    const there = found.get(key) ?? { labels: metric, values: new Array<number | null>(times.length).fill(null) }
+    found.set(key, there)
+    return there.values
+  }
+  for (const { metric, values } of steps.result) {
+    const into = column(metric)
+    for (const [at, text] of values) {
+      const index = Math.round((at + shift - grid.start) / step)
+      if (index >= 0 && index < grid.count) into[index] = valueOf(text)
+    }
+  }
+  // Of an answer that was cut off other series could be the first: none comes in by the newest instant alone.
+  for (const { metric, values } of newest?.result ?? []) {
+    if (steps.cut && !found.has(keyOf(metric))) continue
+    const last = values.at(-1)
+    if (last) column(metric)[times.length - 1] = valueOf(last[1])
+  }
+  return {
+    times: times.map((at) => at - shift), series: [...found.values()], tookMillis: performance.now() - began,
+    warnings: [...new Set([...steps.warnings, ...(newest?.warnings ?? [])])], cut: steps.cut || newest?.cut === true, steps: newest && steps,
+  }
+}
+
+function valueOf(text: string): number | null {
+  const value = Number(text)
+  return Number.isFinite(value) ? value : null
+}
+
+/** Series are the same when their labels are. */
+export const keyOf = (labels: Labels): string => JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)))
+
+/** Just behind each step a live range is read again; the clock decides, not when the page was opened. */
+const again = (every: number) => (query: { state: { fetchStatus: string; dataUpdatedAt: number; errorUpdatedAt: number } }): number =>
+  query.state.fetchStatus === 'fetching' ? every : untilNext(Math.max(query.state.dataUpdatedAt, query.state.errorUpdatedAt), Date.now(), every)
+
+/** A range that ends now moves with the clock: asked again with each step while `live`. */
 export function useRange(query: string, range: { from: number; to: number }, step: number, options: { enabled?: boolean; live?: boolean } = {}): UseQueryResult<Frame> {
   const span = range.to - range.from
   return useQuery({
     // A live range is one entry in the cache, not one per second.
     queryKey: options.live ? ['range', query, span, step, 'live'] : ['range', query, range.from, range.to, step],
-    queryFn: ({ signal }) => {
+    queryFn: ({ signal, client, queryKey }) => {
       const to = options.live ? Date.now() : range.to
-      return queryRange(query, to - span, to, step, signal)
+      return queryRange(query, to - span, to, step, { signal, known: client.getQueryData<Frame>(queryKey) })
     },
     enabled: options.enabled !== false && query.trim() !== '',
-    refetchInterval: options.live ? Math.max(1000, step * 1000) : false,
+    refetchInterval: options.live ? again(everyOf(step)) : false,
     placeholderData: (before) => before,
     staleTime: options.live ? 0 : 60_000,
     retry: false,
@@ -55,16 +103,19 @@ export function useRange(query: string, range: { from: number; to: number }, ste
 /** What Explore reads: one range for several queries, the same moved back by `before`, at most `limit` series of each. */
 export interface Explored { from: number; to: number; step: number; /** The end is now: read again every so many milliseconds. */ every: number | undefined; before: number | undefined; limit: number; /** Counts presses of Run. */ round: number }
 
-/** The newest answer to each query: a list of queries begins anew when the range of one changes, and would show nothing meanwhile. */
-function useNewest<T>(queries: readonly string[]): { of: (query: string) => T | undefined; note: (results: readonly UseQueryResult<T>[]) => void } {
-  const kept = useRef(new Map<string, T>())
+/** The newest answer to each query: a list of queries begins anew when the range of one changes, and would show nothing meanwhile. What was asked of another time (`of`) is none. */
+function useNewest<T>(queries: readonly string[], of: number = 0): { of: (query: string) => T | undefined; note: (results: readonly UseQueryResult<T>[]) => void } {
+  const kept = useRef({ of, answers: new Map<string, T>() })
   return {
-    of: (query) => kept.current.get(query),
+    of: (query) => (kept.current.of === of ? kept.current.answers.get(query) : undefined),
     note: (results) => {
-      kept.current = new Map(queries.flatMap((query, index) => {
-        const data = results[index]?.data
-        return data === undefined ? [] : [[query, data] as const]
-      }))
+      kept.current = {
+        of,
+        answers: new Map(queries.flatMap((query, index) => {
+          const data = results[index]?.data
+          return data === undefined ? [] : [[query, data] as const]
+        })),
+      }
     },
   }
 }
@@ -73,16 +124,16 @@ function useNewest<T>(queries: readonly string[]): { of: (query: string) => T | 
 export function useRanges(queries: readonly string[], what: Explored, back = 0): UseQueryResult<Frame>[] {
   const span = what.to - what.from
   const live = what.every !== undefined
-  const newest = useNewest<Frame>(queries)
+  const newest = useNewest<Frame>(queries, back)
   const results = useQueries({
     queries: queries.map((query, index) => ({
       queryKey: ['explored', query, index, span, what.step, back, what.limit, what.round, live ? 'live' : what.to] as const,
-      queryFn: ({ signal }: { signal: AbortSignal }) => {
-        const to = (live ? Date.now() : what.to) - back
-        return queryRange(query, to - span, to, what.step, signal, what.limit)
+      queryFn: ({ signal, client, queryKey }: QueryFunctionContext) => {
+        const to = live ? Date.now() : what.to
+        return queryRange(query, to - span, to, what.step, { signal, limit: what.limit, back, known: client.getQueryData<Frame>(queryKey) })
       },
       enabled: query.trim() !== '',
-      refetchInterval: what.every === undefined ? (false as const) : Math.max(what.every, what.step * 1000, 1000),
+      refetchInterval: what.every === undefined ? (false as const) : again(everyOf(what.step, what.every)),
       // The picture of the same query stays until the new one is there; that of another query would be a lie.
       placeholderData: () => newest.of(query),
       staleTime: live ? 0 : 60_000,

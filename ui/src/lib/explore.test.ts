@@ -4,6 +4,7 @@ import promql from '../data/promql.json'
 import { parseAsked, withAsked } from './asked'
 import { bracket, completed, fit, offers, type Known } from './complete'
 import { csv } from './csv'
+import { everyOf, fittingStep, gridOf, timesOf, untilNext } from './grid'
 import { isShown, pressed, readState, seriesMark, stepsFor, writeState } from './explore'
 import { metricOf, narrowed, readMatchers, selectorFor, writeMatchers } from './narrow'
 import { typing } from './promql'
@@ -92,12 +93,33 @@ it('every word of the language is explained in Chinese too', () => {
   expect(promql.length).toBeGreaterThan(100)
 })
 
+describe('the instants of a range', () => {
+  it('stand on whole steps, with the newest behind them where a step is long', () => {
+    expect(timesOf(gridOf(100_000, 119_900, 5))).toEqual([100, 105, 110, 115])
+    expect(timesOf(gridOf(0, 14_455_000, 7200))).toEqual([0, 7200, 14_400, 14_450])
+    expect(timesOf(gridOf(0, 14_400_000, 7200))).toEqual([0, 7200, 14_400])
+    expect(timesOf(gridOf(1_700_000_000_000, 1_700_000_000_300, 0.1)).map((at) => at.toFixed(1))).toEqual(['1700000000.0', '1700000000.1', '1700000000.2', '1700000000.3'])
+  })
+  test.each([[60, 300_000, 60], [3600, 300_000, 60], [900, 1_800_000, 900], [10, 100, 0.05]])('step %d of %d ms is %d', (step, span, expected) => expect(fittingStep(step, span)).toBe(expected))
+  test.each([[1, undefined, 1000], [5, undefined, 5000], [7200, undefined, 10_000], [0.1, undefined, 1000], [300, 60_000, 60_000], [30, 5000, 10_000]])('of step %d are read again after %s: %d', (step, least, expected) => expect(everyOf(step, least)).toBe(expected))
+  it('are read just behind a step, not a step after the page was opened', () => {
+    expect(untilNext(109_900, 109_900, 10_000)).toBe(250)
+    expect(untilNext(105_000, 106_000, 10_000)).toBe(4150)
+    expect(untilNext(110_150, 110_150, 10_000)).toBe(10_000)
+    // One that was missed comes at once.
+    expect(untilNext(95_000, 125_000, 10_000)).toBe(250)
+  })
+})
+
 describe('columns', () => {
   it('stack over gaps, without the hidden', () =>
     expect(stacked([{ values: [1, 2, null] }, { values: [9, 9, 9], hidden: true }, { values: [1, null, 3] }])).toEqual([[1, 2, null], [9, 9, 9], [2, null, 3]]))
   it('of the day before stand on the same times', () => {
     expect(moved([86_500, 86_510, 86_520], [100, 110], [7, 8], 86_400)).toEqual([7, 8, null])
     expect(moved([86_400.1, 86_400.2], [0.1, 0.2], [1, null], 86_400)).toEqual([1, null])
+    // The newest instant of the two may have been read ten seconds apart.
+    expect(moved([7200, 14_400, 15_010], [0, 7200, 7800], [1, 2, 3], 7200, 10)).toEqual([1, 2, 3])
+    expect(moved([7200, 14_400, 15_010], [0, 7200], [1, 2], 7200, 10)).toEqual([1, 2, null])
   })
 })
 

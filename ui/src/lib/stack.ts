@@ -16,12 +16,13 @@ export function stacked(columns: readonly { values: Column; hidden?: boolean | u
   })
 }
 
-/** A column of times `shift` seconds earlier, put onto `times`; what has no sample there is a gap. */
-export function moved(times: readonly number[], from: readonly number[], values: Column, shift: number): (number | null)[] {
-  const at = new Map<number, number>()
-  from.forEach((time, index) => at.set(Math.round((time + shift) * 1000), index))
+/** A column of times `shift` seconds earlier, put onto `times`; what has no sample within `near` seconds there is a gap. */
+export function moved(times: readonly number[], from: readonly number[], values: Column, shift: number, near = 0): (number | null)[] {
+  const close = Math.max(near, 0.0005)
+  let next = 0
   return times.map((time) => {
-    const index = at.get(Math.round(time * 1000))
-    return index === undefined ? null : (values[index] ?? null)
+    const wanted = time - shift
+    while (next + 1 < from.length && Math.abs(from[next + 1]! - wanted) <= Math.abs(from[next]! - wanted)) next += 1
+    return next < from.length && Math.abs(from[next]! - wanted) <= close ? (values[next] ?? null) : null
   })
 }

@@ -51,6 +51,7 @@ export const explore = {
   'explore.before.day': ['a day before', '一天前'],
   'explore.before.week': ['a week before', '一周前'],
   'explore.before.empty': ['No data {before}.', '{before}没有数据。'],
+  'explore.before.failed': ['The data of {before} could not be read: {why}', '{before}的数据无法读取：{why}'],
   'explore.step': ['Step', '步长'],
   'explore.auto': ['auto', '自动'],
   'explore.step.auto': ['auto, {step}', '自动，{step}'],

@@ -13,6 +13,7 @@ import { Empty, Loaded } from '../../components/Waiting'
 import { useTimeline } from '../../data/queries'
 import { keepAsked } from '../../lib/asked'
 import { pressed, queriesMost, readState, writeState, type ExploreState } from '../../lib/explore'
+import { fittingStep } from '../../lib/grid'
 import { freeze, isLive, queryStep, spanText, type Range } from '../../lib/range'
 import { lineKey } from '../../lib/story'
 import { letterOf, readMost, useAnswers, type Answer } from './answers'
@@ -61,7 +62,7 @@ export default function Explore(): ReactNode {
   const zoom = useZoom(page)
   const shown = useShown(page, state.refresh, round)
   const auto = queryStep(shown.from, shown.to)
-  const step = state.step ?? auto
+  const step = fittingStep(state.step ?? auto, shown.to - shown.from)
   const answers = useAnswers({ ...shown, step, before: state.before, limit: readMost, round }, state)
   const beforeName = useBeforeName(state.before)
 
@@ -102,7 +103,7 @@ export default function Explore(): ReactNode {
         </Panel>
       ) : (
         <>
-          <Pictures answers={answers} state={state} shown={shown} step={state.step ?? auto} live={isLive(page.range)} flags={flags} zoom={zoom} back={back} cursor={cursor.current} lit={lit} onLit={setLit} onChange={change} onQuery={put} />
+          <Pictures answers={answers} state={state} shown={shown} step={step} live={isLive(page.range)} flags={flags} zoom={zoom} back={back} cursor={cursor.current} lit={lit} onLit={setLit} onChange={change} onQuery={put} />
           <div className={state.changes ? 'below' : 'stack'}>
             <div className="stack">
               {state.view === 'graph' && answers.filter((answer) => answer.series.length > 0).map((answer) => (

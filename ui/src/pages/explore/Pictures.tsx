@@ -12,6 +12,7 @@ import { client } from '../../data/queries'
 import { nearest } from '../../lib/distance'
 import type { ExploreState } from '../../lib/explore'
 import { unitOf, type Unit } from '../../lib/number'
+import { errorSaid } from '../../lib/place'
 import { labelText, metricText, tokens } from '../../lib/promql'
 import { drawn, shownMost, useTotal, type Answer } from './answers'
 import type { Cursor } from './cursor'
@@ -106,6 +107,7 @@ function Picture({ answer, first, state, shown, flags, zoom, cursor, lit, onLit,
           <Graph name={title} times={answer.frame!.times} series={series} unit={unit} from={shown.from} to={shown.to} height={height} flags={flags} flagNames={first} flagRows={first && state.changes ? flagRows : 0} group="explore" tableSwitch={false}
             stacked={state.stacked} log={state.log} beforeName={beforeName} holds={shown.every !== undefined} lit={lit} onLit={(id) => onLit(id as number | undefined)} onCursor={(index) => cursor.set(answer.letter, index)}
             onZoom={zoom.in} onMove={zoom.move} onReset={zoom.back} />
+          {answer.errorBefore !== null && answer.errorBefore !== undefined && <p className="bad sm note" role="status">{word('explore.before.failed', { before: beforeName, why: reason(answer.errorBefore, word) })} <button type="button" className="btn small" onClick={answer.retryBefore}>{word('do.retry')}</button></p>}
           {answer.nothingBefore && <p className="t3 sm note">{word('explore.before.empty', { before: beforeName })}</p>}
         </>
       )}
@@ -113,6 +115,10 @@ function Picture({ answer, first, state, shown, flags, zoom, cursor, lit, onLit,
     </>
   )
 }
+
+/** Why a read failed, in a few words. */
+const reason = (error: unknown, word: ReturnType<typeof useWord>): string =>
+  error instanceof ApiError && error.status === 0 ? word('error.network') : error instanceof ApiError ? errorSaid(error.message) : error instanceof Error ? error.message : String(error)
 
 /** Over the answer for the range before, while that for the new one is read: after a second it says so, and it can be stopped. */
 function Rereading({ stopped, onCancel, onRetry }: { stopped: boolean; onCancel: () => void; onRetry: () => void }): ReactNode {

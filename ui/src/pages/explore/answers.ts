@@ -1,7 +1,7 @@
 // What the server answered to each query, ranked and named for graph, table and legend.
 import type { GraphSeries } from '../../components/plot'
 import { colorOf, dashed } from '../../components/plot'
-import { useInstants, useRanges, useSeriesCount, type Explored, type Frame, type Instant, type Labels } from '../../data/prom'
+import { keyOf, useInstants, useRanges, useSeriesCount, type Explored, type Frame, type Instant, type Labels } from '../../data/prom'
 import { isShown, seriesMark, type ExploreState } from '../../lib/explore'
 import { moved, stacked } from '../../lib/stack'
 import { stats, type Stats } from '../../lib/scale'
@@ -37,6 +37,9 @@ export interface Answer {
   series: readonly Ranked[]
   /** Compared with an earlier time, and nothing was there. */
   nothingBefore: boolean
+  /** Why the earlier time could not be read. */
+  errorBefore: unknown
+  retryBefore: () => void
 }
 
 export function useAnswers(what: Explored, state: ExploreState): Answer[] {
@@ -59,8 +62,10 @@ export function useAnswers(what: Explored, state: ExploreState): Answer[] {
       retry: () => void asked.refetch(),
       count: now ? instant.data?.rows.length : frame?.series.length,
       cut: data?.cut === true, took: data?.tookMillis ?? 0, warnings: data?.warnings ?? [],
-      series: frame ? rank(frame, letterOf(index), what.before === undefined ? undefined : before, (what.before ?? 0) / 1000) : [],
-      nothingBefore: what.before !== undefined && !now && before !== undefined && before.series.length === 0,
+      series: frame ? rank(frame, letterOf(index), what.before === undefined ? undefined : before, (what.before ?? 0) / 1000, Math.min(what.step / 2, 10)) : [],
+      nothingBefore: what.before !== undefined && !now && before !== undefined && !earlier[index]!.error && before.series.length === 0,
+      errorBefore: what.before === undefined || now ? undefined : earlier[index]!.error,
+      retryBefore: () => void earlier[index]!.refetch(),
     }
   })
 }
@@ -74,7 +79,7 @@ export function useTotal(answer: Answer, at: number | undefined): number | undef
 const ranked = new WeakMap<Frame, { before: Frame | undefined; letter: string; found: Ranked[] }>()
 
 /** Worked out once for each answer, however often the page is drawn. */
-function rank(frame: Frame, letter: string, before: Frame | undefined, shift: number): Ranked[] {
+function rank(frame: Frame, letter: string, before: Frame | undefined, shift: number, near: number): Ranked[] {
   const known = ranked.get(frame)
   if (known && known.before === before && known.letter === letter) return known.found
   let all = frame.series.map((one) => ({ ...one, stats: stats(one.values) }))
@@ -83,7 +88,7 @@ function rank(frame: Frame, letter: string, before: Frame | undefined, shift: nu
   const past = before && new Map(before.series.map((one) => [keyOf(one.labels), one]))
   const found = all.map((one, index): Ranked => {
     const earlier = past?.get(keyOf(one.labels))
-    const values = earlier && before ? moved(frame.times, before.times, earlier.values, shift) : undefined
+    const values = earlier && before ? moved(frame.times, before.times, earlier.values, shift, near) : undefined
     return {
       labels: one.labels, values: one.values, stats: one.stats, mark: seriesMark(letter, one.labels), name: short(one.labels), color: colorOf(index), dash: dashed(index % 8),
       before: values, beforeMean: values && stats(values)?.mean,
@@ -104,8 +109,6 @@ export function drawn(answer: Answer, state: Pick<ExploreState, 'hidden' | 'alon
   const last = past.findLast((_, index) => !list[index]!.hidden && answer.series[index]!.before !== undefined)
   return last && top >= 0 ? list.map((one, index) => (index === top ? { ...one, before: last } : one)) : list
 }
-
-const keyOf = (labels: Labels): string => JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)))
 
 /** Names by the labels in which the series differ; all of them when there is only one. */
 function differing(all: readonly Labels[]): (labels: Labels) => string {
