@@ -1,6 +1,7 @@
 // Which instants are asked of the server, and what becomes of its answers. The server is played by a function.
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { queryRange } from './prom'
+import { resolve } from '../lib/range'
+import { queryRange, rangeKey } from './prom'
 
 interface Asked { start: number; end: number; step: number }
 const asked: Asked[] = []
@@ -64,4 +65,11 @@ describe('a range', () => {
     expect(earlier.times).toEqual(present.times.map((at) => at - 1000))
     expect(earlier.series[0]!.values.every((value) => value !== null)).toBe(true)
   })
+})
+
+it('a range that grows with the clock is one entry in the cache', () => {
+  const range = { from: '2026-11-22T10:00:00Z', to: 'now' }
+  const at = (now: string): readonly unknown[] => rangeKey({ range, ...resolve(range, Date.parse(now)), every: 1000 })
+  expect(at('2026-11-22T10:05:01Z')).toEqual(at('2026-11-22T10:05:02Z'))
+  expect(at('2026-11-22T10:05:01Z')).not.toEqual(rangeKey({ range: { ...range, from: 'now-5m' }, ...resolve(range, Date.parse('2026-11-22T10:05:01Z')), every: 1000 }))
 })

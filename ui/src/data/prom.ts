@@ -2,6 +2,7 @@
 import { useQueries, useQuery, type QueryFunctionContext, type UseQueryResult } from '@tanstack/react-query'
 import { useRef } from 'react'
 import { everyOf, gridOf, sameGrid, timesOf, untilNext, type Grid } from '../lib/grid'
+import { resolve, type Range } from '../lib/range'
 import { get } from './http'
 
 export type Labels = Readonly<Record<string, string>>
@@ -83,14 +84,14 @@ const again = (every: number) => (query: { state: { fetchStatus: string; dataUpd
   query.state.fetchStatus === 'fetching' ? every : untilNext(Math.max(query.state.dataUpdatedAt, query.state.errorUpdatedAt), Date.now(), every)
 
 /** A range that ends now moves with the clock: asked again with each step while `live`. */
-export function useRange(query: string, range: { from: number; to: number }, step: number, options: { enabled?: boolean; live?: boolean } = {}): UseQueryResult<Frame> {
-  const span = range.to - range.from
+export function useRange(query: string, range: { from: number; to: number }, step: number, options: { enabled?: boolean; live?: boolean; /** The range as it stands in the address; else its length is what stays. */ text?: Range } = {}): UseQueryResult<Frame> {
+  const text = options.text ?? { from: `now-${Math.round(range.to - range.from)}ms`, to: 'now' }
   return useQuery({
     // A live range is one entry in the cache, not one per second.
-    queryKey: options.live ? ['range', query, span, step, 'live'] : ['range', query, range.from, range.to, step],
+    queryKey: options.live ? ['range', query, text.from, text.to, step, 'live'] : ['range', query, range.from, range.to, step],
     queryFn: ({ signal, client, queryKey }) => {
-      const to = options.live ? Date.now() : range.to
-      return queryRange(query, to - span, to, step, { signal, known: client.getQueryData<Frame>(queryKey) })
+      const { from, to } = options.live ? resolve(text, Date.now()) : range
+      return queryRange(query, from, to, step, { signal, known: client.getQueryData<Frame>(queryKey) })
     },
     enabled: options.enabled !== false && query.trim() !== '',
     refetchInterval: options.live ? again(everyOf(step)) : false,
@@ -101,7 +102,10 @@ export function useRange(query: string, range: { from: number; to: number }, ste
 }
 
 /** What Explore reads: one range for several queries, the same moved back by `before`, at most `limit` series of each. */
-export interface Explored { from: number; to: number; step: number; /** The end is now: read again every so many milliseconds. */ every: number | undefined; before: number | undefined; limit: number; /** Counts presses of Run. */ round: number }
+export interface Explored { from: number; to: number; /** As it stands in the address. */ range: Range; step: number; /** The end is now: read again every so many milliseconds. */ every: number | undefined; before: number | undefined; limit: number; /** Counts presses of Run. */ round: number }
+
+/** What tells one range from another: of a live one the text, because its ends move with the clock, and one that began at a fixed time grows. */
+export const rangeKey = (what: Pick<Explored, 'from' | 'to' | 'range' | 'every'>): readonly (string | number)[] => (what.every === undefined ? [what.from, what.to] : ['live', what.range.from, what.range.to])
 
 /** The newest answer to each query: a list of queries begins anew when the range of one changes, and would show nothing meanwhile. What was asked of another time (`of`) is none. */
 function useNewest<T>(queries: readonly string[], of: number = 0): { of: (query: string) => T | undefined; note: (results: readonly UseQueryResult<T>[]) => void } {
@@ -122,15 +126,14 @@ function useNewest<T>(queries: readonly string[], of: number = 0): { of: (query:
 
 /** Each query over the range; with `back` the same that long before. An empty query is not asked. */
 export function useRanges(queries: readonly string[], what: Explored, back = 0): UseQueryResult<Frame>[] {
-  const span = what.to - what.from
   const live = what.every !== undefined
   const newest = useNewest<Frame>(queries, back)
   const results = useQueries({
     queries: queries.map((query, index) => ({
-      queryKey: ['explored', query, index, span, what.step, back, what.limit, what.round, live ? 'live' : what.to] as const,
+      queryKey: ['explored', query, index, ...rangeKey(what), what.step, back, what.limit, what.round] as const,
       queryFn: ({ signal, client, queryKey }: QueryFunctionContext) => {
-        const to = live ? Date.now() : what.to
-        return queryRange(query, to - span, to, what.step, { signal, limit: what.limit, back, known: client.getQueryData<Frame>(queryKey) })
+        const { from, to } = live ? resolve(what.range, Date.now()) : what
+        return queryRange(query, from, to, what.step, { signal, limit: what.limit, back, known: client.getQueryData<Frame>(queryKey) })
       },
       enabled: query.trim() !== '',
       refetchInterval: what.every === undefined ? (false as const) : again(everyOf(what.step, what.every)),

@@ -7,7 +7,7 @@ import { lanes } from './lanes'
 import { measure, number, tick, unitNamed, unitOf } from './number'
 import { errorSaid, errorSpan } from './place'
 import { around, selectorOf, tokenAt, tokens, typing } from './promql'
-import { freeze, parseSpan, queryStep, resolve, step } from './range'
+import { freeze, parseSpan, queryStep, resolve, resolveEach, step } from './range'
 import { isolated, ladder, logScale, logTicks, scale, stats, ticks, timeTicks } from './scale'
 import { backoff, EventParser } from './sse'
 import { fill, initials, orderTail, pieces } from './text'
@@ -79,6 +79,11 @@ describe('number', () => {
 })
 
 describe('range', () => {
+  it('moves in steps, from a fixed start too', () => {
+    expect(resolveEach({ from: 'now-5m', to: 'now' }, 1_000_007, 10_000)).toEqual({ from: 700_000, to: 1_000_000 })
+    expect(resolveEach({ from: '1970-01-01T00:10:00Z', to: 'now' }, 1_000_007, 10_000)).toEqual({ from: 600_000, to: 1_000_000 })
+    expect(resolveEach({ from: '1970-01-01T00:16:42Z', to: 'now' }, 1_007_000, 10_000)).toEqual({ from: 1_002_000, to: 1_007_000 })
+  })
   it('reads spans and ends', () => {
     expect(parseSpan('1h30m')).toBe(5_400_000)
     expect(parseSpan('5x')).toBeNaN()

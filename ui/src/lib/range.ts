@@ -32,6 +32,13 @@ export function resolve(range: Range, now: Millis): { from: Millis; to: Millis }
   return { from: now - 300_000, to: now }
 }
 
+/** Both ends of a range that moves on in steps of `every`; a fixed start stays where it is. */
+export function resolveEach(range: Range, now: Millis, every: Millis): { from: Millis; to: Millis } {
+  const end = Math.floor(now / every) * every
+  // A start that lies behind the last step has no range before the next one.
+  return resolve(range, instant(range.from, end) < end ? end : now)
+}
+
 export const isLive = (range: Range): boolean => range.to === 'now'
 
 /** Freezes `now` into times: for a link that shows the same tomorrow. */

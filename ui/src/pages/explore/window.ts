@@ -1,19 +1,18 @@
 // Which times Explore shows: the page's range, held or moved in larger steps where a person asked for that; and the way back from a zoom.
 import { useMemo, useState } from 'react'
 import { usePageRange, type PageRange } from '../../components/address'
-import { resolve, type Range } from '../../lib/range'
+import { resolve, resolveEach, type Range } from '../../lib/range'
 
-export interface Shown { from: number; to: number; /** Milliseconds between two reads; undefined: it stands still. */ every: number | undefined }
+export interface Shown { from: number; to: number; /** As it stands in the address. */ range: Range; /** Milliseconds between two reads; undefined: it stands still. */ every: number | undefined }
 
 /** `refresh` 0: moves only when `round` does; undefined: as it comes. */
 export function useShown(page: PageRange, refresh: number | undefined, round: number): Shown {
   const ran = useMemo(() => Date.now(), [round, page.range.from, page.range.to])
-  const { from, to } = page
-  if (!page.live) return { from, to, every: undefined }
-  if (refresh === 0) return { ...resolve(page.range, ran), every: undefined }
-  if (refresh === undefined) return { from, to, every: 1000 }
-  const end = Math.floor(to / refresh) * refresh
-  return { from: end - (to - from), to: end, every: refresh }
+  const { from, to, range } = page
+  if (!page.live) return { from, to, range, every: undefined }
+  if (refresh === 0) return { ...resolve(range, ran), range, every: undefined }
+  if (refresh === undefined) return { from, to, range, every: 1000 }
+  return { ...resolveEach(range, to, refresh), range, every: refresh }
 }
 
 export interface Zoom { in: (from: number, to: number) => void; move: (by: number) => void; back: () => void; /** Where back leads; undefined: the range was not changed by hand. */ to: Range | undefined }

@@ -42,7 +42,7 @@ function MachineGraph({ shown: one }: { shown: Shown }): ReactNode {
   const word = useWord()
   const range = usePageRange()
   const step = queryStep(range.from, range.to, 300)
-  const options = { live: range.live }
+  const options = { live: range.live, text: range.range }
   const first = useRange(one.queries[0]!.query, range, step, options)
   const second = useRange(one.queries[1]?.query ?? '', range, step, { ...options, enabled: one.queries[1] !== undefined })
   const frames = [first.data, second.data]
