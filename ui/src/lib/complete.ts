@@ -50,6 +50,13 @@ export function offers(at: Typing, known: Known): Offer[] {
   return found.slice(0, offeredMost).map((one) => one.offer)
 }
 
+/** What was typed is a name already: there is nothing to complete unless another one is chosen. */
+export function isWhole(at: Typing, known: Known): boolean {
+  if (at.kind === 'value') return known.values.includes(at.prefix)
+  if (at.kind === 'label') return known.labels.includes(at.prefix)
+  return at.kind === 'span' ? spans.includes(at.prefix) : known.metrics.includes(at.prefix) || known.words.some((word) => word.word === at.prefix)
+}
+
 const escaped = (value: string): string => JSON.stringify(value).slice(1, -1)
 
 /** The text after a completion, and where the caret stands then. */

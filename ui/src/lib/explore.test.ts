@@ -2,7 +2,7 @@
 import { describe, expect, it, test } from 'vitest'
 import promql from '../data/promql.json'
 import { parseAsked, withAsked } from './asked'
-import { bracket, completed, fit, offers, type Known } from './complete'
+import { bracket, completed, fit, isWhole, offers, type Known } from './complete'
 import { csv } from './csv'
 import { everyOf, fittingStep, gridOf, timesOf, untilNext } from './grid'
 import { isShown, pressed, readState, seriesMark, stepsFor, writeState } from './explore'
@@ -63,6 +63,7 @@ describe('completion', () => {
     expect(names('up{host="')).toEqual(['a', 'b"c'])
     expect(names('rate(up[5')).toEqual(['5s', '5m'])
   })
+  test.each([['up', true], ['sum(up', true], ['rate', true], ['node_load', false], ['up{host', true], ['up{ho', false], ['up{host="a', true], ['rate(up[5m', true]])('%s is a whole name: %s', (source, expected) => expect(isWhole(typing(source, source.length)!, known)).toBe(expected))
   const after = (source: string, name: string): string => {
     const at = typing(source.replace('|', ''), source.indexOf('|'))!
     const text = source.replace('|', '')

@@ -56,6 +56,28 @@ export default async function checks(world) {
     const typed = await page.inputValue('textarea')
     return [...found, ...(typed.startsWith('node_load') ? [] : [`completed to ${typed}`])]
   })
+  await check('Enter behind a whole name runs it, and takes another name only when that was chosen', '/explore', async (page) => {
+    await page.click('textarea')
+    await page.keyboard.type('node_load1')
+    await page.waitForSelector('.complete li:has-text("node_load15")')
+    await page.keyboard.press('Enter')
+    await page.waitForURL(/q=node_load1(&|$)/)
+    await page.waitForSelector(graph)
+    await page.fill('textarea', '')
+    await page.keyboard.type('node_load1')
+    await page.waitForSelector('.complete li:has-text("node_load15")')
+    await page.keyboard.press('ArrowDown')
+    await page.keyboard.press('ArrowUp')
+    await page.keyboard.press('Enter')
+    const typed = await page.inputValue('textarea')
+    return typed === 'node_load15' ? '' : `took ${typed}`
+  })
+  await check('Ctrl Enter runs from outside the editor too', '/explore', async (page) => {
+    await page.fill('textarea', 'node_load5')
+    await page.locator('textarea').blur()
+    await page.keyboard.press('Control+Enter')
+    await page.waitForURL(/q=node_load5/)
+  })
   await check('a function is completed with its bracket, labels and values with their quotes, and undo takes them back', '/explore', async (page) => {
     await page.click('textarea')
     await page.keyboard.type('avg_over')

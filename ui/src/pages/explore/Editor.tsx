@@ -52,7 +52,9 @@ export function Editor({ letter, value, asked, answer, menu, focused, onFocus, o
   const mistake = failure ?? draftMistake
   const span = mistake ? errorSpan(value, mistake) : undefined
 
-  const offered = useOffers(at)
+  const { offered, whole } = useOffers(at)
+  /** Another offer than the first was gone to: it is what Enter takes. */
+  const went = useRef(false)
   const open = at !== undefined && offered.length > 0
   const listId = `complete-${letter}`
   const explain = useExplain(active || warm)
@@ -70,6 +72,7 @@ export function Editor({ letter, value, asked, answer, menu, focused, onFocus, o
     setCaret(element.selectionStart)
     const found = typing(element.value, element.selectionStart) ?? (forced ? { kind: 'name' as const, from: element.selectionStart, prefix: '' } : undefined)
     setChosen(0)
+    went.current = false
     // A label's value is offered as soon as its quote is there; a name when its first letter is.
     setAt(found && (forced || found.prefix.length > 0 || found.kind === 'value') ? found : undefined)
   }
@@ -85,19 +88,25 @@ export function Editor({ letter, value, asked, answer, menu, focused, onFocus, o
     // A label that was just written wants its value.
     if (offer.kind === 'label' || ((offer.kind === 'function' || offer.kind === 'keyword') && text.endsWith(')'))) requestAnimationFrame(() => look(false))
   }
+  /** The name is typed to its end and no other one was chosen. */
+  const finished = (element: HTMLTextAreaElement): boolean => {
+    const now = typing(element.value, element.selectionStart)
+    return !went.current && now !== undefined && now.prefix !== '' && now.from === at?.from && now.kind === at.kind && whole(now)
+  }
   const keys = (event: KeyboardEvent<HTMLTextAreaElement>): void => {
     if (event.nativeEvent.isComposing) return
     const command = event.ctrlKey || event.metaKey
     if (command && event.key === ' ') {
       event.preventDefault()
       look(true)
-    } else if ((command || !open) && event.key === 'Enter' && !event.shiftKey) {
+    } else if (event.key === 'Enter' && !event.shiftKey && (command || !open || finished(event.currentTarget))) {
       event.preventDefault()
       event.stopPropagation()
       setAt(undefined)
       onRun()
     } else if (open && (event.key === 'ArrowDown' || event.key === 'ArrowUp')) {
       event.preventDefault()
+      went.current = true
       setChosen((chosen + (event.key === 'ArrowDown' ? 1 : offered.length - 1)) % offered.length)
     } else if (open && (event.key === 'Enter' || event.key === 'Tab')) {
       event.preventDefault()

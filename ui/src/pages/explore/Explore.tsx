@@ -172,7 +172,7 @@ function useRangeName(): (range: Range) => string {
 function useExploreKeys(state: ExploreState, change: (part: Partial<ExploreState>) => void, run: () => void, back: () => void, history: () => void, rule: () => void): void {
   const word = useWord()
   const next = <T,>(list: readonly T[], at: T): T => list[(list.indexOf(at) + 1) % list.length]!
-  useKey('Ctrl+Enter', run)
+  useKey('Ctrl+Enter', () => run())
   useKey('/', (event) => { event.preventDefault(); document.querySelector<HTMLTextAreaElement>('.code-typed')?.focus() })
   useKey('v', () => change({ view: next(['graph', 'table', 'json'] as const, state.view) }))
   useKey('c', () => change({ changes: !state.changes }))

@@ -4,7 +4,7 @@ import { useWord } from '../../components/language'
 import { useLabelNames, useLabelValues, useMetadata, useMetricNames } from '../../data/prom'
 import promql from '../../data/promql.json'
 import { useSettings } from '../../data/settings'
-import { offers, type Offer } from '../../lib/complete'
+import { isWhole, offers, type Offer } from '../../lib/complete'
 import type { Typing } from '../../lib/promql'
 import { promqlHelp } from '../../lib/words/promql'
 
@@ -43,10 +43,13 @@ export function Explained({ known }: { known: Known }): ReactNode {
   )
 }
 
-/** What fits at the caret, the data's own names first. */
-export function useOffers(at: Typing | undefined): Offer[] {
+/** What fits at the caret, the data's own names first; and whether a text at the same place is a name already. */
+export function useOffers(at: Typing | undefined): { offered: Offer[]; whole: (typed: Typing) => boolean } {
   const metrics = useMetricNames(at !== undefined).data
   const labels = useLabelNames(at?.selector, at?.kind === 'label').data
   const values = useLabelValues(at?.kind === 'value' ? at.label : undefined, at?.selector).data
-  return useMemo(() => (at ? offers(at, { metrics: metrics ?? [], labels: labels ?? [], values: values ?? [], words: promql }) : []), [at, metrics, labels, values])
+  return useMemo(() => {
+    const known = { metrics: metrics ?? [], labels: labels ?? [], values: values ?? [], words: promql }
+    return { offered: at ? offers(at, known) : [], whole: (typed) => isWhole(typed, known) }
+  }, [at, metrics, labels, values])
 }
