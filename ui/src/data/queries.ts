@@ -3,7 +3,7 @@ import { queryOptions, QueryClient, useMutation, useQuery, type UseQueryResult }
 import type {
   Answer, Artifact, Ask, Cardinality, ChangeRow, ChatMessage, Demo, Incident, IncidentRow, LogLine, Me, NewOrder, Order, OrderRow, Outcome, Overview, Place, ServiceRow, TimelineRow,
 } from './api'
-import { lineKey } from '../lib/story'
+import { allLines, lineKey } from '../lib/story'
 import { ApiError, get, post } from './http'
 import { listen } from './live'
 
@@ -29,6 +29,15 @@ export const useTimeline = (params: TimelineParams | undefined): UseQueryResult<
   useQuery({
     queryKey: ['timeline', params],
     queryFn: ({ signal }) => get<TimelineRow[]>('/timeline', { ...params }, signal),
+    enabled: params !== undefined,
+    placeholderData: (before) => before,
+  })
+
+/** All lines of the range, not only the newest hundred; `linesMost` where there are more. */
+export const useWholeTimeline = (params: TimelineParams | undefined): UseQueryResult<TimelineRow[]> =>
+  useQuery({
+    queryKey: ['timeline', params, 'whole'],
+    queryFn: ({ signal }) => allLines((limit, before) => get<TimelineRow[]>('/timeline', { ...params, limit, before }, signal)),
     enabled: params !== undefined,
     placeholderData: (before) => before,
   })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { flagOf, hurtFor, incidentStory, tidy, type Line } from './story'
+import { allLines, flagOf, hurtFor, incidentStory, linesMost, tidy, type Line } from './story'
 
 const line = (second: number, id: string, more: Partial<Line> = {}): Line => ({ at: `2026-11-22T10:15:0${second}Z`, text: { id }, tone: 'ok', ...more })
 const ids = (lines: readonly Line[]): string[] => lines.map((one) => one.text.id)
@@ -19,6 +19,25 @@ describe('a story', () => {
     const own = [line(2, 'incident.opened'), line(4, 'incident.note', { by: 'ana' })]
     const timeline = [line(1, 'change.release', { order: '7K', seq: 1 }), line(2, 'incident.opened', { seq: 2, incident: 3 }), line(3, 'incident.opened', { seq: 3, incident: 4 }), line(5, 'order.rolled_back', { seq: 5, order: '7K' })]
     expect(ids(incidentStory(3, own, timeline))).toEqual(['change.release', 'incident.opened', 'incident.note', 'order.rolled_back'])
+  })
+  describe('of a range is read to its beginning', () => {
+    /** A server with so many events of so many lines each. */
+    const server = (events: number, each: number) => {
+      const all = Array.from({ length: events * each }, (_, at) => ({ ...line(1, `line.${at}`), seq: Math.floor(at / each) + 1 }))
+      const asked: (number | undefined)[] = []
+      return { all, asked, page: async (limit: number, before: number | undefined) => { asked.push(before); return all.filter((one) => before === undefined || one.seq < before).slice(-limit) } }
+    }
+    it.each([[30, 1, 1], [1200, 1, 3], [700, 3, 5], [2, 700, 5]])('%d events of %d lines', async (events, each, pages) => {
+      const { all, asked, page } = server(events, each)
+      const found = await allLines(page)
+      // Of one event with more lines than a page only the newest can be had.
+      expect(found).toEqual(each > 500 ? [...all.slice(200, 700), ...all.slice(900)] : all)
+      expect(asked.length).toBeLessThanOrEqual(pages)
+    })
+    it('but not further than five thousand lines', async () => {
+      const { all, page } = server(9000, 1)
+      expect(await allLines(page)).toEqual(all.slice(-linesMost))
+    })
   })
   it('counts only the time in which it hurt', () => {
     const onset = Date.parse('2026-11-22T10:15:00Z')

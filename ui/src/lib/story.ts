@@ -7,6 +7,28 @@ export interface Line { at: string; text: Said; tone: string; by?: string | null
 /** One event can be told by several lines: its place alone does not tell them apart. */
 export const lineKey = (line: Line): string => `${line.at} ${line.text.id} ${JSON.stringify(line.text.args ?? {})}`
 
+/** Most lines of one request, as the server allows, and of all together. */
+const pageMost = 500
+export const linesMost = 5_000
+
+/** The newest lines of a range, oldest first, read in pages from the newest on: at most `linesMost`. */
+export async function allLines<One extends Line & { seq: number }>(page: (limit: number, before: number | undefined) => Promise<readonly One[]>): Promise<One[]> {
+  let found: One[] = []
+  const seen = new Set<string>()
+  let before: number | undefined
+  while (found.length < linesMost) {
+    const lines = await page(pageMost, before)
+    const key = (line: One): string => `${line.seq} ${lineKey(line)}`
+    const fresh = lines.filter((line) => !seen.has(key(line)) && seen.add(key(line)))
+    found = [...fresh, ...found]
+    const oldest = lines[0]?.seq
+    if (lines.length < pageMost || oldest === undefined) break
+    // One event can have several lines, and the page may end between them: its place is asked again, unless that brings nothing.
+    before = fresh.length > 0 ? oldest + 1 : oldest
+  }
+  return found.slice(-linesMost)
+}
+
 /** Who did it, where the sentence does not say so itself. */
 export const bySomeone = (line: Line): string | undefined => (line.by && line.text.args?.['person'] !== line.by ? line.by : undefined)
 

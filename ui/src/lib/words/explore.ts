@@ -101,6 +101,7 @@ export const explore = {
   'explore.changes.title': ['Changes in this range', '此范围内的变更'],
   'explore.changes.note': ['the flags, as a list', '旗标的列表'],
   'explore.changes.none': ['No change in this range.', '此范围内没有变更。'],
+  'explore.changes.cut': ['Only the newest {count} lines of the timeline were read; changes before them are missing.', '只读取了时间线最新的 {count} 条，更早的变更未显示。'],
   'explore.all': ['Show all', '全部显示'],
   'explore.complete': ['Completion', '补全'],
   'explore.error': ['Query {letter} can not be read.', '查询 {letter} 无法读取。'],

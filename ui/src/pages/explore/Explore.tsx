@@ -10,12 +10,12 @@ import { millis, useFormat, useWord } from '../../components/language'
 import { Panel } from '../../components/Panel'
 import { rowShape, rowTarget } from '../../components/tones'
 import { Empty, Loaded } from '../../components/Waiting'
-import { useTimeline } from '../../data/queries'
+import { useWholeTimeline } from '../../data/queries'
 import { keepAsked } from '../../lib/asked'
 import { pressed, queriesMost, readState, writeState, type ExploreState } from '../../lib/explore'
 import { fittingStep } from '../../lib/grid'
 import { freeze, isLive, queryStep, spanText, type Range } from '../../lib/range'
-import { lineKey } from '../../lib/story'
+import { lineKey, linesMost } from '../../lib/story'
 import { letterOf, readMost, useAnswers, type Answer } from './answers'
 import { Changes } from './Changes'
 import { Cursor } from './cursor'
@@ -113,7 +113,7 @@ export default function Explore(): ReactNode {
             </div>
             {state.changes && (
               <Panel title={word('explore.changes.title')} note={word('explore.changes.note')} className="changes-panel">
-                <Loaded query={timeline} rows={3}>{() => <Changes rows={rows} lit={lit} onLit={setLit} />}</Loaded>
+                <Loaded query={timeline} rows={3}>{() => <Changes rows={rows} cut={(timeline.data?.length ?? 0) >= linesMost} lit={lit} onLit={setLit} />}</Loaded>
               </Panel>
             )}
           </div>
@@ -141,16 +141,18 @@ function frozen(range: Range): string {
 }
 
 /** Changes in the range, as flags for the graphs and as rows for the list. */
-function useFlags(enabled: boolean, page: ReturnType<typeof usePageRange>): { rows: NonNullable<ReturnType<typeof useTimeline>['data']>; flags: GraphFlag[]; timeline: ReturnType<typeof useTimeline> } {
+function useFlags(enabled: boolean, page: ReturnType<typeof usePageRange>): { rows: NonNullable<ReturnType<typeof useWholeTimeline>['data']>; flags: GraphFlag[]; timeline: ReturnType<typeof useWholeTimeline> } {
   const format = useFormat()
-  // A live start is rounded down to ten seconds, so that the list is not asked anew each second.
-  const from = new Date(page.live ? Math.floor(page.from / 10_000) * 10_000 : page.from).toISOString()
-  const timeline = useTimeline(enabled ? { from, ...(page.live ? {} : { to: new Date(page.to).toISOString() }) } : undefined)
+  // A live start is rounded down, by a sixtieth of the range, so that the list is not asked anew each second; what lies before the range is left out again.
+  const coarse = Math.max(10_000, Math.round((page.to - page.from) / 60_000) * 1000)
+  const from = new Date(page.live ? Math.floor(page.from / coarse) * coarse : page.from).toISOString()
+  const begin = page.live ? Math.floor(page.from / 10_000) * 10_000 : page.from
+  const timeline = useWholeTimeline(enabled ? { from, ...(page.live ? {} : { to: new Date(page.to).toISOString() }) } : undefined)
   const rows = useMemo(() => {
     const seen = new Set<string>()
     // What says the same of the same instant is one flag.
-    return (enabled ? (timeline.data ?? []) : []).filter((row) => row.flag && !seen.has(lineKey(row)) && seen.add(lineKey(row)))
-  }, [timeline.data, enabled])
+    return (enabled ? (timeline.data ?? []) : []).filter((row) => row.flag && millis(row.at) >= begin && !seen.has(lineKey(row)) && seen.add(lineKey(row)))
+  }, [timeline.data, enabled, begin])
   const flags = useMemo<GraphFlag[]>(
     () => rows.map((row) => ({ at: millis(row.at), shape: rowShape(row), name: row.flag!, title: format.text(row.text), ...(row.by ? { note: row.by } : {}), to: rowTarget(row), id: row.seq })),
     [rows, format],
