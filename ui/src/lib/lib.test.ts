@@ -4,7 +4,8 @@ import { distance, nearest } from './distance'
 import { crowd, gather, place } from './flags'
 import { Chords, name as keyName } from './keys'
 import { lanes } from './lanes'
-import { measure, number, tick, unitNamed, unitOf } from './number'
+import { measure, number, tick, unitNamed } from './number'
+import { unitOf } from './unit'
 import { errorSaid, errorSpan } from './place'
 import { around, selectorOf, tokenAt, tokens, typing } from './promql'
 import { freeze, parseSpan, queryStep, resolve, resolveEach, step } from './range'
@@ -75,6 +76,15 @@ describe('number', () => {
   test.each([
     ['rate(node_network_receive_bytes_total[5s])', 'bytes_per_second'], ['node_memory_MemFree_bytes', 'bytes'], ['rate(a_total{x="b/c"}[1s]) / rate(b_total[1s])', 'ratio'],
     ['sum(rate(orders_total[2s])) * 60', 'per_minute'], ['histogram_quantile(0.95, rate(x_seconds_bucket[1m]))', 'seconds'], ['avg(rate(node_cpu_seconds_total[5s]))', 'ratio'], ['up', 'none'],
+    // Sum by count is what is measured; by a constant it has no unit that has a name.
+    ['rate(a_seconds_sum[5m]) / rate(a_seconds_count[5m])', 'seconds'], ['sum by (job) (rate(a_bytes_sum[5m])) / on (job) sum by (job) (rate(a_bytes_count[5m]))', 'bytes'], ['rate(batch_size_sum[5m]) / rate(batch_size_count[5m])', 'none'],
+    ['node_memory_MemFree_bytes / 1024 / 1024', 'none'], ['rate(x_total[5m]) / 60', 'none'], ['rate(x_bytes_total[5m]) * 8', 'none'], ['x_seconds * 1000', 'millis'],
+    ['x_seconds_count', 'count'], ['x_seconds_bucket{le="1"}', 'count'], ['rate(x_seconds_count[5m])', 'per_second'], ['rate(x_seconds_bucket[5m])', 'per_second'], ['increase(x_seconds_count[1h])', 'count'],
+    ['histogram_quantile(0.9, sum by (le) (rate(x_bytes_bucket[5m])))', 'bytes'], ['histogram_quantile(0.9, rate(x_size_bucket[5m]))', 'none'], ['histogram_quantile(0.99, rate(x_seconds[5m])) * 1000', 'millis'],
+    ['100 * a_bytes / b_bytes', 'percent'], ['100 * (1 - avg(rate(node_cpu_seconds_total{mode="idle"}[5m])))', 'percent'], ['1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes', 'ratio'],
+    ['(a_bytes - b_bytes) / a_bytes > 0.5', 'ratio'], ['a_seconds > bool 3', 'none'], ['sum(rate(a_total[5m]) > 0) by (x) or vector(0)', 'per_second'], ['node_load1 / 2', 'none'], ['a / b', 'none'], ['count(up == 0)', 'count'],
+    ['time() - node_boot_time_seconds', 'seconds'], ['topk(3, x_bytes offset 5m)', 'bytes'], ['quantile_over_time(0.9, x_seconds[5m])', 'seconds'], ['rate({"my.bytes", a="b"}[5m])', 'bytes_per_second'], ['max(x_bytes @ end()) / 2', 'none'],
+    ['x_percent / 100', 'ratio'], ['job:x_bytes:rate5m', 'bytes_per_second'], ['rate(a_bytes_total[5m]) / rate(b_total[5m])', 'none'], ['sum(', 'none'], ['', 'none'], ['a_bytes + on', 'none'], [')))', 'none'],
   ])('%s', (query, unit) => expect(unitOf(query)).toBe(unit))
 })
 

@@ -104,21 +104,6 @@ function short(value: number): string {
   return String(Number(value.toFixed(places)))
 }
 
-/** The unit that a metric's own name says, after the functions around it in `expression`. */
-export function unitOf(expression: string): Unit {
-  const perSecond = /\b(rate|irate|deriv)\s*\(/.test(expression)
-  const quotient = /[^/]\/[^/]/.test(expression.replace(/"[^"]*"|'[^']*'|\{[^}]*\}/g, ''))
-  if (/_ratio\b/.test(expression)) return 'ratio'
-  if (/_percent\b/.test(expression)) return 'percent'
-  if (perSecond && quotient) return /\*\s*100\b/.test(expression) ? 'percent' : 'ratio'
-  if (/_bytes(_total)?\b/.test(expression)) return perSecond ? 'bytes_per_second' : quotient ? 'ratio' : 'bytes'
-  if (/node_cpu_seconds_total/.test(expression) && perSecond) return 'ratio'
-  if (/_seconds(_bucket|_sum|_count|_total)?\b/.test(expression) && !perSecond) return 'seconds'
-  if (/histogram_quantile/.test(expression) && /_seconds_bucket\b/.test(expression)) return 'seconds'
-  if (perSecond) return /\*\s*60\b/.test(expression) ? 'per_minute' : 'per_second'
-  return 'none'
-}
-
 /** The unit that the server or a configuration names: `/min`, `%`, `ms`. `%` is 0..100 already; `ratio` is 0..1. */
 export function unitNamed(text: string): Unit {
   const known: Record<string, Unit> = {
