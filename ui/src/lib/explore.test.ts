@@ -8,6 +8,7 @@ import { everyOf, fittingStep, gridOf, timesOf, untilNext } from './grid'
 import { isShown, pressed, readState, seriesMark, stepsFor, writeState } from './explore'
 import { metricOf, narrowed, readMatchers, selectorFor, writeMatchers } from './narrow'
 import { typing } from './promql'
+import { seriesNames, tellingLabels } from './series'
 import { moved, stacked } from './stack'
 import { promqlHelp } from './words/promql'
 
@@ -110,6 +111,14 @@ describe('the instants of a range', () => {
     // One that was missed comes at once.
     expect(untilNext(95_000, 125_000, 10_000)).toBe(250)
   })
+})
+
+test.each([
+  [[{ __name__: 'a', host: 'x' }, { __name__: 'b', host: 'x' }], ['a', 'b']], [[{ host: 'x', __name__: 'a' }, { host: 'y', __name__: 'b' }], ['a x', 'b y']], [[{ __name__: 'a', host: 'x' }, { __name__: 'a', host: 'y' }], ['x', 'y']],
+  [[{ __name__: 'a', host: 'x', job: 'j' }], ['x j']], [[{ __name__: 'a' }], ['a']], [[{ a: 'x' }, { b: 'x' }], ['a=x', 'b=x']], [[{}], ['']], [[{ __name__: 'a' }, {}], ['a', '']],
+])('names of %j', (labels, names) => {
+  expect(seriesNames(labels as never)).toEqual(names)
+  expect(tellingLabels([{ b: '1', __name__: 'x' }, { b: '2', __name__: 'y' }])).toEqual(['__name__', 'b'])
 })
 
 describe('columns', () => {

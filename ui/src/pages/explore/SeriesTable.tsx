@@ -6,7 +6,8 @@ import { Figure } from '../../components/Text'
 import type { ExploreState } from '../../lib/explore'
 import { isShown } from '../../lib/explore'
 import type { Unit } from '../../lib/number'
-import { tellingLabels, type Answer, type Ranked } from './answers'
+import { tellingLabels } from '../../lib/series'
+import type { Answer, Ranked } from './answers'
 import { useCursor, type Cursor } from './cursor'
 
 interface Props {
@@ -53,7 +54,7 @@ export function SeriesTable({ answer, state, unit, step, beforeName, cursor, onP
         <table aria-label={name} style={{ minWidth: Math.max(1, labels.length) * 76 + (beforeName ? 6 : 5) * wide + 76, ['--figure' as string]: `${wide}px` }}>
           <thead>
             <tr>
-              {labels.length === 0 ? <th>{word('explore.series.name')}</th> : labels.map((label) => head(label, label, false))}
+              {labels.length === 0 ? <th>{word('explore.series.name')}</th> : labels.map((label) => head(label, label === '__name__' ? word('explore.kind.metric') : label, false))}
               {figures.map((one) => head(one, word(`explore.${one}`), true))}
               {beforeName && head('before', <span title={`${word('explore.mean')}, ${beforeName}`}>{beforeName}</span>, true)}
               <th className="num">{word('explore.cursor')}</th><th className="num">{word('explore.gaps')}</th>

@@ -3,6 +3,7 @@ import type { GraphSeries } from '../../components/plot'
 import { colorOf, dashed } from '../../components/plot'
 import { keyOf, useInstants, useRanges, useSeriesCount, type Explored, type Frame, type Instant, type Labels } from '../../data/prom'
 import { isShown, seriesMark, type ExploreState } from '../../lib/explore'
+import { seriesNames } from '../../lib/series'
 import { moved, stacked } from '../../lib/stack'
 import { stats, type Stats } from '../../lib/scale'
 
@@ -84,13 +85,13 @@ function rank(frame: Frame, letter: string, before: Frame | undefined, shift: nu
   if (known && known.before === before && known.letter === letter) return known.found
   let all = frame.series.map((one) => ({ ...one, stats: stats(one.values) }))
   if (all.length > shownMost) all = all.sort((a, b) => (b.stats?.max ?? -Infinity) - (a.stats?.max ?? -Infinity)).slice(0, shownMost)
-  const short = differing(all.map((one) => one.labels))
+  const names = seriesNames(all.map((one) => one.labels))
   const past = before && new Map(before.series.map((one) => [keyOf(one.labels), one]))
   const found = all.map((one, index): Ranked => {
     const earlier = past?.get(keyOf(one.labels))
     const values = earlier && before ? moved(frame.times, before.times, earlier.values, shift, near) : undefined
     return {
-      labels: one.labels, values: one.values, stats: one.stats, mark: seriesMark(letter, one.labels), name: short(one.labels), color: colorOf(index), dash: dashed(index % 8),
+      labels: one.labels, values: one.values, stats: one.stats, mark: seriesMark(letter, one.labels), name: names[index]!, color: colorOf(index), dash: dashed(index % 8),
       before: values, beforeMean: values && stats(values)?.mean,
     }
   })
@@ -108,17 +109,4 @@ export function drawn(answer: Answer, state: Pick<ExploreState, 'hidden' | 'alon
   const past = stacked(answer.series.map((one, index) => ({ values: one.before ?? [], hidden: list[index]!.hidden || one.before === undefined })))
   const last = past.findLast((_, index) => !list[index]!.hidden && answer.series[index]!.before !== undefined)
   return last && top >= 0 ? list.map((one, index) => (index === top ? { ...one, before: last } : one)) : list
-}
-
-/** Names by the labels in which the series differ; all of them when there is only one. */
-function differing(all: readonly Labels[]): (labels: Labels) => string {
-  const used = tellingLabels(all)
-  return (labels) => used.map((name) => labels[name] ?? '').filter(Boolean).join(' ') || (labels['__name__'] ?? '')
-}
-
-/** The labels that tell the series apart; all where there is only one series. */
-export function tellingLabels(all: readonly Labels[]): string[] {
-  const names = [...new Set(all.flatMap((labels) => Object.keys(labels)))].filter((name) => name !== '__name__')
-  const telling = names.filter((name) => new Set(all.map((labels) => labels[name])).size > 1)
-  return telling.length > 0 ? telling : names
 }
