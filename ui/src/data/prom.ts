@@ -102,7 +102,7 @@ export function useRange(query: string, range: { from: number; to: number }, ste
 }
 
 /** What Explore reads: one range for several queries, the same moved back by `before`, at most `limit` series of each. */
-export interface Explored { from: number; to: number; /** As it stands in the address. */ range: Range; step: number; /** The end is now: read again every so many milliseconds. */ every: number | undefined; before: number | undefined; limit: number; /** Counts presses of Run. */ round: number }
+export interface Explored { from: number; to: number; /** As it stands in the address. */ range: Range; step: number; /** The end is now: read again every so many milliseconds. */ every: number | undefined; before: number | undefined; limit: number; /** Counts presses of Run. */ round: number; /** Queries that were taken back: not asked again by the clock. */ stopped: readonly string[] }
 
 /** What tells one range from another: of a live one the text, because its ends move with the clock, and one that began at a fixed time grows. */
 export const rangeKey = (what: Pick<Explored, 'from' | 'to' | 'range' | 'every'>): readonly (string | number)[] => (what.every === undefined ? [what.from, what.to] : ['live', what.range.from, what.range.to])
@@ -135,7 +135,7 @@ export function useRanges(queries: readonly string[], what: Explored, back = 0):
         const { from, to } = live ? resolve(what.range, Date.now()) : what
         return queryRange(query, from, to, what.step, { signal, limit: what.limit, back, known: client.getQueryData<Frame>(queryKey) })
       },
-      enabled: query.trim() !== '',
+      enabled: query.trim() !== '' && !what.stopped.includes(query),
       refetchInterval: what.every === undefined ? (false as const) : again(everyOf(what.step, what.every)),
       // The picture of the same query stays until the new one is there; that of another query would be a lie.
       placeholderData: () => newest.of(query),
@@ -172,7 +172,7 @@ export function useInstants(queries: readonly string[], what: Explored, enabled:
     queries: queries.map((query, index) => ({
       queryKey: ['explored-now', query, index, what.limit, what.round, live ? 'live' : what.to] as const,
       queryFn: ({ signal }: { signal: AbortSignal }) => queryInstant(query, live ? undefined : what.to, signal, what.limit),
-      enabled: enabled && query.trim() !== '',
+      enabled: enabled && query.trim() !== '' && !what.stopped.includes(query),
       refetchInterval: what.every === undefined ? (false as const) : Math.max(what.every, 1000),
       placeholderData: () => newest.of(query),
       staleTime: live ? 0 : 60_000,

@@ -317,6 +317,30 @@ export default async function checks(world) {
     await page.waitForSelector('.rereading', { state: 'detached' })
     return ''
   })
+  await check('a live read that fails is said over the older picture, and no longer when one is well', '/explore?q=node_load1', async (page) => {
+    await page.waitForSelector(graph)
+    await page.route('**/api/v1/query_range*', (route) => route.fulfill({ status: 503, contentType: 'application/json', body: JSON.stringify({ status: 'error', errorType: 'unavailable', error: 'the store is closed' }) }))
+    await page.waitForSelector('.rereading:has-text("the store is closed")')
+    const found = [...((await page.locator(graph).count()) === 1 ? [] : ['the picture is gone']), ...(await axe(page))]
+    await page.unroute('**/api/v1/query_range*')
+    await page.waitForSelector('.rereading', { state: 'detached' })
+    return found
+  })
+  await check('what was stopped is not asked again until it is run', '/explore', async (page) => {
+    let asked = 0
+    await page.route('**/api/v1/query_range*', () => { asked += 1 })
+    await page.fill('textarea', 'node_load15')
+    await page.keyboard.press('Control+Enter')
+    await page.click('.picture [role=status] button')
+    await page.waitForSelector('text=Stopped before it was answered.')
+    asked = 0
+    await page.waitForTimeout(3500)
+    const found = asked === 0 ? [] : [`asked ${asked} times`]
+    await page.unroute('**/api/v1/query_range*')
+    await page.click('button.pri:has-text("Run")')
+    await page.waitForSelector(graph)
+    return found
+  })
   await check('a rule of a query: what is missing is said, the server reads it, a back-test says what it would have told, and the file is copied', `/explore?q=${encodeURIComponent('node_load1')}`, async (page) => {
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
     await page.waitForSelector(graph)

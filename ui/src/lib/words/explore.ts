@@ -90,6 +90,7 @@ export const explore = {
   'explore.series.name': ['series', '序列'],
   'explore.series.samples': ['newest samples', '最新样本'],
   'explore.stopped': ['Stopped before it was answered.', '在得到回答之前已停止。'],
+  'explore.failed': ['This picture is old. The last read failed: {why}', '图已过时，最近一次读取失败：{why}'],
   'explore.value': ['value', '值'],
   'explore.min': ['min', '最小'],
   'explore.mean': ['mean', '平均'],

@@ -166,7 +166,7 @@ export function Editor({ letter, value, asked, answer, menu, focused, onFocus, o
         {failure && <p id={`error-${letter}`} className="bad sm" role="alert">{said(failure, word)}{failure.place && <span className="t3"> {failure.place}</span>}{failure.hint && <span className="t2"> {failure.hint}</span>}</p>}
         {current && !failure && answer?.warnings.map((note) => <p key={note} className={note.startsWith(info) ? 't2 sm' : 'warn sm'}>{note.startsWith(info) ? note.slice(info.length) : note}</p>)}
       </div>
-      <span className="t3 sm nw cost" aria-live="off">{current && answer?.count !== undefined && !failure && word(answer.count === 1 ? 'explore.one' : 'explore.cost', { count: answer.count, more: answer.cut ? '+' : '', took: format.duration(answer.took) })}</span>
+      <span className="t3 sm nw cost" aria-live="off">{current && answer?.count !== undefined && !answer.error && word(answer.count === 1 ? 'explore.one' : 'explore.cost', { count: answer.count, more: answer.cut ? '+' : '', took: format.duration(answer.took) })}</span>
       {menu}
     </div>
   )

@@ -8,7 +8,6 @@ import { Glyph } from '../../components/State'
 import { Empty, Loading, Problem } from '../../components/Waiting'
 import { ApiError } from '../../data/http'
 import { useMetricNames } from '../../data/prom'
-import { client } from '../../data/queries'
 import { nearest } from '../../lib/distance'
 import type { ExploreState } from '../../lib/explore'
 import type { Unit } from '../../lib/number'
@@ -92,10 +91,11 @@ function Picture({ answer, first, state, shown, flags, zoom, cursor, lit, onLit,
       </div>
     )
   }
-  const cancel = (): void => void client.cancelQueries({ predicate: (query) => String(query.queryKey[0]).startsWith('explored') && query.queryKey[1] === answer.query })
   if (answer.stopped && answer.count === undefined) return <div style={{ minHeight: whole }}><Empty title={word('explore.stopped')} actions={<button type="button" className="btn small" onClick={answer.retry}>{word('explore.run')}</button>} /></div>
-  if (answer.count === undefined) return <Loading height={whole} onCancel={cancel} />
-  const old = answer.old && <Rereading key={answer.stopped ? 'stopped' : 'reading'} stopped={answer.stopped} onCancel={cancel} onRetry={answer.retry} />
+  if (answer.count === undefined) return <Loading height={whole} onCancel={answer.cancel} />
+  const old = answer.error
+    ? <div className="rereading sm" role="status"><span className="bad">{word('explore.failed', { why: reason(answer.error, word) })}</span><button type="button" className="btn small" onClick={answer.retry}>{word('do.retry')}</button></div>
+    : answer.old && <Rereading key={answer.stopped ? 'stopped' : 'reading'} stopped={answer.stopped} onCancel={answer.cancel} onRetry={answer.retry} />
   if (answer.count === 0) return <><div style={{ minHeight: whole }}><Nothing query={answer.query} onQuery={onQuery} /></div>{old}</>
   if (state.view === 'json') return <><JsonView answer={answer} />{old}</>
   if (answer.instant) return <><InstantTable instant={answer.instant} unit={unit} title={title} />{old}</>

@@ -1,7 +1,9 @@
 // What the server answered to each query, ranked and named for graph, table and legend.
+import { useState } from 'react'
 import type { GraphSeries } from '../../components/plot'
 import { colorOf, dashed } from '../../components/plot'
 import { keyOf, useInstants, useRanges, useSeriesCount, type Explored, type Frame, type Instant, type Labels } from '../../data/prom'
+import { client } from '../../data/queries'
 import { isShown, seriesMark, type ExploreState } from '../../lib/explore'
 import { seriesNames } from '../../lib/series'
 import { moved, stacked } from '../../lib/stack'
@@ -11,6 +13,8 @@ import { stats, type Stats } from '../../lib/scale'
 export const shownMost = 50
 /** At most so many series are read of one query. */
 export const readMost = 500
+
+const none: readonly string[] = []
 
 export const letterOf = (index: number): string => String.fromCharCode(65 + index)
 
@@ -24,11 +28,12 @@ export interface Answer {
   error: unknown
   /** Asked, and nothing is there yet. */
   waiting: boolean
-  /** It was asked, and then taken back. */
+  /** It was asked, and then taken back: nothing is asked until Run. */
   stopped: boolean
   /** What is shown is the answer for the range before; the new one is being read. */
   old: boolean
   retry: () => void
+  cancel: () => void
   /** Series in the answer; more exist where it was cut. */
   count: number | undefined
   cut: boolean
@@ -43,7 +48,10 @@ export interface Answer {
   retryBefore: () => void
 }
 
-export function useAnswers(what: Explored, state: ExploreState): Answer[] {
+export function useAnswers(shown: Omit<Explored, 'stopped'>, state: ExploreState): Answer[] {
+  const [taken, setTaken] = useState<{ round: number; queries: readonly string[] }>({ round: 0, queries: [] })
+  const stopped = taken.round === shown.round ? taken.queries : none
+  const what = { ...shown, stopped }
   const now = state.view === 'table' && !state.steps
   const wanted = now ? state.queries.map(() => '') : state.queries
   const ranges = useRanges(wanted, what)
@@ -58,9 +66,17 @@ export function useAnswers(what: Explored, state: ExploreState): Answer[] {
     const data = now ? instant.data : frame
     return {
       letter: letterOf(index), query, frame, instant: now ? instant.data : undefined,
-      error: asked.error, waiting: asked.isPending && asked.fetchStatus === 'fetching', stopped: (asked.isPending || asked.isPlaceholderData) && asked.fetchStatus !== 'fetching' && !asked.error,
-      old: asked.isPlaceholderData,
-      retry: () => void asked.refetch(),
+      error: asked.error, waiting: asked.isPending && asked.fetchStatus === 'fetching',
+      stopped: asked.fetchStatus !== 'fetching' && !asked.error && (stopped.includes(query) || asked.isPending || asked.isPlaceholderData),
+      old: asked.isPlaceholderData || stopped.includes(query),
+      retry: () => {
+        void asked.refetch()
+        setTaken({ round: shown.round, queries: stopped.filter((other) => other !== query) })
+      },
+      cancel: () => {
+        setTaken({ round: shown.round, queries: [...stopped, query] })
+        void client.cancelQueries({ predicate: ({ queryKey }) => String(queryKey[0]).startsWith('explored') && queryKey[1] === query })
+      },
       count: now ? instant.data?.rows.length : frame?.series.length,
       cut: data?.cut === true, took: data?.tookMillis ?? 0, warnings: data?.warnings ?? [],
       series: frame ? rank(frame, letterOf(index), what.before === undefined ? undefined : before, (what.before ?? 0) / 1000, Math.min(what.step / 2, 10)) : [],
