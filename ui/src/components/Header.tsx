@@ -6,7 +6,7 @@ import { post } from '../data/http'
 import { tryNow, useLink } from '../data/live'
 import { useMe } from '../data/queries'
 import { browserZone, change, ownZone, scheme, useSettings } from '../data/settings'
-import { defaultRange, freeze, instant, isLive, presets, step } from '../lib/range'
+import { defaultRange, frozen, instant, isLive, presets, step } from '../lib/range'
 import { initials } from '../lib/text'
 import { zoneName } from '../lib/time'
 import { usePageRange, useSearchText } from './address'
@@ -131,11 +131,7 @@ export function RangeMenu({ keys = true, times = false }: { keys?: boolean; time
     setOpened(next)
   }
   const share = async (): Promise<void> => {
-    const fixed = freeze(range, Date.now())
-    const address = new URL(location.href)
-    address.searchParams.set('from', fixed.from)
-    address.searchParams.set('to', fixed.to)
-    setCopied(await copyText(address.href))
+    setCopied(await copyText(frozen(location.href, { from, to })))
   }
   const whole = (millis: number): string => format.duration(millis).replace(/ 00.(min|s|分|秒)$/, '').replace(/ 00 (分|秒)$/, '')
   const span = (text: string): string => whole(instant('now', 0) - instant(`now-${text}`, 0))

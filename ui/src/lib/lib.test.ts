@@ -8,7 +8,7 @@ import { measure, number, tick, unitNamed } from './number'
 import { unitOf } from './unit'
 import { errorSaid, errorSpan } from './place'
 import { around, selectorOf, tokenAt, tokens, typing } from './promql'
-import { freeze, parseSpan, queryStep, resolve, resolveEach, step } from './range'
+import { frozen, parseSpan, queryStep, resolve, resolveEach, step } from './range'
 import { isolated, ladder, logScale, logTicks, scale, stats, ticks, timeTicks } from './scale'
 import { backoff, EventParser } from './sse'
 import { fill, initials, orderTail, pieces } from './text'
@@ -106,7 +106,7 @@ describe('range', () => {
     expect(resolve(back, noon).to).toBe(Math.floor(noon - 300_000))
     expect(step(back, 1, noon + 1)).toMatchObject({ to: expect.stringMatching(/now|Z$/) })
     expect(step(step(back, 1, noon), 1, noon)).toEqual({ from: 'now-10m', to: 'now' })
-    expect(freeze({ from: 'now-5m', to: 'now' }, Date.UTC(2026, 0, 1)).to).toBe('2026-01-01T00:00:00.000Z')
+    expect(frozen('http://here/explore?q=a%2Bb&from=now-5m&to=now', { from: Date.UTC(2026, 0, 1), to: Date.UTC(2026, 0, 2) })).toBe('http://here/explore?q=a%2Bb&from=2026-01-01T00%3A00%3A00.000Z&to=2026-01-02T00%3A00%3A00.000Z')
   })
   it('asks for about 400 points', () => {
     expect(queryStep(0, 300_000)).toBe(1)

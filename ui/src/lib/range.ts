@@ -41,10 +41,12 @@ export function resolveEach(range: Range, now: Millis, every: Millis): { from: M
 
 export const isLive = (range: Range): boolean => range.to === 'now'
 
-/** Freezes `now` into times: for a link that shows the same tomorrow. */
-export function freeze(range: Range, now: Millis): Range {
-  const { from, to } = resolve(range, now)
-  return { from: new Date(from).toISOString(), to: new Date(to).toISOString() }
+/** An address whose times stand still: what is seen now is seen from the link tomorrow. */
+export function frozen(address: string, { from, to }: { from: Millis; to: Millis }): string {
+  const url = new URL(address)
+  url.searchParams.set('from', new Date(Math.round(from)).toISOString())
+  url.searchParams.set('to', new Date(Math.round(to)).toISOString())
+  return url.href
 }
 
 /** Half a range back (-1) or on (+1); going on past now becomes live again. */

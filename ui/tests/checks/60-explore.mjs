@@ -225,6 +225,27 @@ export default async function checks(world) {
     const text = await page.evaluate(() => navigator.clipboard.readText())
     return /q=node_load1/.test(text) && /from=20\d\d-/.test(text) && /to=20\d\d-/.test(text) ? '' : text
   })
+  await check('the link that is copied has the times that are shown, not those of the press', '/explore?q=node_load1', async (page) => {
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    await page.waitForSelector(graph)
+    await page.keyboard.press('.')
+    await page.waitForSelector('.headbar .tag')
+    const paused = Date.now()
+    await page.waitForTimeout(2500)
+    const found = []
+    const times = async (press) => {
+      await page.evaluate(() => navigator.clipboard.writeText(''))
+      await press()
+      await page.waitForFunction(async () => (await navigator.clipboard.readText()) !== '')
+      const link = new URL(await page.evaluate(() => navigator.clipboard.readText())).searchParams
+      const [from, to] = ['from', 'to'].map((name) => Date.parse(link.get(name)))
+      if (Math.abs(to - paused) > 1500 || to - from !== 300_000) found.push(`${link.get('from')} to ${link.get('to')}, paused at ${new Date(paused).toISOString()}`)
+    }
+    await times(() => page.click('button:has-text("Copy link")'))
+    await page.click('main .sel')
+    await times(() => page.click('main button:text-is("Copy a link that keeps these times")'))
+    return found
+  })
   await check('what was run is found again', '/explore', async (page) => {
     await page.fill('textarea', 'node_load5 * 2')
     await page.keyboard.press('Control+Enter')

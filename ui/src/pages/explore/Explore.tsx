@@ -14,7 +14,7 @@ import { useWholeTimeline } from '../../data/queries'
 import { keepAsked } from '../../lib/asked'
 import { pressed, queriesMost, readState, writeState, type ExploreState } from '../../lib/explore'
 import { fittingStep } from '../../lib/grid'
-import { freeze, isLive, queryStep, spanText, type Range } from '../../lib/range'
+import { frozen, isLive, queryStep, spanText, type Range } from '../../lib/range'
 import { lineKey, linesMost } from '../../lib/story'
 import { letterOf, readMost, useAnswers, type Answer } from './answers'
 import { Changes } from './Changes'
@@ -80,7 +80,7 @@ export default function Explore(): ReactNode {
   const at = Math.min(focused, drafts.length - 1)
   const query = drafts[at]?.trim() ?? ''
   const makeRule = (): void => { if (query !== '') setRuled(query) }
-  const share = (): void => { if (asked.length > 0) setShared(frozen(page.range)) }
+  const share = (): void => { if (asked.length > 0) setShared(frozen(location.href, shown)) }
   useExploreKeys(state, change, run, zoom.back, () => setHistory(true), makeRule)
   const { rows, flags, timeline } = useFlags(state.changes && asked.length > 0, page)
   const rangeName = useRangeName()
@@ -92,7 +92,7 @@ export default function Explore(): ReactNode {
         <span className="end" />
         <History opened={history} onOpen={setHistory} letter={letterOf(at)} onTake={(taken) => setDrafts(drafts.map((other, index) => (index === at ? taken : other)))} />
         <button type="button" className="btn quiet" aria-haspopup="dialog" aria-disabled={query === '' || undefined} onClick={makeRule}>{word('rule.title')}</button>
-        <CopyButton className="btn quiet" text={() => frozen(page.range)}>{word('explore.share')}</CopyButton>
+        <CopyButton className="btn quiet" text={() => frozen(location.href, shown)}>{word('explore.share')}</CopyButton>
         <button type="button" className="btn quiet" aria-haspopup="dialog" aria-disabled={asked.length === 0 || undefined} onClick={share}>{word('share.button')}</button>
         <button type="button" className="btn pri" onClick={() => run()} aria-keyshortcuts="Control+Enter">{word('explore.run')}<kbd>Ctrl Enter</kbd></button>
       </Head>
@@ -129,15 +129,6 @@ export default function Explore(): ReactNode {
 function reachOf(answers: readonly Answer[], query: string): { min: number; max: number } | undefined {
   const found = (answers.find((answer) => answer.query === query)?.series ?? []).flatMap((one) => one.stats ?? [])
   return found.length === 0 ? undefined : { min: Math.min(...found.map(({ min }) => min)), max: Math.max(...found.map(({ max }) => max)) }
-}
-
-/** The address as it is now, with times in place of `now`, so that it shows the same tomorrow. */
-function frozen(range: Range): string {
-  const fixed = freeze(range, Date.now())
-  const address = new URL(location.href)
-  address.searchParams.set('from', fixed.from)
-  address.searchParams.set('to', fixed.to)
-  return address.href
 }
 
 /** Changes in the range, as flags for the graphs and as rows for the list. */
