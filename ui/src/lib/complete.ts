@@ -1,5 +1,5 @@
 // What an editor of PromQL offers at the caret: names of the data first, then the words of the language, best fit first. Pure.
-import { labelText, metricText, type Typing } from './promql'
+import { labelText, metricBefore, metricText, openBrace, type Typing } from './promql'
 
 /** A word of the language, as the query crate's table has it. */
 export interface Word { word: string; kind: string; signature: string; help: string; experimental: boolean }
@@ -34,7 +34,7 @@ export function fit(name: string, typed: string): number | undefined {
 
 export function offers(at: Typing, known: Known): Offer[] {
   const pool: Offer[] =
-    at.kind === 'value' ? known.values.map((value) => ({ name: value, kind: 'value', text: escaped(value) }))
+    at.kind === 'value' ? known.values.map((value) => ({ name: value, kind: 'value', text: escaped(at.pattern ? literal(value) : value) }))
     : at.kind === 'label' ? known.labels.filter((name) => name !== '__name__').map((name) => ({ name, kind: 'label', text: labelText(name) }))
     : at.kind === 'span' ? spans.map((span) => ({ name: span, kind: 'span', text: span }))
     : [
@@ -44,20 +44,22 @@ export function offers(at: Typing, known: Known): Offer[] {
   // A span is completed by its first figure only: `5` to `5m`.
   const found = pool.flatMap((offer, index) => {
     const by = at.kind === 'span' && at.prefix !== '' && !offer.name.startsWith(at.prefix) ? undefined : fit(offer.name, at.prefix)
-    return by === undefined || offer.name === at.prefix ? [] : [{ offer, by, index }]
+    return by === undefined || (offer.name === at.prefix && offer.text === at.prefix) ? [] : [{ offer, by, index }]
   })
   found.sort((a, b) => a.by - b.by || a.index - b.index)
   return found.slice(0, offeredMost).map((one) => one.offer)
 }
 
-/** What was typed is a name already: there is nothing to complete unless another one is chosen. */
+/** What was typed is a name already, as a query writes it: there is nothing to complete unless another one is chosen. */
 export function isWhole(at: Typing, known: Known): boolean {
   if (at.kind === 'value') return known.values.includes(at.prefix)
-  if (at.kind === 'label') return known.labels.includes(at.prefix)
-  return at.kind === 'span' ? spans.includes(at.prefix) : known.metrics.includes(at.prefix) || known.words.some((word) => word.word === at.prefix)
+  if (at.kind === 'label') return known.labels.includes(at.prefix) && (at.quoted === true || labelText(at.prefix) === at.prefix)
+  return at.kind === 'span' ? spans.includes(at.prefix) : (known.metrics.includes(at.prefix) && metricText(at.prefix) === at.prefix) || known.words.some((word) => word.word === at.prefix)
 }
 
 const escaped = (value: string): string => JSON.stringify(value).slice(1, -1)
+/** A pattern that fits this text alone. */
+const literal = (value: string): string => value.replace(/[\\.+*?()|[\]{}^$]/g, '\\$&')
 
 /** The text after a completion, and where the caret stands then. */
 export function completed(source: string, at: Typing, offer: Offer): { from: number; to: number; text: string; caret: number } {
@@ -66,13 +68,23 @@ export function completed(source: string, at: Typing, offer: Offer): { from: num
   const close = (text: string, tail: string): { from: number; to: number; text: string; caret: number } => ({ from: at.from, to, text: text + tail, caret: at.from + text.length })
   if (offer.kind === 'function' || offer.kind === 'aggregation') return rest.startsWith('(') ? { ...close(offer.text, ''), caret: at.from + offer.text.length + 1 } : { ...close(`${offer.text}(`, ')') }
   if (offer.kind === 'value') return rest.startsWith('"') ? { ...close(offer.text, ''), caret: at.from + offer.text.length + 1 } : close(`${offer.text}"`, '')
+  if (offer.kind === 'metric') {
+    const { text, takes } = metricBefore(offer.name, rest)
+    return { ...close(text, ''), to: to + takes }
+  }
+  if (offer.kind === 'label' && at.quoted) {
+    const name = escaped(offer.name)
+    const taken = rest.startsWith('"') ? 1 : 0
+    if (/^\s*(=|!)/.test(rest.slice(taken))) return { ...close(`${name}"`, ''), to: to + taken }
+    return { ...close(`${name}"="`, '"'), to: to + taken }
+  }
   if (offer.kind === 'label' && insideBraces(source, at.from) && !/^\s*(=|!)/.test(rest)) return close(`${offer.text}="`, rest.startsWith('"') ? '' : '"')
   if (offer.kind === 'keyword' && ['by', 'without', 'on', 'ignoring', 'group_left', 'group_right'].includes(offer.name)) return close(`${offer.text} (`, ')')
   if (offer.kind === 'keyword') return close(`${offer.text} `, '')
   return close(offer.text, '')
 }
 
-const insideBraces = (source: string, at: number): boolean => source.lastIndexOf('{', at - 1) > source.lastIndexOf('}', at - 1)
+const insideBraces = (source: string, at: number): boolean => openBrace(source.slice(0, at)) >= 0
 
 const pairs: Readonly<Record<string, string>> = { '(': ')', '[': ']', '{': '}', '"': '"' }
 

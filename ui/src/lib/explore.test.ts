@@ -7,7 +7,7 @@ import { csv } from './csv'
 import { everyOf, fittingStep, gridOf, timesOf, untilNext } from './grid'
 import { isShown, pressed, readState, seriesMark, stepsFor, writeState } from './explore'
 import { metricOf, narrowed, readMatchers, selectorFor, writeMatchers } from './narrow'
-import { typing } from './promql'
+import { renamed, typing } from './promql'
 import { seriesNames, tellingLabels } from './series'
 import { moved, stacked } from './stack'
 import { promqlHelp } from './words/promql'
@@ -51,7 +51,7 @@ describe('the address', () => {
 })
 
 const known: Known = {
-  metrics: ['http_requests_total', 'node_load1', 'up', 'my.name', 'rate_limit'], labels: ['__name__', 'host', 'my.label'], values: ['a', 'b"c'],
+  metrics: ['http_requests_total', 'node_load1', 'up', 'my.name', 'rate_limit'], labels: ['__name__', 'host', 'my.label'], values: ['a', 'b"c', 'x.y'],
   words: promql,
 }
 
@@ -61,10 +61,10 @@ describe('completion', () => {
   it('puts names of the data before words of the language', () => expect(names('rat').slice(0, 2)).toEqual(['rate_limit', 'rate']))
   it('offers labels without the name, values, and spans', () => {
     expect(names('up{')).toEqual(['host', 'my.label'])
-    expect(names('up{host="')).toEqual(['a', 'b"c'])
+    expect(names('up{host="')).toEqual(['a', 'b"c', 'x.y'])
     expect(names('rate(up[5')).toEqual(['5s', '5m'])
   })
-  test.each([['up', true], ['sum(up', true], ['rate', true], ['node_load', false], ['up{host', true], ['up{ho', false], ['up{host="a', true], ['rate(up[5m', true]])('%s is a whole name: %s', (source, expected) => expect(isWhole(typing(source, source.length)!, known)).toBe(expected))
+  test.each([['up', true], ['sum(up', true], ['rate', true], ['node_load', false], ['up{host', true], ['my.name', false], ['up{my.label', false], ['up{"my.label', true], ['up{ho', false], ['up{host="a', true], ['rate(up[5m', true]])('%s is a whole name: %s', (source, expected) => expect(isWhole(typing(source, source.length)!, known)).toBe(expected))
   const after = (source: string, name: string): string => {
     const at = typing(source.replace('|', ''), source.indexOf('|'))!
     const text = source.replace('|', '')
@@ -76,8 +76,22 @@ describe('completion', () => {
     ['sum(rat|)', 'rate', 'sum(rate(|))'], ['rat|(x)', 'rate', 'rate(|x)'], ['su|', 'sum', 'sum(|)'], ['sum b|', 'by', 'sum by (|)'], ['up{ho|', 'host', 'up{host="|"'], ['up{ho|}', 'host', 'up{host="|"}'],
     ['up{ho|="x"}', 'host', 'up{host|="x"}'], ['up{my|}', 'my.label', 'up{"my.label"="|"}'], ['up{host="b|"}', 'b"c', 'up{host="b\\"c"|}'], ['up{host="|', 'a', 'up{host="a"|'], ['my|', 'my.name', '{"my.name"}|'],
     ['sum by (h|) (up)', 'host', 'sum by (host|) (up)'], ['rate(up[5|])', '5m', 'rate(up[5m|])'],
+    ['my.na|', 'my.name', '{"my.name"}|'], ['rate(my.name|[5m])', 'my.name', 'rate({"my.name"}|[5m])'], ['my.n|{host="a"}', 'my.name', '{"my.name", |host="a"}'], ['my.n|{}', 'my.name', '{"my.name"}|'],
+    ['up{"my.la|"}', 'my.label', 'up{"my.label"="|"}'], ['up{"my.la|', 'my.label', 'up{"my.label"="|"'], ['up{"my|"="x"}', 'my.label', 'up{"my.label"|="x"}'], ['sum by (my.l|) (up)', 'my.label', 'sum by ("my.label"|) (up)'],
+    ['up{host=~"x|"}', 'x.y', 'up{host=~"x\\\\.y"|}'], ['up{host="x|"}', 'x.y', 'up{host="x.y"|}'], ['up{path="}", ho|}', 'host', 'up{path="}", host="|"}'],
   ])('%s becomes %s', (source, name, expected) => expect(after(source, name)).toBe(expected))
 })
+
+it('of a pattern the last alternative is completed', () => {
+  const source = 'up{host=~"a|x'
+  const at = typing(source, source.length)!
+  expect(at).toMatchObject({ kind: 'value', prefix: 'x', pattern: true })
+  expect(offers(at, known).map((offer) => offer.text)).toEqual(['x\\\\.y'])
+})
+
+test.each([
+  ['sum(nod) + nod{a="nod"}', 'nod', 'node', 'sum(node) + node{a="nod"}'], ['group(up)', 'up', 'ups', 'group(ups)'], ['a{x="1"}', 'a', 'my.name', '{"my.name", x="1"}'], ['rate(a[5m])', 'a', 'my.$&', 'rate({"my.$&"}[5m])'], ['a{}', 'a', 'b', 'b{}'],
+])('%s with %s named %s', (query, metric, name, expected) => expect(renamed(query, metric, name)).toBe(expected))
 
 test.each([
   ['sum|', '(', 'sum(|)'], ['sum(|)', ')', 'step'], ['up{a=|}', '"', 'up{a="|"}'], ['up{a="x|"}', '"', 'step'], ['up|x', '(', undefined], ['it|', '"', undefined], ['a|', ')', undefined],

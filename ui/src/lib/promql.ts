@@ -45,6 +45,10 @@ export interface Typing {
   selector?: string
   /** The label whose value is typed. */
   label?: string
+  /** The value is a pattern (`=~`, `!~`). */
+  pattern?: true
+  /** The label stands in quotes, of which the first is there. */
+  quoted?: true
 }
 
 const plain = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/
@@ -58,7 +62,8 @@ export function typing(source: string, caret: number): Typing | undefined {
   if (span && (left.lastIndexOf('[') > left.lastIndexOf(']') || /\boffset\s+-?\w*$/i.test(left))) return { kind: 'span', from: caret - span[1]!.length, prefix: span[1]! }
   if (quoteOpen(left) || left.lastIndexOf('[') > left.lastIndexOf(']')) return undefined
   const list = /\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)$/i.test(left)
-  const word = /([a-zA-Z_:][\w:]*)$/.exec(left)
+  // A name with dots is typed as it is; completion puts it into quotes.
+  const word = /([a-zA-Z_:][\w:.]*)$/.exec(left)
   if (list) {
     const metric = tokens(source).find((token) => token.kind === 'metric')?.text
     return { kind: 'label', from: caret - (word?.[1]!.length ?? 0), prefix: word?.[1] ?? '', ...(metric ? { selector: metric } : {}) }
@@ -70,19 +75,24 @@ export function typing(source: string, caret: number): Typing | undefined {
 function inBraces(left: string, open: number): Typing | undefined {
   const metric = /([a-zA-Z_:][\w:]*)\s*$/.exec(left.slice(0, open))?.[1] ?? ''
   const matcher = left.slice(open + 1)
-  const value = /(?:^|,)\s*("(?:[^"\\]|\\.)*"|[a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*"([^"]*)$/.exec(matcher)
-  const label = value ? undefined : /(?:^|,)\s*"?([a-zA-Z_]?[\w.]*)$/.exec(matcher)
+  const value = /(?:^|,)\s*("(?:[^"\\]|\\.)*"|[a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)$/.exec(matcher)
+  const label = value ? undefined : (/(?:^|,)\s*()([a-zA-Z_]?[\w.]*)$/.exec(matcher) ?? /(?:^|,)\s*(")([^"\\]*)$/.exec(matcher))
   const found = value ?? label
   if (!found) return undefined
   const before = matcher.slice(0, found.index).trim()
   const selector = before ? `${metric}{${before}}` : metric
   const shared = selector ? { selector } : {}
-  if (value) return { kind: 'value', from: left.length - value[3]!.length, prefix: value[3]!, label: value[1]!.replace(/^"|"$/g, ''), ...shared }
-  return { kind: 'label', from: left.length - label![1]!.length, prefix: label![1]!, ...shared }
+  if (value) {
+    const pattern = value[2]!.endsWith('~')
+    // Of `a|b` the last one is typed.
+    const prefix = pattern ? /(?:^|[|(])((?:[^|(\\]|\\.)*)$/.exec(value[3]!)![1]! : value[3]!
+    return { kind: 'value', from: left.length - prefix.length, prefix, label: value[1]!.replace(/^"|"$/g, ''), ...shared, ...(pattern ? { pattern } : {}) }
+  }
+  return { kind: 'label', from: left.length - label![2]!.length, prefix: label![2]!, ...shared, ...(label![1] ? { quoted: true as const } : {}) }
 }
 
 /** Where the brace stands that is still open, -1 when none is. Braces in strings and comments are none. */
-function openBrace(left: string): number {
+export function openBrace(left: string): number {
   let open = -1
   let at = 0
   for (const token of tokens(left)) {
@@ -138,6 +148,32 @@ function called(all: readonly Token[], index: number): string {
 
 /** A name as a query writes it: `up`, and `{"my.name"}` for one that is no plain word. */
 export const metricText = (name: string): string => (plain.test(name) ? name : `{${JSON.stringify(name)}}`)
+/** A metric's name before `rest`. One in quotes goes into the braces that follow: how much of these it takes, and the text. */
+export function metricBefore(name: string, rest: string): { text: string; takes: number } {
+  const braces = plain.test(name) ? null : /^\s*\{\s*(\})?/.exec(rest)
+  if (!braces) return { text: metricText(name), takes: 0 }
+  return braces[1] ? { text: metricText(name), takes: braces[0].length } : { text: `{${JSON.stringify(name)}, `, takes: braces[0].length }
+}
+
+/** The query with another name for a metric, wherever it stands as one. */
+export function renamed(query: string, metric: string, name: string): string {
+  let text = ''
+  let at = 0
+  let skip = 0
+  for (const token of tokens(query)) {
+    at += token.text.length
+    if (at <= skip) continue
+    if (token.kind !== 'metric' || token.text !== metric) {
+      text += token.text
+      continue
+    }
+    const put = metricBefore(name, query.slice(at))
+    text += put.text
+    skip = at + put.takes
+  }
+  return text
+}
+
 /** A label as a matcher writes it. */
 export const labelText = (name: string): string => (/^[a-zA-Z_]\w*$/.test(name) ? name : JSON.stringify(name))
 /** All series of a metric that have these labels: `up{job="shop"}`, `{"my.name"}`; without a metric `{job="shop"}`. */

@@ -12,7 +12,7 @@ import { nearest } from '../../lib/distance'
 import type { ExploreState } from '../../lib/explore'
 import type { Unit } from '../../lib/number'
 import { errorSaid } from '../../lib/place'
-import { labelText, metricText, tokens } from '../../lib/promql'
+import { labelText, renamed, tokens } from '../../lib/promql'
 import { unitOf } from '../../lib/unit'
 import { drawn, shownMost, useTotal, type Answer } from './answers'
 import type { Cursor } from './cursor'
@@ -143,7 +143,7 @@ function Nothing({ query, onQuery }: { query: string; onQuery: (query: string) =
   const near = metric !== undefined && !names.includes(metric) ? nearest(metric, names) : undefined
   return (
     <Empty title={word('explore.none', { query: metric ?? query })}
-      actions={near && <><span className="t2 sm">{word('explore.none.nearest')}</span><button type="button" className="btn small mono" onClick={() => onQuery(query.replace(metric!, metricText(near)))}>{near}</button></>}>
+      actions={near && <><span className="t2 sm">{word('explore.none.nearest')}</span><button type="button" className="btn small mono" onClick={() => onQuery(renamed(query, metric!, near))}>{near}</button></>}>
       {near === undefined && word('explore.none.hint')}
     </Empty>
   )
