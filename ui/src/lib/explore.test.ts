@@ -7,7 +7,7 @@ import { csv } from './csv'
 import { everyOf, fittingStep, gridOf, timesOf, untilNext } from './grid'
 import { isShown, pressed, readState, seriesMark, stepsFor, writeState } from './explore'
 import { metricOf, narrowed, readMatchers, selectorFor, writeMatchers } from './narrow'
-import { renamed, typing } from './promql'
+import { compares, renamed, typing } from './promql'
 import { seriesNames, tellingLabels } from './series'
 import { moved, stacked } from './stack'
 import { promqlHelp } from './words/promql'
@@ -134,6 +134,8 @@ test.each([
   expect(seriesNames(labels as never)).toEqual(names)
   expect(tellingLabels([{ b: '1', __name__: 'x' }, { b: '2', __name__: 'y' }])).toEqual(['__name__', 'b'])
 })
+
+test.each([['up == 0', true], ['up', false], ['up{a!="b", c=~"x>y"}', false], ['sum(a > bool 3)', true], ['a unless b', true], ['a or b', false], ['a # > 3', false]])('%s compares: %s', (query, expected) => expect(compares(query)).toBe(expected))
 
 describe('columns', () => {
   it('stack over gaps, without the hidden', () =>

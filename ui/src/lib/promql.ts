@@ -109,6 +109,16 @@ function quoteOpen(left: string): boolean {
   return last?.kind === 'string' && (last.text.length === 1 || last.text.at(-1) !== last.text[0])
 }
 
+/** The query picks by value (`up == 0`, `a unless b`): nothing may come out of it though all is stored. */
+export function compares(source: string): boolean {
+  let braces = 0
+  return tokens(source).some(({ text, kind }) => {
+    if (text === '{') braces += 1
+    if (text === '}') braces -= 1
+    return braces === 0 && ((kind === 'other' && /^[=!<>]$/.test(text)) || (kind === 'keyword' && /^(and|unless)$/i.test(text)))
+  })
+}
+
 /** The token at `place`, with where it begins. */
 export function tokenAt(source: string, place: number): (Token & { from: number }) | undefined {
   let at = 0

@@ -283,6 +283,24 @@ export default async function checks(world) {
     const text = await page.textContent('.picture .warn')
     return [...(rows === 50 ? [] : [`${rows} rows`]), ...(/\d.* series\. Showing .*50/.test(text) ? [] : [text]), ...(await axe(page))]
   })
+  await check('a comparison that fits nothing says so, and not that nothing is stored', `/explore?q=${encodeURIComponent('node_load1 < -1')}`, async (page) => {
+    await page.waitForSelector('text=This query gives no series in this range.')
+    return axe(page)
+  })
+  // Each series several times, so that a small machine has enough.
+  const many = [1, 2, 3, 4].map((n) => `label_replace({__name__=~"node_.+"}, "copy", "${n}", "", "")`).join(' or ')
+  await check('a copy has all series that were read, and the page says what was cut off', `/explore?q=${encodeURIComponent(many)}&view=json&from=now-1m&to=now`, async (page) => {
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    await page.waitForSelector('.json-box .warn')
+    const said = await page.textContent('.json-box .warn')
+    const found = [...(/first 500 of \d/.test(said) ? [] : [said]), ...(await axe(page))]
+    await page.click('.json-box .copies')
+    await page.waitForSelector('.copies [role=status]:has-text("Copied")')
+    const series = JSON.parse(await page.evaluate(() => navigator.clipboard.readText())).series.length
+    await page.click('button:text-is("Table")')
+    await page.waitForSelector('p.warn:has-text("A copy has the first 500.")')
+    return [...found, ...(series === 500 ? [] : [`${series} series copied`])]
+  })
   await check('times are shown in the zone of the address, on axis, in table and under the pointer, and the menu changes it', '/explore?q=node_load1&tz=Asia/Kabul', async (page) => {
     await page.waitForSelector(graph)
     const found = []

@@ -12,7 +12,7 @@ import { nearest } from '../../lib/distance'
 import type { ExploreState } from '../../lib/explore'
 import type { Unit } from '../../lib/number'
 import { errorSaid } from '../../lib/place'
-import { labelText, renamed, tokens } from '../../lib/promql'
+import { compares, labelText, renamed, tokens } from '../../lib/promql'
 import { unitOf } from '../../lib/unit'
 import { drawn, shownMost, useTotal, type Answer } from './answers'
 import type { Cursor } from './cursor'
@@ -97,12 +97,13 @@ function Picture({ answer, first, state, shown, flags, zoom, cursor, lit, onLit,
     ? <div className="rereading sm" role="status"><span className="bad">{word('explore.failed', { why: reason(answer.error, word) })}</span><button type="button" className="btn small" onClick={answer.retry}>{word('do.retry')}</button></div>
     : answer.old && <Rereading key={answer.stopped ? 'stopped' : 'reading'} stopped={answer.stopped} onCancel={answer.cancel} onRetry={answer.retry} />
   if (answer.count === 0) return <><div style={{ minHeight: whole }}><Nothing query={answer.query} onQuery={onQuery} /></div>{old}</>
-  if (state.view === 'json') return <><JsonView answer={answer} />{old}</>
-  if (answer.instant) return <><InstantTable instant={answer.instant} unit={unit} title={title} />{old}</>
+  const at = shown.every === undefined ? shown.to : undefined
+  if (state.view === 'json') return <><JsonView answer={answer} at={at} />{old}</>
+  if (answer.instant) return <><InstantTable answer={answer} instant={answer.instant} at={at} unit={unit} title={title} />{old}</>
   const series = drawn(answer, state)
   return (
     <>
-      {(answer.cut || answer.count > shownMost) && <TooMany answer={answer} at={shown.every === undefined ? shown.to : undefined} onQuery={onQuery} />}
+      {(answer.cut || answer.count > shownMost) && <TooMany answer={answer} at={at} onQuery={onQuery} />}
       {state.view === 'table' ? <StepsTable answer={answer} series={series} unit={unit} from={shown.from} to={shown.to} title={title} /> : (
         <>
           <Graph name={title} times={answer.frame!.times} series={series} unit={unit} from={shown.from} to={shown.to} height={height} flags={flags} flagNames={first} flagRows={first && state.changes ? flagRows : 0} group="explore" tableSwitch={false}
@@ -141,6 +142,7 @@ function Nothing({ query, onQuery }: { query: string; onQuery: (query: string) =
   const names = useMetricNames().data ?? []
   const metric = tokens(query).find((token) => token.kind === 'metric')?.text
   const near = metric !== undefined && !names.includes(metric) ? nearest(metric, names) : undefined
+  if (near === undefined && compares(query)) return <Empty title={word('explore.none.compared')} />
   return (
     <Empty title={word('explore.none', { query: metric ?? query })}
       actions={near && <><span className="t2 sm">{word('explore.none.nearest')}</span><button type="button" className="btn small mono" onClick={() => onQuery(renamed(query, metric!, near))}>{near}</button></>}>

@@ -9,7 +9,8 @@ import { useFormat, useWord } from '../../components/language'
 import type { Instant, Labels } from '../../data/prom'
 import { csv } from '../../lib/csv'
 import type { Unit } from '../../lib/number'
-import type { Answer } from './answers'
+import { seriesNames } from '../../lib/series'
+import { useTotal, type Answer } from './answers'
 
 type Row = Instant['rows'][number]
 const rowsMost = 200
@@ -22,8 +23,9 @@ function labelColumns(rows: readonly { labels: Labels }[]): { differing: string[
   return { differing, shared: names.filter((name) => !differing.includes(name)) }
 }
 
-export function InstantTable({ instant, unit, title }: { instant: Instant; unit: Unit; title: string }): ReactNode {
+export function InstantTable({ answer, instant, at, unit, title }: { answer: Answer; instant: Instant; at: number | undefined; unit: Unit; title: string }): ReactNode {
   const word = useWord()
+  const total = useTotal(answer, at)
   const format = useFormat()
   const { differing, shared } = useMemo(() => labelColumns(instant.rows), [instant])
   const names = [...differing, ...shared]
@@ -40,7 +42,7 @@ export function InstantTable({ instant, unit, title }: { instant: Instant; unit:
   const ids = new Map(rows.map((row, index) => [row, `${index} ${JSON.stringify(row.labels)}`]))
   return (
     <>
-      {instant.rows.length > rowsMost && <p className="warn sm pb">{word('explore.rows.cut', { shown: rowsMost, count: instant.rows.length })}</p>}
+      {instant.rows.length > rowsMost && <p className="warn sm pb">{answer.cut ? word('explore.rows.cut.read', { shown: rowsMost, count: total ?? `${instant.rows.length}+`, read: instant.rows.length }) : word('explore.rows.cut', { shown: rowsMost, count: instant.rows.length })}</p>}
       <div className="instant" role="group" aria-label={title} tabIndex={0}>
         <DataTable name={title} columns={columns} rows={rows} id={(row) => ids.get(row) ?? ''}
           narrow={(row) => (
@@ -54,28 +56,38 @@ export function InstantTable({ instant, unit, title }: { instant: Instant; unit:
   )
 }
 
-/** The table as CSV: one row for each series, or for each step. Values stand as the server wrote them. */
+/** The table as CSV: one row for each series, or for each step, of all series that were read. Values stand as the server wrote them. */
 export function answerCsv(answer: Answer): string {
   if (answer.instant) {
     const { differing, shared } = labelColumns(answer.instant.rows)
     const names = [...differing, ...shared]
     return csv([...names, 'value', 'time'], answer.instant.rows.map((row) => [...names.map((name) => row.labels[name]), row.value, new Date(row.at * 1000).toISOString()]))
   }
-  const { frame } = answer
-  return csv(['time', ...answer.series.map((one) => one.name || answer.letter)], (frame?.times ?? []).map((at, index) => [new Date(at * 1000).toISOString(), ...answer.series.map((one) => one.values[index])]))
+  const { times, series } = answer.frame ?? { times: [], series: [] }
+  const names = seriesNames(series.map((one) => one.labels))
+  return csv(['time', ...names.map((name) => name || answer.letter)], times.map((at, index) => [new Date(at * 1000).toISOString(), ...series.map((one) => one.values[index])]))
 }
 
 export function StepsTable({ answer, series, unit, from, to, title }: { answer: Answer; series: readonly GraphSeries[]; unit: Unit; from: number; to: number; title: string }): ReactNode {
   return <GraphTable name={title} times={answer.frame?.times ?? []} series={series} unit={unit} from={from} to={to} height={320} />
 }
 
-export function JsonView({ answer }: { answer: Answer }): ReactNode {
+/** Most letters of JSON on the page; a copy has all. */
+const lettersMost = 200_000
+
+export function JsonView({ answer, at }: { answer: Answer; at: number | undefined }): ReactNode {
   const word = useWord()
-  const text = (): string => JSON.stringify(answer.instant ?? { times: answer.frame?.times, series: answer.series.map((one) => ({ labels: one.labels, values: one.values })) }, undefined, 1)
+  const total = useTotal(answer, at)
+  const { frame, instant } = answer
+  const text = (most?: number): string => JSON.stringify(instant ?? { times: frame?.times, series: frame?.series.slice(0, most) }, undefined, 1)
+  // A value takes a line of four letters at least: series that can't be reached are not written out each second.
+  const shown = useMemo(() => text(Math.ceil(lettersMost / 4 / Math.max(1, frame?.times.length ?? 1)) + 1), [frame, instant])
   return (
     <div className="json-box">
-      <CopyButton text={text} className="btn small">{word('do.copy')}</CopyButton>
-      <pre className="code json" tabIndex={0}>{text().slice(0, 200_000)}</pre>
+      <CopyButton text={() => text()} className="btn small">{word('do.copy')}</CopyButton>
+      {answer.cut && <p className="warn sm">{word('explore.json.read', { read: answer.count ?? 0, count: total ?? `${answer.count ?? 0}+` })}</p>}
+      {shown.length > lettersMost && <p className="t2 sm">{word('explore.json.cut')}</p>}
+      <pre className="code json" tabIndex={0}>{shown.slice(0, lettersMost)}</pre>
     </div>
   )
 }
