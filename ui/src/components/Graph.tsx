@@ -8,6 +8,7 @@ import 'uplot/dist/uPlot.min.css'
 import '../styles/graph.css'
 import { scheme, useSettings } from '../data/settings'
 import { gather, place } from '../lib/flags'
+import { askedFor } from '../lib/held'
 import { tick } from '../lib/number'
 import { isolated, logScale, logTicks, scale, stats, ticks, timeTicks } from '../lib/scale'
 import { CursorBox, GraphTable } from './GraphBox'
@@ -41,8 +42,8 @@ export function Graph(props: GraphProps): ReactNode {
   const group = props.group ?? alone
   const since = useHold(group)
   const kept = useRef(props)
-  // A table, another unit or other names are what a person asked for: they are shown at once.
-  const same = kept.current.name === props.name && kept.current.table === props.table && kept.current.series.length === props.series.length && kept.current.times.length > 0
+  // A table, another unit, a series hidden or shown are what a person asked for: they are shown at once.
+  const same = askedFor(kept.current) === askedFor(props) && kept.current.times.length > 0
   if (!same) kept.current = props
   const held = since !== undefined && props.holds !== false
   if (!held) kept.current = props
@@ -160,7 +161,7 @@ function Drawn(props: GraphProps & { pausedAt: number | undefined; onHold: (on: 
               // uPlot tells the same place again whenever it gets data: what did not move must not be drawn anew.
               setCursor((before) => (before?.index === index && before.left === left && before.own === own ? before : { index, left, own }))
             }
-            latest.current.onCursor?.(index == null || left == null || left < 0 ? undefined : index)
+            latest.current.onCursor?.(index == null || left == null || left < 0 ? undefined : latest.current.times[index])
           },
         ],
         setSelect: [

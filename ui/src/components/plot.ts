@@ -30,6 +30,8 @@ export interface GraphFlag {
 export interface GraphProps {
   /** What it shows: `Orders per minute`. */
   name: string
+  /** Tells apart what has the same name: a graph that stands still under the hand shows another one at once. */
+  id?: string
   /** Seconds since 1970, ascending; one for each value. */
   times: readonly number[]
   series: readonly GraphSeries[]
@@ -64,7 +66,8 @@ export interface GraphProps {
   /** False: new data is shown under the pointer too (a range that does not move by itself). */
   holds?: boolean
   onReset?: () => void
-  onCursor?: (index: number | undefined) => void
+  /** The time of the sample at the cursor, in seconds: while the graph stands still its data is older than the page's. */
+  onCursor?: (at: number | undefined) => void
   /** Which flag is lit from outside (the list beside it). */
   lit?: string | number | undefined
   onLit?: (id: string | number | undefined) => void

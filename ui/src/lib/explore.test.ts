@@ -5,6 +5,7 @@ import { parseAsked, withAsked } from './asked'
 import { bracket, completed, fit, isWhole, offers, type Known } from './complete'
 import { csv } from './csv'
 import { everyOf, fittingStep, gridOf, timesOf, untilNext } from './grid'
+import { askedFor, indexAt } from './held'
 import { isShown, pressed, readState, seriesMark, stepsFor, writeState } from './explore'
 import { metricOf, narrowed, readMatchers, selectorFor, writeMatchers } from './narrow'
 import { compares, renamed, typing } from './promql'
@@ -136,6 +137,15 @@ test.each([
 })
 
 test.each([['up == 0', true], ['up', false], ['up{a!="b", c=~"x>y"}', false], ['sum(a > bool 3)', true], ['a unless b', true], ['a or b', false], ['a # > 3', false]])('%s compares: %s', (query, expected) => expect(compares(query)).toBe(expected))
+
+describe('a graph under the hand', () => {
+  const shown = { name: 'up', id: 'up now-5m', series: [{ name: 'a' }, { name: 'b' }] }
+  it('goes on standing when only values and their order change', () => expect(askedFor({ ...shown, series: [{ name: 'b' }, { name: 'a', hidden: false }] })).toBe(askedFor(shown)))
+  test.each([{ unit: 'bytes' }, { stacked: true }, { log: true }, { id: 'sum(up) now-5m' }, { beforeName: 'a day before' }, { series: [{ name: 'a' }, { name: 'b', hidden: true }] }, { series: [{ name: 'a', before: [] }, { name: 'b' }] }])('shows %j at once', (part) =>
+    expect(askedFor({ ...shown, ...part })).not.toBe(askedFor(shown)))
+  test.each([[10, 0], [19, 1], [14, 0], [30, 2], [36, undefined], [4, undefined]])('of time %d has place %s', (at, index) => expect(indexAt([10, 20, 30], at, 5)).toBe(index))
+  it('of no times has none', () => expect(indexAt([], 1, 5)).toBeUndefined())
+})
 
 describe('columns', () => {
   it('stack over gaps, without the hidden', () =>

@@ -47,6 +47,20 @@ export default async function checks(world) {
     await page.mouse.move(5, 5)
     await page.waitForSelector('.graph-paused', { state: 'detached', timeout: 3000 })
   })
+  await check('while a graph stands still the legend says the value under the pointer, and what is chosen is shown at once', `/explore?q=${encodeURIComponent('time() % 1000')}&unit=none`, async (page) => {
+    await page.waitForSelector(graph)
+    await page.waitForTimeout(2000)
+    await page.hover(graph)
+    await page.waitForSelector('.graph-paused')
+    await page.waitForTimeout(3500)
+    const box = await page.textContent('.cursor-box .row:nth-of-type(2) .nw')
+    const cell = await page.textContent('.series tbody tr td:nth-last-child(2)')
+    const name = () => page.getAttribute('main .plot', 'aria-label')
+    const before = await name()
+    await page.selectOption('.pick:has(label:text-is("Unit")) select', 'bytes', { force: true })
+    await page.waitForFunction((old) => document.querySelector('main .plot').getAttribute('aria-label') !== old, before, { timeout: 3000 })
+    return box.trim() === cell.trim() ? '' : `box ${box}, legend ${cell}`
+  })
   await check('names that the data holds are completed, with what they are', '/explore', async (page) => {
     await page.fill('textarea', 'node_loa')
     await page.press('textarea', 'Control+Space')

@@ -73,7 +73,7 @@ export function Pictures(props: Props): ReactNode {
   )
 }
 
-function Picture({ answer, first, state, shown, flags, zoom, cursor, lit, onLit, onQuery }: Omit<Props, 'onQuery'> & { answer: Answer; first: boolean; onQuery: (query: string) => void }): ReactNode {
+function Picture({ answer, first, state, shown, step, flags, zoom, cursor, lit, onLit, onQuery }: Omit<Props, 'onQuery'> & { answer: Answer; first: boolean; onQuery: (query: string) => void }): ReactNode {
   const word = useWord()
   const beforeName = useBeforeName(state.before)
   const title = headline(answer.query)
@@ -106,8 +106,8 @@ function Picture({ answer, first, state, shown, flags, zoom, cursor, lit, onLit,
       {(answer.cut || answer.count > shownMost) && <TooMany answer={answer} at={at} onQuery={onQuery} />}
       {state.view === 'table' ? <StepsTable answer={answer} series={series} unit={unit} from={shown.from} to={shown.to} title={title} /> : (
         <>
-          <Graph name={title} times={answer.frame!.times} series={series} unit={unit} from={shown.from} to={shown.to} height={height} flags={flags} flagNames={first} flagRows={first && state.changes ? flagRows : 0} group="explore" tableSwitch={false}
-            stacked={state.stacked} log={state.log} beforeName={beforeName} holds={shown.every !== undefined} lit={lit} onLit={(id) => onLit(id as number | undefined)} onCursor={(index) => cursor.set(answer.letter, index)}
+          <Graph name={title} id={[answer.query, shown.range.from, shown.range.to, step, answer.old].join(' ')} times={answer.frame!.times} series={series} unit={unit} from={shown.from} to={shown.to} height={height} flags={flags} flagNames={first} flagRows={first && state.changes ? flagRows : 0} group="explore" tableSwitch={false}
+            stacked={state.stacked} log={state.log} beforeName={beforeName} holds={shown.every !== undefined} lit={lit} onLit={(id) => onLit(id as number | undefined)} onCursor={(at) => cursor.set(answer.letter, at)}
             onZoom={zoom.in} onMove={zoom.move} onReset={zoom.back} />
           {answer.errorBefore !== null && answer.errorBefore !== undefined && <p className="bad sm note" role="status">{word('explore.before.failed', { before: beforeName, why: reason(answer.errorBefore, word) })} <button type="button" className="btn small" onClick={answer.retryBefore}>{word('do.retry')}</button></p>}
           {answer.nothingBefore && <p className="t3 sm note">{word('explore.before.empty', { before: beforeName })}</p>}

@@ -5,6 +5,7 @@ import { Panel } from '../../components/Panel'
 import { Figure } from '../../components/Text'
 import type { ExploreState } from '../../lib/explore'
 import { isShown } from '../../lib/explore'
+import { indexAt } from '../../lib/held'
 import type { Unit } from '../../lib/number'
 import { tellingLabels } from '../../lib/series'
 import type { Answer, Ranked } from './answers'
@@ -28,7 +29,9 @@ const figures = ['min', 'mean', 'max', 'last'] as const
 export function SeriesTable({ answer, state, unit, step, beforeName, cursor, onPress, onAll, onSort }: Props): ReactNode {
   const word = useWord()
   const format = useFormat()
-  const at = useCursor(cursor, answer.letter)
+  const time = useCursor(cursor, answer.letter)
+  // The graph may stand still under the hand while the answer goes on: its time is looked for, not its place.
+  const at = time === undefined ? undefined : indexAt(answer.frame?.times ?? [], time, step / 2)
   const { sort } = state
   const rows = answer.series
   const labels = useMemo(() => tellingLabels(rows.map((row) => row.labels)).slice(0, beforeName ? 2 : 4), [rows, beforeName])

@@ -1,14 +1,14 @@
-// Which sample of each query the cursor is at: told to the legends alone, so that the graphs are not drawn anew for it.
+// At which time of each query the cursor is, in seconds: told to the legends alone, so that the graphs are not drawn anew for it.
 import { useCallback, useSyncExternalStore } from 'react'
 
 export class Cursor {
   private readonly at = new Map<string, number>()
   private readonly watchers = new Set<() => void>()
 
-  set(letter: string, index: number | undefined): void {
-    if (this.at.get(letter) === index) return
-    if (index === undefined) this.at.delete(letter)
-    else this.at.set(letter, index)
+  set(letter: string, at: number | undefined): void {
+    if (this.at.get(letter) === at) return
+    if (at === undefined) this.at.delete(letter)
+    else this.at.set(letter, at)
     for (const watcher of this.watchers) watcher()
   }
 
