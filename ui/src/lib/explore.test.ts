@@ -5,7 +5,7 @@ import { parseAsked, withAsked } from './asked'
 import { bracket, completed, fit, isWhole, offers, type Known } from './complete'
 import { csv } from './csv'
 import { everyOf, fittingStep, gridOf, timesOf, untilNext } from './grid'
-import { askedFor, indexAt } from './held'
+import { askedFor, indexAt, ordered } from './held'
 import { isShown, pressed, readState, seriesMark, stepsFor, writeState } from './explore'
 import { metricOf, narrowed, readMatchers, selectorFor, writeMatchers } from './narrow'
 import { compares, renamed, typing } from './promql'
@@ -145,6 +145,20 @@ describe('a graph under the hand', () => {
     expect(askedFor({ ...shown, ...part })).not.toBe(askedFor(shown)))
   test.each([[10, 0], [19, 1], [14, 0], [30, 2], [36, undefined], [4, undefined]])('of time %d has place %s', (at, index) => expect(indexAt([10, 20, 30], at, 5)).toBe(index))
   it('of no times has none', () => expect(indexAt([], 1, 5)).toBeUndefined())
+})
+
+describe('rows under the hand', () => {
+  const made = ordered({ by: '', at: 0, rows: [] }, ['a', 'b', 'c'], 'max', false, 1000)
+  it('stay where they are, new ones come last', () => {
+    expect(ordered(made, ['c', 'a', 'b'], 'max', true, 60_000)).toBe(made)
+    expect(ordered(made, ['d', 'c', 'a'], 'max', true, 60_000).rows).toEqual(['a', 'c', 'd'])
+  })
+  it('are sorted at once by what is pressed', () => expect(ordered(made, ['c', 'b', 'a'], 'min', true, 1001).rows).toEqual(['c', 'b', 'a']))
+  it('are sorted by live data every ten seconds, and when rows come or go', () => {
+    expect(ordered(made, ['c', 'b', 'a'], 'max', false, 10_999)).toBe(made)
+    expect(ordered(made, ['c', 'b', 'a'], 'max', false, 11_000).rows).toEqual(['c', 'b', 'a'])
+    expect(ordered(made, ['d', 'c', 'b', 'a'], 'max', false, 1001).rows).toEqual(['d', 'c', 'b', 'a'])
+  })
 })
 
 describe('columns', () => {

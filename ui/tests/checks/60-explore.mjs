@@ -61,6 +61,20 @@ export default async function checks(world) {
     await page.waitForFunction((old) => document.querySelector('main .plot').getAttribute('aria-label') !== old, before, { timeout: 3000 })
     return box.trim() === cell.trim() ? '' : `box ${box}, legend ${cell}`
   })
+  // Goes up and down by turns, so that each second sorts them the other way.
+  const turning = 'label_replace(vector(time() % 2), "row", "even", "", "") or label_replace(vector((time() + 1) % 2), "row", "odd", "", "")'
+  for (const [view, rows, more] of [['legend', '.series tbody tr td:first-child', '&sort=-last'], ['table', '.instant tbody tr td:first-child', '&view=table']]) {
+    await check(`rows stay under the pointer while live data would sort them anew, ${view}`, `/explore?q=${encodeURIComponent(view === 'table' ? `sort(${turning})` : turning)}${more}`, async (page) => {
+      await page.waitForSelector(rows)
+      await page.hover(rows)
+      const seen = new Set()
+      for (let count = 0; count < 12; count += 1) {
+        seen.add((await page.locator(rows).allTextContents()).join(' '))
+        await page.waitForTimeout(400)
+      }
+      return seen.size === 1 && [...seen][0].includes('odd') ? '' : [...seen].join(', ')
+    })
+  }
   await check('names that the data holds are completed, with what they are', '/explore', async (page) => {
     await page.fill('textarea', 'node_loa')
     await page.press('textarea', 'Control+Space')

@@ -1,11 +1,11 @@
 // The legend of a query: its series with least, mean, most, last, at cursor and gaps; a click shows one alone, Ctrl click hides one.
-import { useMemo, type MouseEvent, type ReactNode } from 'react'
+import { useMemo, useRef, useState, type MouseEvent, type PointerEvent, type ReactNode } from 'react'
 import { useFormat, useWord } from '../../components/language'
 import { Panel } from '../../components/Panel'
 import { Figure } from '../../components/Text'
 import type { ExploreState } from '../../lib/explore'
 import { isShown } from '../../lib/explore'
-import { indexAt } from '../../lib/held'
+import { indexAt, ordered, type Order } from '../../lib/held'
 import type { Unit } from '../../lib/number'
 import { tellingLabels } from '../../lib/series'
 import type { Answer, Ranked } from './answers'
@@ -35,7 +35,16 @@ export function SeriesTable({ answer, state, unit, step, beforeName, cursor, onP
   const { sort } = state
   const rows = answer.series
   const labels = useMemo(() => tellingLabels(rows.map((row) => row.labels)).slice(0, beforeName ? 2 : 4), [rows, beforeName])
-  const shown = useMemo(() => sorted(rows, sort), [rows, sort])
+  const [pointed, setPointed] = useState(false)
+  const [within, setWithin] = useState(false)
+  const order = useRef<Order>({ by: '', at: 0, rows: [] })
+  const wanted = useMemo(() => sorted(rows, sort), [rows, sort])
+  order.current = ordered(order.current, wanted.map((row) => row.mark), `${sort?.by} ${sort?.descending}`, pointed || within, Date.now())
+  const byMark = new Map(rows.map((row) => [row.mark, row]))
+  const shown = order.current.rows.flatMap((mark) => byMark.get(mark) ?? [])
+  const hand = {
+    onPointerEnter: (event: PointerEvent): void => { if (event.pointerType === 'mouse') setPointed(true) }, onPointerLeave: () => setPointed(false), onFocus: () => setWithin(true), onBlur: () => setWithin(false),
+  }
   const head = (id: string, text: ReactNode, number: boolean): ReactNode => (
     <th key={id} className={number ? 'num' : ''} aria-sort={sort?.by === id ? (sort.descending ? 'descending' : 'ascending') : 'none'}>
       <button type="button" onClick={() => onSort({ by: id, descending: sort?.by === id ? !sort.descending : number })}>{text}{sort?.by === id && <span aria-hidden="true">{sort.descending ? ' ↓' : ' ↑'}</span>}</button>
@@ -53,7 +62,7 @@ export function SeriesTable({ answer, state, unit, step, beforeName, cursor, onP
   )
   return (
     <Panel title={name} note={<><span className="onmouse">{word('explore.series.note')}</span><span className="ontouch">{word('explore.series.note.touch')}</span></>} actions={<button type="button" className={touched ? 'btn small' : 'btn small unseen'} onClick={onAll}>{word('explore.all')}</button>}>
-      <div className="wide series has-narrow" tabIndex={0} role="group" aria-label={name}>
+      <div className="wide series has-narrow" {...hand} tabIndex={0} role="group" aria-label={name}>
         <table aria-label={name} style={{ minWidth: Math.max(1, labels.length) * 76 + (beforeName ? 6 : 5) * wide + 76, ['--figure' as string]: `${wide}px` }}>
           <thead>
             <tr>
@@ -79,7 +88,7 @@ export function SeriesTable({ answer, state, unit, step, beforeName, cursor, onP
           </tbody>
         </table>
       </div>
-      <ul className="narrow series" aria-label={name}>
+      <ul className="narrow series" {...hand} aria-label={name}>
         {shown.map((row) => (
           <li key={row.mark} className={isShown(state, answer.letter, row.mark) ? '' : 'off'}>
             <div className="grow">

@@ -6,7 +6,7 @@ import { GraphTable } from '../../components/Graph'
 import { Figure } from '../../components/Text'
 import type { GraphSeries } from '../../components/plot'
 import { useFormat, useWord } from '../../components/language'
-import type { Instant, Labels } from '../../data/prom'
+import { keyOf, type Instant, type Labels } from '../../data/prom'
 import { csv } from '../../lib/csv'
 import type { Unit } from '../../lib/number'
 import { seriesNames } from '../../lib/series'
@@ -39,7 +39,7 @@ export function InstantTable({ answer, instant, at, unit, title }: { answer: Ans
     ...(instant.kind === 'matrix' ? [{ id: 'samples', className: 'samples', head: word('explore.series.samples'), cell: (row: Row) => <span className="mono t2">{(row.more ?? []).slice(-4).map(([at, value]) => `${value} @${format.clock(at * 1000, 1)}`).join(', ')}</span> }] : []),
   ]
   const rows = instant.rows.slice(0, rowsMost)
-  const ids = new Map(rows.map((row, index) => [row, `${index} ${JSON.stringify(row.labels)}`]))
+  const ids = new Map(rows.map((row) => [row, keyOf(row.labels)]))
   return (
     <>
       {instant.rows.length > rowsMost && <p className="warn sm pb">{answer.cut ? word('explore.rows.cut.read', { shown: rowsMost, count: total ?? `${instant.rows.length}+`, read: instant.rows.length }) : word('explore.rows.cut', { shown: rowsMost, count: instant.rows.length })}</p>}
