@@ -237,6 +237,14 @@ export default async function checks(world) {
   await check('a minute before is drawn beside the present, and its mean stands in the legend', '/explore?q=node_load1&before=60s&from=now-1m&to=now', async (page) => {
     await page.waitForFunction(() => [...document.querySelectorAll('.series tbody td.t2')].some((cell) => /^\d/.test(cell.textContent ?? '')), undefined, { timeout: 70_000 })
   })
+  await check('thirty days of a young server show what there is, and a comparison that could not be read says why', '/explore?q=node_load1&from=now-30d&to=now', async (page) => {
+    await page.waitForFunction(() => /^\d/.test(document.querySelector('.series tbody td.num.b')?.textContent ?? ''))
+    // What is compared with ends a day ago: all of the present ends later.
+    await page.route('**/api/v1/query_range*', (route) => (Number(new URL(route.request().url()).searchParams.get('end')) * 1000 > Date.now() - 80_000_000 ? route.continue() : route.fulfill({ status: 503, contentType: 'application/json', body: JSON.stringify({ status: 'error', error: 'the store is closed' }) })))
+    await page.selectOption('.pick:has(label:text-is("Compare")) select', { label: 'a day before' })
+    await page.waitForSelector('text=The data of a day before could not be read: the store is closed')
+    return axe(page)
+  })
   await check('the table sorts, and is copied as CSV', `/explore?q=${encodeURIComponent('node_cpu_seconds_total')}&view=table`, async (page) => {
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
     await page.waitForSelector('.instant tbody tr')
