@@ -44,17 +44,20 @@ export function offers(at: Typing, known: Known): Offer[] {
   // A span is completed by its first figure only: `5` to `5m`.
   const found = pool.flatMap((offer, index) => {
     const by = at.kind === 'span' && at.prefix !== '' && !offer.name.startsWith(at.prefix) ? undefined : fit(offer.name, at.prefix)
-    return by === undefined || (offer.name === at.prefix && offer.text === at.prefix) ? [] : [{ offer, by, index }]
+    return by === undefined || (offer.name === at.prefix && offer.text === at.prefix && !isCalled(offer.kind)) ? [] : [{ offer, by, index }]
   })
   found.sort((a, b) => a.by - b.by || a.index - b.index)
   return found.slice(0, offeredMost).map((one) => one.offer)
 }
 
+/** Its name alone is no query: parentheses follow. */
+const isCalled = (kind: string): boolean => kind === 'function' || kind === 'aggregation'
+
 /** What was typed is a name already, as a query writes it: there is nothing to complete unless another one is chosen. */
 export function isWhole(at: Typing, known: Known): boolean {
   if (at.kind === 'value') return known.values.includes(at.prefix)
   if (at.kind === 'label') return known.labels.includes(at.prefix) && (at.quoted === true || labelText(at.prefix) === at.prefix)
-  return at.kind === 'span' ? spans.includes(at.prefix) : (known.metrics.includes(at.prefix) && metricText(at.prefix) === at.prefix) || known.words.some((word) => word.word === at.prefix)
+  return at.kind === 'span' ? spans.includes(at.prefix) : (known.metrics.includes(at.prefix) && metricText(at.prefix) === at.prefix) || known.words.some((word) => word.word === at.prefix && !isCalled(word.kind))
 }
 
 const escaped = (value: string): string => JSON.stringify(value).slice(1, -1)
@@ -66,7 +69,7 @@ export function completed(source: string, at: Typing, offer: Offer): { from: num
   const to = at.from + at.prefix.length
   const rest = source.slice(to)
   const close = (text: string, tail: string): { from: number; to: number; text: string; caret: number } => ({ from: at.from, to, text: text + tail, caret: at.from + text.length })
-  if (offer.kind === 'function' || offer.kind === 'aggregation') return rest.startsWith('(') ? { ...close(offer.text, ''), caret: at.from + offer.text.length + 1 } : { ...close(`${offer.text}(`, ')') }
+  if (isCalled(offer.kind)) return rest.startsWith('(') ? { ...close(offer.text, ''), caret: at.from + offer.text.length + 1 } : { ...close(`${offer.text}(`, ')') }
   if (offer.kind === 'value') return rest.startsWith('"') ? { ...close(offer.text, ''), caret: at.from + offer.text.length + 1 } : close(`${offer.text}"`, '')
   if (offer.kind === 'metric') {
     const { text, takes } = metricBefore(offer.name, rest)

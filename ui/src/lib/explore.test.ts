@@ -59,13 +59,14 @@ const known: Known = {
 describe('completion', () => {
   test.each([['http_requests_total', 'http', 1], ['http_requests_total', 'req', 2], ['http_requests_total', 'hrt', 4], ['http_requests_total', 'quest', 3], ['node_load1', 'hrt', undefined], ['up', 'up', 0]])('%s for %s', (name, typed, expected) => expect(fit(name, typed)).toBe(expected))
   const names = (source: string): string[] => offers(typing(source, source.length)!, known).map((offer) => offer.name)
+  it('completes the call of a whole function', () => expect(names('rate')[0]).toBe('rate'))
   it('puts names of the data before words of the language', () => expect(names('rat').slice(0, 2)).toEqual(['rate_limit', 'rate']))
   it('offers labels without the name, values, and spans', () => {
     expect(names('up{')).toEqual(['host', 'my.label'])
     expect(names('up{host="')).toEqual(['a', 'b"c', 'x.y'])
     expect(names('rate(up[5')).toEqual(['5s', '5m'])
   })
-  test.each([['up', true], ['sum(up', true], ['rate', true], ['node_load', false], ['up{host', true], ['my.name', false], ['up{my.label', false], ['up{"my.label', true], ['up{ho', false], ['up{host="a', true], ['rate(up[5m', true]])('%s is a whole name: %s', (source, expected) => expect(isWhole(typing(source, source.length)!, known)).toBe(expected))
+  test.each([['up', true], ['sum(up', true], ['rate', false], ['node_load', false], ['up{host', true], ['my.name', false], ['up{my.label', false], ['up{"my.label', true], ['up{ho', false], ['up{host="a', true], ['rate(up[5m', true]])('%s is a whole name: %s', (source, expected) => expect(isWhole(typing(source, source.length)!, known)).toBe(expected))
   const after = (source: string, name: string): string => {
     const at = typing(source.replace('|', ''), source.indexOf('|'))!
     const text = source.replace('|', '')
