@@ -304,6 +304,7 @@ async fn a_target_whose_series_find_no_room_says_so() {
         .await;
     // As in Prometheus, a target is not down because the store is full.
     assert!(active(&world).iter().any(|one| one.last().health() == "up"));
+    assert!(!history(&world, "up").is_empty() && !history(&world, "scrape_samples_scraped").is_empty());
     end(world).await;
 }
 

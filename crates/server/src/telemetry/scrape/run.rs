@@ -259,6 +259,8 @@ impl Run {
         for (place, ((_, key), value)) in self.about.iter().zip(about).enumerate() {
             rows.push(RawRow { key: *key, time: at, value, at: ABOUT + place as u32, part: 0 });
         }
+        // First: a target that fills the room for its series is still known to be up.
+        rows.rotate_right(about.len());
         let placed = self.shared.telemetry.place(&ScrapeRows { cache: &reading.cache, rows: &rows, about: &self.about });
         reading.cache.forget();
         let kept = match placed {
