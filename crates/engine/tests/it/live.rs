@@ -208,20 +208,23 @@ impl Plain {
         rows_of(&found.recorded)
     }
 
-    fn write(&mut self, rows: &[Row]) -> Vec<RuleId> {
+    /// What is older than five minutes causes no evaluation before the next multiple.
+    fn write(&mut self, at: Time, rows: &[Row]) -> Vec<RuleId> {
         let mut touched = Vec::new();
         for (labels, time, value) in rows {
             let (arrived, is_new) = self.around.shelf.put(labels, *time, *value);
             if is_new {
                 self.rules.on_new_series(arrived.series, labels);
             }
-            touched.push(arrived.series);
+            if time.0 + LATE_US >= at.0 {
+                touched.push(arrived.series);
+            }
         }
         self.rules.touched(touched)
     }
 
     fn arrive(&mut self, at: Time, rows: &[Row]) {
-        let which = self.write(rows);
+        let which = self.write(at, rows);
         self.run(at, &which);
     }
 
@@ -233,7 +236,7 @@ impl Plain {
             let rows = self.run_recording(at, rule);
             if !rows.is_empty() {
                 self.around.recorded.extend(rows.iter().map(shown));
-                which.extend(self.write(&rows));
+                which.extend(self.write(at, &rows));
                 which.remove(&rule);
             }
         }
@@ -368,7 +371,7 @@ fn expression(dice: &mut Dice, depth: u32, exact: bool, metrics: &[&str]) -> Str
     match if depth == 0 { dice.below(2) } else { dice.below(14) } {
         0 | 2 => selector(dice, exact, metrics, ""),
         1 | 3 => {
-            let range = dice.one_of(&["[5s]", "[10s]", "[1m]", "[12s]"]);
+            let range = dice.one_of(&["[5s]", "[10s]", "[1m]", "[12s]", "[8m]"]);
             format!("{}({})", dice.one_of(&OVER), selector(dice, exact, metrics, range))
         }
         4 | 5 => {
@@ -402,7 +405,7 @@ fn selector(dice: &mut Dice, exact: bool, metrics: &[&str], range: &str) -> Stri
         (false, 1) => "{k=~\"0|1\"}".to_owned(),
         (false, _) => String::new(),
     };
-    let offset = dice.one_of(&["", "", "", "", " offset 7s", " offset 1500ms"]);
+    let offset = dice.one_of(&["", "", "", "", " offset 7s", " offset 1500ms", " offset 6m"]);
     format!("{metric}{labels}{range}{offset}")
 }
 
@@ -462,7 +465,9 @@ fn batch(dice: &mut Dice, at: Time, ahead: bool) -> Vec<Row> {
                 continue;
             }
             let labels = Labels::new([("__name__", metric), ("i", i), ("k", k)]).unwrap();
-            let back = match dice.below(12) {
+            let back = match dice.below(13) {
+                // Older than what causes an evaluation, and still in the longest windows.
+                12 => LATE_US + dice.below(240_000_000) as i64,
                 0 => dice.below(20_000_000) as i64,
                 1 => -(dice.below(3_000_000) as i64) * i64::from(ahead),
                 _ => dice.below(700_000) as i64,
@@ -493,6 +498,10 @@ fn cases() -> u32 {
 }
 
 const BEGIN: Time = Time(1_780_000_000_000_000);
+/// Samples that are older cause no evaluation.
+const LATE_US: i64 = 300_000_000;
+/// After so long the rules of this file see nothing of a sample any more.
+const LONGEST_US: i64 = 900_000_000;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
@@ -514,7 +523,7 @@ proptest! {
             both.arrive(at, &rows);
             both.until(at);
         }
-        both.until(Time(at.0 + 400_000_000));
+        both.until(Time(at.0 + LONGEST_US));
         both.check();
     }
 
@@ -532,7 +541,7 @@ proptest! {
             let rows = batch(&mut dice, at, true);
             both.arrive(at, &rows);
         }
-        both.until(Time(at.0 + 400_000_000));
+        both.until(Time(at.0 + LONGEST_US));
         both.check();
     }
 }
@@ -553,4 +562,31 @@ fn names_go_away_when_the_server_says() {
         both.check();
         assert_eq!(both.said.len(), told, "{:?}", both.said);
     }
+}
+
+/// A job that pushes once a day with a time ten minutes back: what is late beyond the lookback is seen at the next multiple.
+#[test]
+fn what_comes_very_late_is_seen_at_the_next_multiple() {
+    for expr in ["last_over_time(batch_result[1h]) != 0", "batch_result offset 10m != 0"] {
+        let groups = format!("[{{ name: g, rules: [{{ alert: Batch, expr: '{expr}' }}] }}]");
+        let mut both = Both::new(&serde_saphyr::from_str::<Vec<RuleGroup>>(&groups).unwrap(), BEGIN);
+        for (day, result) in [(0, 0.0), (1, 1.0), (2, 0.0)] {
+            let at = Time(BEGIN.0 + day * 86_400_000_000 + 20_000_000);
+            both.until(at);
+            both.arrive(at, &[(Labels::new([("__name__", "batch_result")]).unwrap(), Time(at.0 - 600_000_000), result)]);
+        }
+        both.check();
+        assert_eq!(both.said.len(), 2, "{expr}: {:?}", both.said);
+    }
+}
+
+/// The first sample of a series is told after it was read with its series, however old it is.
+#[test]
+fn an_old_sample_of_a_new_series_is_there_once() {
+    let groups = "[{ name: g, rules: [{ alert: Twice, expr: 'count_over_time(a[1h]) != 1' }] }]";
+    let mut both = Both::new(&serde_saphyr::from_str::<Vec<RuleGroup>>(groups).unwrap(), BEGIN);
+    both.arrive(BEGIN, &[(Labels::new([("__name__", "a")]).unwrap(), Time(BEGIN.0 - 600_000_000), 1.0)]);
+    both.until(Time(BEGIN.0 + 120_000_000));
+    both.check();
+    assert_eq!(both.said, [""; 0]);
 }

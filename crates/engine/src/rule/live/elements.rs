@@ -90,8 +90,9 @@ struct Watch {
 #[derive(Debug)]
 pub(super) struct Root {
     cell: CellId,
-    beat: u32,
-    place: u32,
+    pub beat: u32,
+    /// Its place in the beat.
+    pub place: u32,
     /// Fast enough for every sample.
     pub cheap: bool,
     pub marked: bool,

@@ -145,12 +145,21 @@ impl Graph {
             // What was told is not taken back where memory has let go of it and only knows one that came late.
             (memory.time, memory.value) = (time.0, *value);
         }
-        if let Some(ring) = memory.ring {
-            let ring = &mut self.rings[ring as usize];
-            self.ring_samples -= ring.len();
-            let loaded = ring.load(past, memory.series, &memory.labels, at);
-            self.ring_samples += ring.len();
-            loaded?;
+        self.load(slot, past, at)
+    }
+
+    /// Reads a series' ring anew, where it has one. What lies in it is known: it may be older than the lookback, and told after this.
+    fn load(&mut self, slot: u32, past: &mut Past<'_>, at: Time) -> Result<(), SourceError> {
+        let memory = &mut self.memories[slot as usize];
+        let Some(ring) = memory.ring else { return Ok(()) };
+        let ring = &mut self.rings[ring as usize];
+        self.ring_samples -= ring.len();
+        let loaded = ring.load(past, memory.series, &memory.labels, at);
+        self.ring_samples += ring.len();
+        if let Some((time, value)) = loaded?
+            && time.0 > memory.time
+        {
+            (memory.time, memory.value) = (time.0, value);
         }
         Ok(())
     }
@@ -231,20 +240,14 @@ impl Graph {
     /// Sees to it that a series' samples are kept so far back.
     fn ring(&mut self, slot: u32, reach: i64, past: &mut Past<'_>, at: Time) -> Result<(), SourceError> {
         let memory = &mut self.memories[slot as usize];
-        {
-            let place = *memory.ring.get_or_insert_with(|| {
-                self.rings.push(Ring::default());
-                self.rings.len() as u32 - 1
-            });
-            let ring = &mut self.rings[place as usize];
-            if ring.reach_to(reach) {
-                self.ring_samples -= ring.len();
-                let loaded = ring.load(past, memory.series, &memory.labels, at);
-                self.ring_samples += ring.len();
-                loaded?;
-            }
+        let place = *memory.ring.get_or_insert_with(|| {
+            self.rings.push(Ring::default());
+            self.rings.len() as u32 - 1
+        });
+        match self.rings[place as usize].reach_to(reach) {
+            true => self.load(slot, past, at),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// Gives a cell that takes many another one, at this place or as the last.

@@ -44,7 +44,7 @@ pub(super) use plan::BOUND_REACH_US;
 
 /// Prometheus' lookback: an older sample of a series says nothing.
 pub(super) const LOOKBACK: Duration = Duration::from_secs(300);
-/// Samples that are older cause no evaluation: they are history.
+/// Samples that are older cause no evaluation before the next multiple: they are history.
 const LATE: Duration = Duration::from_secs(300);
 
 /// A sample that the store took.
@@ -455,8 +455,9 @@ impl Live {
                 Ok(Placed::New | Placed::Known) => {}
                 Err(error) => self.blame_source(0, &error),
             }
-            if arrived.time + LATE >= self.now {
-                self.mark_series(slot);
+            match arrived.time + LATE >= self.now {
+                true => self.mark_series(slot),
+                false => self.put_off(slot),
             }
         }
     }
@@ -472,6 +473,16 @@ impl Live {
         }
         for place in 0..self.graph.memories[slot as usize].whole.len() {
             self.wait(self.graph.memories[slot as usize].whole[place]);
+        }
+    }
+
+    /// What came late may still lie in a window: the next multiple sees it. Rules evaluated whole see each multiple anyway.
+    fn put_off(&mut self, slot: u32) {
+        for root in &self.graph.memories[slot as usize].roots {
+            let root = &self.roots[*root as usize];
+            let beat = &mut self.beats[root.beat as usize];
+            beat.deadlines[root.place as usize] = i64::MIN;
+            beat.earliest = i64::MIN;
         }
     }
 

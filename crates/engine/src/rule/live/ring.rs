@@ -77,16 +77,23 @@ impl Ring {
         self.times.len() - self.first
     }
 
-    /// Reads it anew.
-    pub fn load(&mut self, past: &mut Past<'_>, series: SeriesRef, labels: &Labels, at: Time) -> Result<(), SourceError> {
+    /// Reads it anew, and gives the newest sample; a staleness marker is one too.
+    pub fn load(
+        &mut self,
+        past: &mut Past<'_>,
+        series: SeriesRef,
+        labels: &Labels,
+        at: Time,
+    ) -> Result<Option<(Time, f64)>, SourceError> {
         let mut columns = Columns::default();
         let from = Time(at.0.saturating_sub(self.reach).saturating_add(1));
         past.read(series, labels, TimeRange { from, to: at + AHEAD }, &mut columns)?;
         *self = Ring { reach: self.reach, ..Ring::default() };
+        let newest = columns.times.last().copied().zip(columns.values.last().copied());
         for (time, value) in columns.times.into_iter().zip(columns.values) {
             self.push(time, value);
         }
-        Ok(())
+        Ok(newest)
     }
 
     /// Appends a sample that is newer than all.
