@@ -97,27 +97,37 @@ impl Around {
     }
 }
 
-/// The history numbers series in its own way.
-struct Renumbered<'a>(&'a Shelf);
+/// The history gives series numbers of their own, by which only what lies in the range asked for can be read.
+struct Renumbered<'a> {
+    shelf: &'a Shelf,
+    given: Mutex<Vec<(SeriesRef, TimeRange)>>,
+}
 
 const OTHERS: u64 = 1 << 40;
 
 impl Source for Renumbered<'_> {
     fn series(&self, matchers: &[Matcher], range: TimeRange, limit: usize) -> Result<Vec<(SeriesRef, Labels)>, SourceError> {
-        let found = self.0.series(matchers, range, limit)?;
-        Ok(found.into_iter().map(|(series, labels)| (SeriesRef(series.0 + OTHERS), labels)).collect())
+        let mut given = self.given.lock().unwrap();
+        let mut give = |series| {
+            given.push((series, range));
+            SeriesRef(OTHERS + given.len() as u64 - 1)
+        };
+        let found = self.shelf.series(matchers, range, limit)?;
+        Ok(found.into_iter().map(|(series, labels)| (give(series), labels)).collect())
     }
 
     fn read(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
-        self.0.read(SeriesRef(series.0 - OTHERS), range, into)
+        let (series, within) = self.given.lock().unwrap()[(series.0 - OTHERS) as usize];
+        let range = TimeRange { from: range.from.max(within.from), to: range.to.min(within.to) };
+        self.shelf.read(series, range, into)
     }
 
     fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError> {
-        self.0.label_names(matchers, range)
+        self.shelf.label_names(matchers, range)
     }
 
     fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError> {
-        self.0.label_values(name, matchers, range)
+        self.shelf.label_values(name, matchers, range)
     }
 }
 
@@ -131,7 +141,7 @@ impl Surroundings for Around {
     }
 
     fn history(&self) -> Box<dyn Source + '_> {
-        Box::new(Renumbered(&self.written))
+        Box::new(Renumbered { shelf: &self.written, given: Mutex::default() })
     }
 
     fn watch(&self, series: &[SeriesRef], watched: bool) {
@@ -589,4 +599,44 @@ fn an_old_sample_of_a_new_series_is_there_once() {
     both.until(Time(BEGIN.0 + 120_000_000));
     both.check();
     assert_eq!(both.said, [""; 0]);
+}
+
+/// Rules over samples that all lie on the disk, as after a start, with what was told before; what they tell then.
+fn after_a_start(expr: &str, told_before: bool, samples: &[(i64, f64)]) -> Vec<String> {
+    let groups = format!("[{{ name: g, rules: [{{ alert: A, expr: '{expr}' }}] }}]");
+    let groups: Vec<RuleGroup> = serde_saphyr::from_str(&groups).unwrap();
+    let mut around = Around::default();
+    let labels = Labels::new([("__name__", "a")]).unwrap();
+    around.write(
+        &samples.iter().map(|(second, value)| (labels.clone(), Time(BEGIN.0 + *second * 1_000_000), *value)).collect::<Vec<_>>(),
+    );
+    let at = Time(BEGIN.0 + 1);
+    let mut state = RuleState::default();
+    let mut alerts = BTreeMap::new();
+    if told_before {
+        let mut rules = Rules::compile(&groups).unwrap();
+        rules.bind(&around.shelf, at).unwrap();
+        let found = evaluate(&rules, &mut state, &rules.all(), at, &around.shelf);
+        alerts.extend(found.transitions.into_iter().map(|told| (told.alert.clone(), told)));
+        assert_eq!(alerts.len(), 1);
+    }
+    around.flush();
+    let mut live = Live::new(Rules::compile(&groups).unwrap(), state, &alerts, at, &mut around);
+    let mut said = Vec::new();
+    while let Some(due) = live.next_due().filter(|due| *due <= Time(BEGIN.0 + 150_000_000)) {
+        live.tick(due, &mut around);
+        said.extend(live.take().transitions.into_iter().map(|one| format!("{:?}->{:?}", one.from, one.to)));
+    }
+    assert_eq!(live.whole(), 0, "{expr}");
+    said
+}
+
+/// Selectors that look back an hour are kept by element, and look for a value five minutes further.
+#[test]
+fn an_offset_of_an_hour_is_there_after_a_start() {
+    let samples: Vec<(i64, f64)> = (-70..=0).map(|minute| (minute * 60, if minute < -30 { 1.0 } else { 10.0 })).collect();
+    for expr in ["a - a offset 1h > 5", "a - avg_over_time(a[1h]) > 1"] {
+        assert_eq!(after_a_start(expr, false, &samples), ["Ok->Bad"], "{expr}");
+        assert_eq!(after_a_start(expr, true, &samples), [""; 0], "{expr}");
+    }
 }

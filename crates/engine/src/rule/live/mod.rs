@@ -34,7 +34,7 @@ use query::source::{Matcher, SeriesRef, Source, SourceError, TimeRange};
 
 use super::bind::Told;
 use super::evaluate::evaluate_over;
-use super::{Evaluated, Kind, RuleId, RuleState, Rules, micros};
+use super::{Compiled, Evaluated, Kind, RuleId, RuleState, Rules, micros};
 use elements::{Element, Own, Root};
 use graph::{Graph, Placed};
 use past::{Borrowed, Past, Through};
@@ -237,9 +237,10 @@ impl Live {
         }
     }
 
-    /// Where the history has what rules may look back at.
+    /// Where the history has what rules may look back at: all that is loaded through it lies in the range asked for.
     fn find_past(&self, past: &mut Past<'_>) -> Result<(), SourceError> {
-        let bound = self.rules.rules.iter().filter(|rule| rule.reach().as_micros() <= BOUND_REACH_US as u128);
+        let is_bound = |rule: &&Compiled| !(0..rule.selectors.len()).any(|place| rule.reaches_history(place));
+        let bound = self.rules.rules.iter().filter(is_bound);
         let reach = bound.map(|rule| rule.reach()).max().unwrap_or_default().max(LOOKBACK);
         let range = TimeRange { from: self.now - reach, to: self.now + ring::AHEAD };
         past.find(range.from, |history| self.rules.found_by(|matchers| history.series(matchers, range, usize::MAX)))
