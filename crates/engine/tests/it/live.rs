@@ -640,3 +640,11 @@ fn an_offset_of_an_hour_is_there_after_a_start() {
         assert_eq!(after_a_start(expr, true, &samples), [""; 0], "{expr}");
     }
 }
+
+/// A sender's clock is two minutes ahead: its newest sample does not count yet, and the one before it lies on the disk.
+#[test]
+fn a_sample_from_the_future_takes_nothing_away_after_a_start() {
+    let samples = [(-60, 10.0), (-1, 10.0), (120, 10.0)];
+    assert_eq!(after_a_start("a > 5", false, &samples), ["Ok->Bad"]);
+    assert_eq!(after_a_start("a > 5", true, &samples), [""; 0]);
+}

@@ -145,7 +145,10 @@ impl Graph {
             // What was told is not taken back where memory has let go of it and only knows one that came late.
             (memory.time, memory.value) = (time.0, *value);
         }
-        self.load(slot, past, at)
+        let is_ahead = memory.time > at.0;
+        self.load(slot, past, at)?;
+        // It is not the newest yet: until then the one before it is, wherever that lies.
+        if is_ahead { self.ring(slot, LOOKBACK_US, past, at) } else { Ok(()) }
     }
 
     /// Reads a series' ring anew, where it has one. What lies in it is known: it may be older than the lookback, and told after this.
@@ -177,7 +180,7 @@ impl Graph {
         let memory = &mut self.memories[slot as usize];
         if time.0 > memory.time && !late {
             if time > at && !memory.ring.is_some_and(|ring| self.rings[ring as usize].reaches(LOOKBACK_US)) {
-                // It is not the newest yet: until then the one before it is, wherever that lies.
+                // As in `reload`.
                 (memory.time, memory.value) = (time.0, value);
                 self.ring(slot, LOOKBACK_US, past, at)?;
                 return Ok(Placed::New);
