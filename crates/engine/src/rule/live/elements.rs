@@ -32,6 +32,8 @@ pub(super) struct Own {
     /// Those that hold, and those whose alert is not over yet.
     active: BTreeSet<u32>,
     keys: HashSet<AlertKey>,
+    /// When its first pending alert has held long enough.
+    pub hold: Option<i64>,
     /// How its last evaluation ended, as of when, and how long it took.
     pub error: Option<String>,
     pub evaluated: Option<Time>,

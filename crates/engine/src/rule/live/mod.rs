@@ -24,9 +24,10 @@ mod past;
 mod plan;
 mod recording;
 mod ring;
+#[cfg(test)]
+mod tests;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use model::{AlertKey, Labels, SampleBatch, Time, Transition};
@@ -141,8 +142,8 @@ pub struct Live {
     started: Time,
     /// A rule's share of the last tick.
     took: Duration,
-    /// When alerts that are pending have held long enough.
-    holds: BinaryHeap<Reverse<(i64, u32)>>,
+    /// When the first pending alert of each rule has held long enough: the rule's own `hold`.
+    holds: BTreeSet<(i64, u32)>,
     /// Rules that hold alerts whose condition is over: why may change with time.
     lingering: BTreeSet<u32>,
     /// Rules to evaluate whole, the one that waited longest first.
@@ -181,7 +182,7 @@ impl Live {
             now: at,
             started: at,
             took: Duration::ZERO,
-            holds: BinaryHeap::new(),
+            holds: BTreeSet::new(),
             lingering: BTreeSet::new(),
             waiting: BTreeSet::new(),
             turns: vec![0; rules.len()],
@@ -296,7 +297,7 @@ impl Live {
     pub fn next_due(&self) -> Option<Time> {
         let idle = |beat: &&Beat| !beat.recording.is_empty() || !beat.whole.is_empty() || !beat.roots.is_empty();
         let beats = self.beats.iter().filter(idle).map(|beat| beat.next);
-        let holds = self.holds.peek().map(|Reverse((at, _))| *at);
+        let holds = self.holds.first().map(|(at, _)| *at);
         beats.chain(holds).min().map(Time)
     }
 
@@ -509,9 +510,10 @@ impl Live {
     /// Marks everything of rules with an alert that has now held long enough.
     fn held_long_enough(&mut self, at: Time) -> Vec<u32> {
         let mut rules = Vec::new();
-        while let Some(Reverse((_, rule))) = self.holds.peek().copied().filter(|Reverse((due, _))| *due <= at.0) {
-            self.holds.pop();
-            if self.next_hold(rule).is_none_or(|due| due > at.0) || rules.contains(&rule) {
+        while let Some((_, rule)) = self.holds.first().copied().filter(|(due, _)| *due <= at.0) {
+            self.holds.pop_first();
+            self.own[rule as usize].hold = None;
+            if self.next_hold(rule).is_none_or(|due| due > at.0) {
                 continue;
             }
             rules.push(rule);
@@ -534,9 +536,18 @@ impl Live {
         pending.map(|held| (held.since + rule.hold.duration()).0).min()
     }
 
+    /// One per rule: it is noted with every evaluation, and a day of them was 17 million.
     fn note_hold(&mut self, rule: u32) {
-        if let Some(due) = self.next_hold(rule).filter(|due| *due > self.now.0) {
-            self.holds.push(Reverse((due, rule)));
+        let due = self.next_hold(rule).filter(|due| *due > self.now.0);
+        let before = std::mem::replace(&mut self.own[rule as usize].hold, due);
+        if before == due {
+            return;
+        }
+        if let Some(before) = before {
+            self.holds.remove(&(before, rule));
+        }
+        if let Some(due) = due {
+            self.holds.insert((due, rule));
         }
     }
 

@@ -1,0 +1,108 @@
+//! What live rules hold on to: it does not grow with time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::config::RuleGroup;
+use query::source::Columns;
+
+use super::*;
+
+const BEGIN: Time = Time(1_780_000_000_000_000);
+
+/// A store that forgets series.
+#[derive(Default)]
+struct Around {
+    numbers: BTreeMap<Labels, u64>,
+    samples: Vec<(Labels, BTreeMap<Time, f64>)>,
+    gone: BTreeSet<SeriesRef>,
+}
+
+impl Around {
+    /// The series with these labels; true where it is new.
+    fn put(&mut self, labels: &Labels, time: Time, value: f64) -> (SeriesRef, bool) {
+        let many = self.samples.len() as u64;
+        let number = *self.numbers.entry(labels.clone()).or_insert(many);
+        if number == many {
+            self.samples.push((labels.clone(), BTreeMap::new()));
+        }
+        self.samples[number as usize].1.insert(time, value);
+        (SeriesRef(number), number == many)
+    }
+}
+
+impl Source for Around {
+    fn series(&self, matchers: &[Matcher], _: TimeRange, _: usize) -> Result<Vec<(SeriesRef, Labels)>, SourceError> {
+        let all = self.samples.iter().enumerate().map(|(number, (labels, _))| (SeriesRef(number as u64), labels));
+        let there = all.filter(|(series, _)| !self.gone.contains(series));
+        let fit = there.filter(|(_, labels)| matchers.iter().all(|matcher| matcher.matches_labels(labels)));
+        Ok(fit.map(|(series, labels)| (series, labels.clone())).collect())
+    }
+
+    fn read(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
+        if range.from <= range.to && !self.gone.contains(&series) {
+            let samples = self.samples[series.0 as usize].1.range(range.from..=range.to);
+            samples.for_each(|(time, value)| (into.times.push(*time), into.values.push(*value)).1);
+        }
+        Ok(())
+    }
+
+    fn label_names(&self, _: &[Matcher], _: TimeRange) -> Result<Vec<String>, SourceError> {
+        Ok(Vec::new())
+    }
+
+    fn label_values(&self, _: &str, _: &[Matcher], _: TimeRange) -> Result<Vec<String>, SourceError> {
+        Ok(Vec::new())
+    }
+}
+
+impl Surroundings for Around {
+    fn source(&self) -> &dyn Source {
+        self
+    }
+
+    fn watch(&self, _: &[SeriesRef], _: bool) {}
+
+    fn keep(&mut self, _: &SampleBatch, _: Time) -> Kept {
+        Kept::default()
+    }
+}
+
+fn after(seconds: i64) -> Time {
+    Time(BEGIN.0 + seconds * 1_000_000)
+}
+
+fn live(rules: &str, around: &mut Around) -> Live {
+    let groups: Vec<RuleGroup> = serde_saphyr::from_str(&format!("[{{ name: g, rules: [{rules}] }}]")).unwrap();
+    Live::new(Rules::compile(&groups).unwrap(), RuleState::default(), &BTreeMap::new(), BEGIN, around)
+}
+
+/// Samples as they come, each at this instant.
+fn feed(live: &mut Live, around: &mut Around, at: Time, samples: &[(&str, String, f64)]) {
+    let (mut touched, mut new_series) = (Vec::new(), Vec::new());
+    for (metric, i, value) in samples {
+        let labels = Labels::new([("__name__", *metric), ("i", i)]).unwrap();
+        let (series, is_new) = around.put(&labels, at, *value);
+        if is_new {
+            new_series.push((series, labels));
+        }
+        touched.push(Arrived { series, time: at, value: *value, late: false });
+    }
+    live.arrive(at, touched, &new_series, around);
+    while live.work(at, around).is_some() {}
+}
+
+#[test]
+fn what_is_pending_is_noted_once() {
+    for (expr, whole) in [("a > 5", 0), ("topk(1, a) > 5", 1)] {
+        let mut around = Around::default();
+        let mut live = live(&format!("{{ alert: A, for: 1h, expr: '{expr}' }}"), &mut around);
+        for second in 1..1_000 {
+            while let Some(due) = live.next_due().filter(|due| *due < after(second)) {
+                live.tick(due, &mut around);
+            }
+            let value = if second % 300 == 0 { 1.0 } else { 6.0 + (second % 7) as f64 };
+            feed(&mut live, &mut around, after(second), &[("a", "0".into(), value), ("a", "1".into(), 9.0)]);
+        }
+        assert_eq!((live.whole(), live.holds.len()), (whole, 1), "{expr}");
+    }
+}
