@@ -169,18 +169,14 @@ impl Live {
             CellKind::Gate { .. } | CellKind::Fold { .. } | CellKind::Absent { .. } => open.push(cell),
             CellKind::Map { .. } | CellKind::Scalar { .. } | CellKind::Join { .. } => {}
         });
-        for slot in slots {
-            let roots = &mut self.graph.memories[slot as usize].roots;
-            if !roots.contains(&root) {
-                roots.push(root);
+        // Thousands may hang at one series. They are kept in order: most come at the end.
+        let add = |roots: &mut Vec<u32>| {
+            if let Err(place) = roots.binary_search(&root) {
+                roots.insert(place, root);
             }
-        }
-        for cell in open {
-            let over = self.roots_over.entry(cell).or_default();
-            if !over.contains(&root) {
-                over.push(root);
-            }
-        }
+        };
+        slots.into_iter().for_each(|slot| add(&mut self.graph.memories[slot as usize].roots));
+        open.into_iter().for_each(|cell| add(self.roots_over.entry(cell).or_default()));
     }
 
     /// From now on a rule is evaluated whole.

@@ -87,7 +87,7 @@ pub(super) struct Memory {
     time: i64,
     value: f64,
     ring: Option<u32>,
-    /// Roots to evaluate when it is touched.
+    /// Roots to evaluate when it is touched, in order.
     pub roots: Vec<u32>,
     /// Rules to evaluate whole when it is touched.
     pub whole: Vec<u32>,

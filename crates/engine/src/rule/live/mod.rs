@@ -134,7 +134,7 @@ pub struct Live {
     own: Vec<Own>,
     roots: Vec<Root>,
     root_of: HashMap<(u32, u32), u32>,
-    /// The roots under which a cell lies that may take further inputs.
+    /// The roots under which a cell lies that may take further inputs, in order.
     roots_over: HashMap<u32, Vec<u32>>,
     elements: Vec<Element>,
     beats: Vec<Beat>,

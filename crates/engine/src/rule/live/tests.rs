@@ -1,4 +1,4 @@
-//! What live rules hold on to: it does not grow with time.
+//! What live rules hold on to: it does not grow with time, and not with the square of the series.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,5 +104,18 @@ fn what_is_pending_is_noted_once() {
             feed(&mut live, &mut around, after(second), &[("a", "0".into(), value), ("a", "1".into(), 9.0)]);
         }
         assert_eq!((live.whole(), live.holds.len()), (whole, 1), "{expr}");
+    }
+}
+
+#[test]
+fn few_labels_in_common_take_no_memory_of_each_with_each() {
+    let of = |metric: &'static str, many| (0..many).map(move |i| (metric, format!("{metric}{i}"), 1.0));
+    for (left, op, right, whole) in
+        [(50, "and", 19_000, 0), (21_000, "and", 50, 1), (50, "unless", 21_000, 1), (50, "or", 21_000, 1)]
+    {
+        let mut around = Around::default();
+        let mut live = live(&format!("{{ alert: A, expr: 'a {op} on () b' }}"), &mut around);
+        feed(&mut live, &mut around, BEGIN, &of("a", left).chain(of("b", right)).collect::<Vec<_>>());
+        assert_eq!(live.whole(), whole, "{left} {op} {right}");
     }
 }
