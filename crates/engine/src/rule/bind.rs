@@ -179,6 +179,13 @@ impl Rules {
         Told::New(place)
     }
 
+    /// As if no series had been told.
+    pub(super) fn unbind(&mut self) {
+        self.readers = Readers::default();
+        (self.ups, self.up_labels) = (HashMap::new(), HashMap::new());
+        self.rules.iter_mut().flat_map(|rule| &mut rule.bound).for_each(|bound| *bound = Bound::default());
+    }
+
     /// The store dropped a series with these labels long ago, and made them anew.
     fn replace(&mut self, place: u32, series: SeriesRef) {
         let reader = &mut self.readers.list[place as usize];

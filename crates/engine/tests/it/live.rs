@@ -520,7 +520,7 @@ proptest! {
     #[test]
     fn rules_over_many_series_agree_with_whole_evaluation(seed in 1..u64::MAX) {
         let mut dice = Dice(seed);
-        let flushes = seed % 3 == 0;
+        let (flushes, forgets) = (seed % 3 == 0, seed % 4 < 2);
         let mut both = Both::new(&groups(&mut dice, false), BEGIN);
         let mut at = BEGIN;
         for _ in 0..40 {
@@ -528,6 +528,9 @@ proptest! {
             both.until(Time(at.0 - 1));
             if flushes && dice.below(10) == 0 {
                 both.around.flush();
+            }
+            if forgets && dice.below(5) == 0 {
+                both.live.forget(&mut both.around);
             }
             let rows = batch(&mut dice, at, false);
             both.arrive(at, &rows);
@@ -548,6 +551,9 @@ proptest! {
         for _ in 0..60 {
             at = Time(at.0 + 1 + dice.below(2_500_000) as i64);
             both.until(at);
+            if seed % 2 == 0 && dice.below(5) == 0 {
+                both.live.forget(&mut both.around);
+            }
             let rows = batch(&mut dice, at, true);
             both.arrive(at, &rows);
         }

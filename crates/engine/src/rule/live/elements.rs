@@ -4,7 +4,7 @@
 //! result and ten comparisons. Only an element that begins or ceases to hold, or whose alert is not settled, is looked at
 //! further; that way is the one that rules evaluated whole take too.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use model::{AlertKey, Labels, Time};
@@ -55,6 +55,12 @@ impl Own {
         (Own { nodes, test, beat, ..Own::default() }, grown)
     }
 
+    /// Takes over from the one before what has nothing to do with series.
+    pub fn go_on(&mut self, before: &Own) {
+        (self.hold, self.evaluated, self.took) = (before.hold, before.evaluated, before.took);
+        self.error.clone_from(&before.error);
+    }
+
     /// Whether it is evaluated by the evaluator of queries.
     pub fn is_whole(&self) -> bool {
         self.whole
@@ -86,6 +92,13 @@ struct Watch {
     attention: bool,
     /// Its rule is evaluated whole meanwhile.
     dead: bool,
+}
+
+/// What an element was like before everything was bound anew.
+#[derive(Debug)]
+pub(super) struct Stand {
+    watch: Watch,
+    root: u32,
 }
 
 /// A result with the elements that hang at it, of groups with one interval.
@@ -341,6 +354,41 @@ impl Live {
         }
         self.note_done(rule, done.err());
         self.note_hold(rule);
+    }
+
+    /// What the elements are like, by their rule and alert.
+    pub(super) fn standing(&self) -> HashMap<(u32, AlertKey), Stand> {
+        let stand = |element: &Element| Stand { watch: self.watch_of(element), root: element.root };
+        let there = self.elements.iter().filter(|element| !self.watch_of(element).dead);
+        there.map(|element| ((element.rule, element.key.clone()), stand(element))).collect()
+    }
+
+    fn watch_of(&self, element: &Element) -> Watch {
+        self.roots[element.root as usize].watches[element.watch as usize]
+    }
+
+    /// Makes the elements what they were, and those of roots that had to wait for their turn wait for it.
+    pub(super) fn stand(&mut self, before: &HashMap<(u32, AlertKey), Stand>, slow: &BTreeSet<u32>) {
+        for (place, element) in self.elements.iter().enumerate() {
+            let Some(stand) = before.get(&(element.rule, element.key.clone())) else { continue };
+            let Watch { value, passing, passed, attention, .. } = stand.watch;
+            let watch = &mut self.roots[element.root as usize].watches[element.watch as usize];
+            if watch.dead {
+                continue;
+            }
+            *watch = Watch { value, passing, passed, attention, ..*watch };
+            if passing {
+                self.own[element.rule as usize].active.insert(place as u32);
+            }
+            if slow.contains(&stand.root) {
+                self.slow.insert(element.root);
+            }
+        }
+    }
+
+    /// The rules that ask for a result.
+    pub(super) fn rules_at(&self, root: u32) -> impl Iterator<Item = u32> {
+        self.roots[root as usize].watches.iter().map(|watch| self.elements[watch.element as usize].rule)
     }
 
     /// The first rule that asks for a result.

@@ -93,6 +93,13 @@ pub(super) struct Memory {
     pub whole: Vec<u32>,
 }
 
+impl Memory {
+    /// Whether its newest sample is.
+    pub fn is_newer(&self, than: i64) -> bool {
+        self.time > than
+    }
+}
+
 /// What a sample was to its series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Placed {
@@ -108,6 +115,10 @@ pub(super) struct Graph {
     pub memories: Vec<Memory>,
     rings: Vec<Ring>,
     ring_samples: usize,
+    /// Up to which ring they were trimmed.
+    trimmed: usize,
+    /// While everything is bound anew: what was remembered of each series.
+    before: HashMap<SeriesRef, (Memory, Option<Ring>)>,
     /// Rises with every event: what was computed in an earlier one is computed again.
     pub epoch: u64,
     scratch: Vec<f64>,
@@ -116,6 +127,44 @@ pub(super) struct Graph {
 }
 
 impl Graph {
+    /// One in which nothing is computed yet, that remembers what another did once its series come to be bound.
+    pub fn after(other: Graph) -> Graph {
+        let mut rings: Vec<Option<Ring>> = other.rings.into_iter().map(Some).collect();
+        let remembered = other.memories.into_iter().map(|memory| {
+            let ring = memory.ring.and_then(|ring| rings[ring as usize].take());
+            (memory.series, (Memory { roots: Vec::new(), whole: Vec::new(), ..memory }, ring))
+        });
+        Graph { epoch: other.epoch, before: remembered.collect(), ..Graph::default() }
+    }
+
+    /// All are bound: the others are gone.
+    pub fn let_go(&mut self) {
+        self.before = HashMap::new();
+    }
+
+    /// Trims some rings, with each call others: those of series that ended are trimmed by no sample.
+    pub fn trim_some(&mut self, at: Time) {
+        for _ in 0..self.rings.len().div_ceil(16) {
+            self.trimmed = (self.trimmed + 1) % self.rings.len();
+            let ring = &mut self.rings[self.trimmed];
+            self.ring_samples -= ring.len();
+            ring.trim(at);
+            self.ring_samples += ring.len();
+        }
+    }
+
+    /// How many samples all rings hold.
+    #[cfg(test)]
+    pub fn samples_in_rings(&self) -> usize {
+        self.ring_samples
+    }
+
+    fn take_ring(&mut self, ring: Ring) -> u32 {
+        self.ring_samples += ring.len();
+        self.rings.push(ring);
+        self.rings.len() as u32 - 1
+    }
+
     /// A series that came to be bound, with its newest sample.
     pub fn know(
         &mut self,
@@ -126,6 +175,11 @@ impl Graph {
     ) -> Result<(), SourceError> {
         debug_assert!(slot as usize <= self.memories.len());
         if slot as usize == self.memories.len() {
+            if let Some((memory, ring)) = self.before.remove(&series) {
+                let ring = ring.map(|ring| self.take_ring(ring));
+                self.memories.push(Memory { ring, ..memory });
+                return Ok(());
+            }
             let (roots, whole) = (Vec::new(), Vec::new());
             self.memories.push(Memory { series, labels: labels.clone(), time: i64::MIN, value: 0.0, ring: None, roots, whole });
         }

@@ -17,6 +17,7 @@
 //! files, before the alerting rules of the same instant; what they record touches those that read it.
 
 mod elements;
+mod forget;
 mod graph;
 mod look;
 mod node;
@@ -155,6 +156,8 @@ pub struct Live {
     dirty: Vec<u32>,
     /// Elements that changed or have to be looked at.
     changed: Vec<u32>,
+    /// With so many series it is worth a look which of them are gone.
+    next_look: usize,
     found: Evaluated,
     has_changed: bool,
     counts: Counts,
@@ -190,6 +193,7 @@ impl Live {
             slow: BTreeSet::new(),
             dirty: Vec::new(),
             changed: Vec::new(),
+            next_look: 0,
             found: Evaluated::default(),
             has_changed: false,
             counts: Counts::default(),
@@ -199,6 +203,7 @@ impl Live {
         live.graph.epoch = 1;
         live.prepare();
         live.find(around);
+        live.look_later(live.graph.memories.len());
         // Nothing has come yet: the first look is at the next multiple, or with the first sample.
         live.dirty.drain(..).for_each(|root| live.roots[root as usize].marked = false);
         live.waiting.clear();
@@ -325,6 +330,7 @@ impl Live {
         self.evaluate_dirty(around.source());
         looked.retain(|rule| !self.own[*rule as usize].is_whole());
         self.settle_also(looked, around);
+        self.forget_some(around);
     }
 
     /// Evaluates one of the rules that take longer, and says which; none when none waits.

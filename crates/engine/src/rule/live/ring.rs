@@ -115,6 +115,11 @@ impl Ring {
         while self.first < self.times.len() && self.times[self.first].0 <= cutoff {
             self.first += 1;
         }
+        if self.first == self.times.len() {
+            // It may stay empty: its room is given back.
+            self.dropped += self.first as u64;
+            (self.times, self.values, self.first) = (Vec::new(), Vec::new(), 0);
+        }
         if self.first >= 32 && self.first * 2 >= self.times.len() {
             self.times.drain(..self.first);
             self.values.drain(..self.first);

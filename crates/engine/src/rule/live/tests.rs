@@ -119,3 +119,36 @@ fn few_labels_in_common_take_no_memory_of_each_with_each() {
         assert_eq!(live.whole(), whole, "{left} {op} {right}");
     }
 }
+
+/// Pods come and go; one stays, and so does its alert.
+#[test]
+fn series_that_are_gone_are_forgotten() {
+    let mut around = Around::default();
+    let mut live = live("{ alert: A, expr: 'max_over_time(a[2m]) > 5' }, { alert: B, expr: 'sum(a) > 8' }", &mut around);
+    let mut said = Vec::new();
+    for minute in 0..400 {
+        while let Some(due) = live.next_due().filter(|due| *due < after(minute * 60)) {
+            live.tick(due, &mut around);
+        }
+        let pods = (0..20).map(|pod| ("a", format!("{minute}-{pod}"), 0.0));
+        feed(&mut live, &mut around, after(minute * 60), &pods.chain([("a", "stays".into(), 9.0)]).collect::<Vec<_>>());
+        let names = around.samples.iter().enumerate();
+        let old =
+            names.filter(|(_, (_, samples))| samples.last_key_value().is_none_or(|(last, _)| *last < after(minute * 60 - 600)));
+        around.gone = old.map(|(number, _)| SeriesRef(number as u64)).collect();
+        said.extend(live.take().transitions.into_iter().map(|one| format!("{minute} {} {:?}", one.rule, one.to)));
+    }
+    assert_eq!(said, ["0 A Bad", "0 B Bad"]);
+    let Live { graph, rules, elements, .. } = &live;
+    assert!(graph.memories.len() < 4_000, "{} of 8,001 series", graph.memories.len());
+    assert_eq!((elements.len() - 1, rules.rules[0].bound[0].series.len()), (graph.memories.len(), graph.memories.len()));
+    // Two windows of each that stays, and what the last ones wait for until their ring's turn comes.
+    assert!(graph.samples_in_rings() < 1_000, "{}", graph.samples_in_rings());
+    // One that comes back is new.
+    let back = [("a", "0-0".into(), 7.0)];
+    feed(&mut live, &mut around, after(24_000), &back);
+    assert_eq!(live.take().transitions.len(), 0);
+    around.numbers.remove(&Labels::new([("__name__", "a"), ("i", "0-0")]).unwrap());
+    feed(&mut live, &mut around, after(24_001), &back);
+    assert_eq!(live.take().transitions.len(), 1);
+}
