@@ -1,6 +1,7 @@
 //! Which series a rule reads: resolved once per series, so that an evaluation only reads columns.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{Labels, Time, labels::METRIC_NAME};
 use query::source::{Columns, MatchOp, Matcher, SeriesRef, Source, SourceError, TimeRange};
@@ -12,6 +13,11 @@ const SERIES_MAX: usize = 1_000_000;
 
 /// So many series of a selector are kept in the order of their labels.
 const ORDERED_MAX: usize = 4_096;
+
+/// Where more series may stand behind a result, reading them costs more than finding them.
+const BEHIND_MAX: usize = 64;
+/// Most results whose series are remembered.
+const RESULTS_MAX: usize = 16_384;
 
 /// No place.
 const NONE: u32 = u32::MAX;
@@ -81,6 +87,8 @@ pub(super) enum Told {
 #[derive(Debug, Default)]
 pub(super) struct Bound {
     pub(super) series: Vec<(SeriesRef, Labels)>,
+    /// The places of those that may stand behind a result, by its labels, where they are few.
+    behind: Mutex<HashMap<Labels, Option<Arc<[u32]>>>>,
 }
 
 impl Bound {
@@ -92,6 +100,28 @@ impl Bound {
             many => many,
         };
         self.series.insert(place, (series, labels.clone()));
+        self.forget_behind();
+    }
+
+    /// The places of the series that fit a result; none where they are many. Remembered: of a thousand alerts without data each is
+    /// asked about with every other that changes.
+    pub(super) fn behind(&self, read: &Labels, fits: impl Fn(&Labels) -> bool) -> Option<Arc<[u32]>> {
+        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = behind.get(read) {
+            return known.clone();
+        }
+        let places = self.series.iter().zip(0..).filter(|((_, labels), _)| fits(labels)).map(|(_, place)| place);
+        let few: Vec<u32> = places.take(BEHIND_MAX + 1).collect();
+        let few = (few.len() <= BEHIND_MAX).then(|| Arc::from(few));
+        if behind.len() >= RESULTS_MAX {
+            behind.clear();
+        }
+        behind.insert(read.clone(), few.clone());
+        few
+    }
+
+    fn forget_behind(&mut self) {
+        self.behind.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -205,7 +235,9 @@ impl Rules {
         }
         let Some(place) = self.readers.place(series) else { return };
         for (rule, selector) in std::mem::take(&mut self.readers.list[place as usize].by) {
-            self.rules[rule as usize].bound[selector as usize].series.retain(|(have, _)| *have != series);
+            let bound = &mut self.rules[rule as usize].bound[selector as usize];
+            bound.series.retain(|(have, _)| *have != series);
+            bound.forget_behind();
         }
         self.readers.by_labels.retain(|_, have| *have != place);
         self.readers.set(series, NONE);

@@ -120,11 +120,21 @@ impl Look<'_> {
             return Ok(true);
         }
         let range = TimeRange { from: self.at - used.window(query_lookback()), to: self.at };
-        let rule = self.rule;
-        for (series, labels) in &rule.bound[selector].series {
-            if !rule.relabels && !may_stand_behind(self.read, labels) {
-                continue;
-            }
+        let (rule, read) = (self.rule, self.read);
+        let bound = &rule.bound[selector];
+        let fits = |labels: &Labels| rule.relabels || may_stand_behind(read, labels);
+        match bound.behind(read, fits) {
+            Some(few) => self.any_alive(few.iter().map(|place| &bound.series[*place as usize]), range),
+            None => self.any_alive(bound.series.iter().filter(|(_, labels)| fits(labels)), range),
+        }
+    }
+
+    fn any_alive<'b>(
+        &mut self,
+        series: impl Iterator<Item = &'b (SeriesRef, Labels)>,
+        range: TimeRange,
+    ) -> Result<bool, SourceError> {
+        for (series, labels) in series {
             if newest(self.source, *series, range)?.is_some() {
                 return Ok(true);
             }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use model::{AlertKey, Labels, Time};
+use model::{AlertKey, AlertState, Labels, Time};
 use query::Features;
 use query::source::Source;
 
@@ -15,7 +15,7 @@ use super::graph::{CellId, Graph, Kind as CellKind};
 use super::node::{Grown, Nodes, read_labels};
 use super::past::Through;
 use super::plan::{Plan, WithScalar};
-use super::{Live, RuleId, Surroundings};
+use super::{LOOKBACK, Live, RuleId, Surroundings};
 use crate::rule::evaluate::{alerts, labels_of};
 use crate::rule::template::Filling;
 use crate::rule::{Compiled, Kind};
@@ -335,7 +335,11 @@ impl Live {
         let looked_at = self.now - compiled.query_offset.duration();
         let transitions = &mut self.found.transitions;
         let before = transitions.len();
-        let through = Through { around, rules: &self.rules, graph: &self.graph };
+        // Why a condition is over is asked of the samples, of each alert anew.
+        let asks = memory.alerts.iter().any(|(key, held)| held.said != AlertState::Ok && !now.contains_key(key));
+        let reach = compiled.reach().max(LOOKBACK);
+        let history = (asks && looked_at - reach < around.memory_since()).then(|| around.history());
+        let through = Through { around, rules: &self.rules, graph: &self.graph, history: history.as_deref() };
         let done = alerts(&self.rules, compiled, memory, now, self.now, looked_at, &through, transitions);
         memory.failed = done.is_err();
         self.has_changed |= before != self.found.transitions.len() || done.as_ref().is_ok_and(|changed| *changed);

@@ -562,7 +562,7 @@ impl Live {
         let reach = self.rules.rules[rule as usize].reach();
         let beyond = reach.as_micros() > BOUND_REACH_US as u128 || self.now - reach < around.memory_since();
         let history = beyond.then(|| around.history());
-        let through = Through { around, rules: &self.rules, graph: &self.graph };
+        let through = Through { around, rules: &self.rules, graph: &self.graph, history: history.as_deref() };
         let which = [RuleId(rule)];
         let mut found = evaluate_over(&self.rules, &mut self.state, &which, self.now, &through, history.as_deref());
         self.has_changed |= found.changed || !found.transitions.is_empty();

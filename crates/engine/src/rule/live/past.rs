@@ -26,6 +26,11 @@ impl<'a> Past<'a> {
         Past { around, since: around.memory_since(), history: None, known: None }
     }
 
+    /// Over a history that is open already.
+    fn over(around: &'a dyn Surroundings, history: Option<&'a dyn Source>) -> Past<'a> {
+        Past { history: history.map(|history| Box::new(Borrowed(history)) as Box<dyn Source + 'a>), ..Past::new(around) }
+    }
+
     /// Finds series of the history at once, before many are read.
     pub fn find(
         &mut self,
@@ -82,6 +87,8 @@ pub(super) struct Through<'a> {
     pub around: &'a dyn Surroundings,
     pub rules: &'a Rules,
     pub graph: &'a Graph,
+    /// Opened once for all that is asked; otherwise once for each.
+    pub history: Option<&'a dyn Source>,
 }
 
 impl Source for Through<'_> {
@@ -93,7 +100,7 @@ impl Source for Through<'_> {
         let read = self.rules.readers.place(series).map(|slot| &self.graph.memories[slot as usize].labels);
         // Of a target's `up` no rule need read anything.
         match read.or_else(|| self.rules.up_labels.get(&series)) {
-            Some(labels) => Past::new(self.around).read(series, labels, range, into),
+            Some(labels) => Past::over(self.around, self.history).read(series, labels, range, into),
             None => self.around.source().read(series, range, into),
         }
     }

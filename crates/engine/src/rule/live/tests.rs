@@ -1,8 +1,10 @@
 //! What live rules hold on to: it does not grow with time, and not with the square of the series.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use model::config::RuleGroup;
+use model::sample::STALE_NAN;
 use query::source::Columns;
 
 use super::*;
@@ -15,6 +17,9 @@ struct Around {
     numbers: BTreeMap<Labels, u64>,
     samples: Vec<(Labels, BTreeMap<Time, f64>)>,
     gone: BTreeSet<SeriesRef>,
+    /// Memory begins here; how often the history was opened.
+    since: Option<Time>,
+    opened: AtomicUsize,
 }
 
 impl Around {
@@ -58,6 +63,15 @@ impl Source for Around {
 impl Surroundings for Around {
     fn source(&self) -> &dyn Source {
         self
+    }
+
+    fn memory_since(&self) -> Time {
+        self.since.unwrap_or(Time::MIN)
+    }
+
+    fn history(&self) -> Box<dyn Source + '_> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        Box::new(Borrowed(self))
     }
 
     fn watch(&self, _: &[SeriesRef], _: bool) {}
@@ -151,4 +165,35 @@ fn series_that_are_gone_are_forgotten() {
     around.numbers.remove(&Labels::new([("__name__", "a"), ("i", "0-0")]).unwrap());
     feed(&mut live, &mut around, after(24_001), &back);
     assert_eq!(live.take().transitions.len(), 1);
+}
+
+/// A rack has lost its power: each alert that changes asks about all that have no data.
+#[test]
+fn why_many_alerts_are_over_is_asked_of_one_history() {
+    let mut around = Around::default();
+    let mut live = live("{ alert: A, expr: 'a > 5' }", &mut around);
+    let all = |value| (0..500).map(move |i| ("a", format!("{i}"), value)).collect::<Vec<_>>();
+    feed(&mut live, &mut around, BEGIN, &all(9.0));
+    feed(&mut live, &mut around, after(1), &all(STALE_NAN)[1..]);
+    assert_eq!(live.take().transitions.len(), 500 + 499);
+    around.since = Some(after(1));
+    feed(&mut live, &mut around, after(2), &all(1.0)[..1]);
+    assert_eq!(live.take().transitions.len(), 1);
+    assert_eq!(around.opened.load(Ordering::Relaxed), 1);
+}
+
+/// Which series stand behind a result is remembered, and found anew when there are others.
+#[test]
+fn a_new_series_behind_an_alert_counts() {
+    let mut around = Around::default();
+    let mut live = live("{ alert: A, expr: 'sum by (i) ({__name__=~\"a|b\"}) > 5' }", &mut around);
+    let mut said = Vec::new();
+    for (second, metric, value) in [(0, "a", 9.0), (1, "a", STALE_NAN), (2, "b", STALE_NAN), (3, "b", 1.0)] {
+        feed(&mut live, &mut around, after(second), &[(metric, "0".into(), value)]);
+        said.extend(live.take().transitions.into_iter().map(|one| format!("{second} {:?}", one.to)));
+    }
+    assert_eq!(said, ["0 Bad", "1 NoData", "3 Ok"]);
+    let bound = &live.rules.rules[0].bound[0];
+    let known = bound.behind(&Labels::new([("i", "0")]).unwrap(), |_| panic!("asked again"));
+    assert_eq!(known.as_deref(), Some(&[0, 1][..]));
 }
