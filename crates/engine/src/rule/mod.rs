@@ -137,6 +137,13 @@ impl Rules {
         self.rules.get(rule.0 as usize).map(|rule| &rule.name)
     }
 
+    /// The queries that stand as they are in a rule's templates; one that a template puts together is not known before it is filled.
+    pub fn template_queries(&self, rule: RuleId) -> Vec<&str> {
+        let rule = self.rules.get(rule.0 as usize);
+        let templates = rule.into_iter().flat_map(|rule| rule.labels.iter().chain(&rule.annotations));
+        templates.flat_map(|(_, template)| template.queries()).collect()
+    }
+
     /// All rules, for an evaluation of everything.
     pub fn all(&self) -> Vec<RuleId> {
         (0..self.rules.len() as u32).map(RuleId).collect()

@@ -170,6 +170,14 @@ impl Template {
         })
     }
 
+    /// The texts that `query` gets where they stand in the template as they are.
+    pub(super) fn queries(&self) -> Vec<&str> {
+        let mut found = Vec::new();
+        self.nodes.iter().for_each(|node| node.queries(&mut found));
+        self.defined.iter().flat_map(|(_, nodes)| nodes).for_each(|node| node.queries(&mut found));
+        found
+    }
+
     /// Compiles a text.
     pub(super) fn parse(source: &str) -> Result<Template, TemplateError> {
         parse::template(source)
@@ -183,6 +191,63 @@ impl Template {
             out.truncate(cut);
         }
         out
+    }
+}
+
+impl Node {
+    fn queries<'a>(&'a self, found: &mut Vec<&'a str>) {
+        let mut below = |pipes: &mut dyn Iterator<Item = &'a Pipe>, nodes: &mut dyn Iterator<Item = &'a Node>| {
+            pipes.for_each(|pipe| pipe.queries(found));
+            nodes.for_each(|node| node.queries(found));
+        };
+        match self {
+            Node::Pipe(pipe) => pipe.queries(found),
+            Node::If { arms, other } | Node::With { arms, other } => {
+                below(&mut arms.iter().map(|(pipe, _)| pipe), &mut arms.iter().flat_map(|(_, body)| body).chain(other));
+            }
+            Node::Range { pipe, body, other } => below(&mut [pipe].into_iter(), &mut body.iter().chain(other)),
+            Node::Call { pipe, .. } => below(&mut pipe.iter(), &mut [].iter()),
+            Node::Text(_) | Node::Break | Node::Continue => {}
+        }
+    }
+}
+
+impl Pipe {
+    fn queries<'a>(&'a self, found: &mut Vec<&'a str>) {
+        let mut piped = None;
+        for call in &self.calls {
+            let mut constant = None;
+            match call {
+                Call::Value(operand) => {
+                    operand.queries(found);
+                    constant = operand.as_text();
+                }
+                Call::Function(function, operands) => {
+                    operands.iter().for_each(|operand| operand.queries(found));
+                    if function.name == "query" {
+                        found.extend(operands.first().map_or(piped, Operand::as_text));
+                    }
+                }
+            }
+            piped = constant;
+        }
+    }
+}
+
+impl Operand {
+    fn queries<'a>(&'a self, found: &mut Vec<&'a str>) {
+        match self {
+            Operand::Inner(pipe) => pipe.queries(found),
+            Operand::Field(of, _) => of.queries(found),
+            Operand::Item(_) | Operand::Dot | Operand::Variable(_) | Operand::Plain(_) => {}
+        }
+    }
+
+    fn as_text(&self) -> Option<&str> {
+        match self {
+            Operand::Item(Item::Text(text)) => Some(text),
+            _ => None,
+        }
     }
 }
 

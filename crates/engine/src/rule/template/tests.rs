@@ -156,6 +156,23 @@ fn what_follows_only_labels_is_known() {
 }
 
 #[test]
+fn queries_that_stand_as_they_are_are_known() {
+    for (template, expected) in [
+        ("{{ query \"up\" | first | value }}", &["up"][..]),
+        ("{{ \"up\" | query | len }}", &["up"]),
+        (
+            "{{ with query \"a\" }}{{ range query \"b\" }}{{ (query \"c\" | first).Value }}{{ end }}{{ else }}{{ query \"d\" }}{{ end }}",
+            &["a", "b", "c", "d"],
+        ),
+        ("{{ if query \"a\" }}{{ else if query \"b\" }}x{{ end }}", &["a", "b"]),
+        ("{{ define \"t\" }}{{ query \"a\" }}{{ end }}{{ template \"t\" query \"b\" }}", &["b", "a"]),
+        ("{{ query (printf \"up{instance='%s'}\" $labels.instance) | first }} {{ $value }} {{ toUpper \"up\" }}", &[]),
+    ] {
+        assert_eq!(Template::parse(template).unwrap().queries(), expected, "{template}");
+    }
+}
+
+#[test]
 fn a_query_is_made_of_what_the_server_allows() {
     let mut source = MemorySource::new();
     source.push(&Labels::new([("__name__", "up"), ("instance", "a")]).unwrap(), Time(0), 1.0);

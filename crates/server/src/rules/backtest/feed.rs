@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
-use model::config::RuleGroup;
 use model::labels::METRIC_NAME;
 use model::{Labels, SampleBatch, Time};
-use query::source::{Columns, SeriesRef, Source, TimeRange};
+use query::source::{Columns, Matcher, SeriesRef, Source, TimeRange};
 use store::Store;
 
 use super::BacktestError;
@@ -37,22 +36,27 @@ fn hash(key: &str) -> u64 {
     hasher.finish()
 }
 
-/// Gives the samples of `from..until` that any of the rules reads, memory's and the parts', but for those in the log. Says what of
+/// Gives the samples of `from..until` that fit any selector, memory's and the parts', but for those in the log. Says what of
 /// it can't be read.
 pub(super) fn history(
     kept: &Store,
-    groups: &[RuleGroup],
+    selectors: &[Vec<Matcher>],
     (from, until): (Time, Time),
     in_log: &InLog,
+    stop: &dyn Fn() -> bool,
     give: &mut dyn FnMut(Time, &SampleBatch) -> Result<(), BacktestError>,
 ) -> Result<Vec<String>, BacktestError> {
     let mut at = from;
     let mut missed = Vec::new();
     while at < until {
+        // Where nothing is kept, nothing is given that would ask.
+        if stop() {
+            return Err(BacktestError::Stopped);
+        }
         let end = (at + PIECE).min(until);
         // A view remembers the series that it was asked for: each piece has its own.
         let view = kept.view();
-        piece(&view, groups, TimeRange { from: at, to: Time(end.0 - 1) }, in_log, give)?;
+        piece(&view, selectors, TimeRange { from: at, to: Time(end.0 - 1) }, in_log, give)?;
         missed.extend(view.missed().filter(|said| missed.len() < MISSED_MAX && !missed.contains(said)));
         at = end;
     }
@@ -61,12 +65,12 @@ pub(super) fn history(
 
 fn piece(
     source: &dyn Source,
-    groups: &[RuleGroup],
+    selectors: &[Vec<Matcher>],
     range: TimeRange,
     in_log: &InLog,
     give: &mut dyn FnMut(Time, &SampleBatch) -> Result<(), BacktestError>,
 ) -> Result<(), BacktestError> {
-    let series = read_by(source, groups, range)?;
+    let series = read_by(source, selectors, range)?;
     let mut samples: Vec<(Time, usize, f64)> = Vec::new();
     let mut columns = Columns::default();
     for (place, (series, labels)) in series.iter().enumerate() {
@@ -89,19 +93,10 @@ fn piece(
     Ok(())
 }
 
-/// The series that any rule reads, `up` among them, in the order of their labels.
-fn read_by(source: &dyn Source, groups: &[RuleGroup], range: TimeRange) -> Result<Vec<(SeriesRef, Labels)>, BacktestError> {
+/// The series that fit any selector, in the order of their labels.
+fn read_by(source: &dyn Source, selectors: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<(SeriesRef, Labels)>, BacktestError> {
     let mut found: BTreeMap<Labels, SeriesRef> = BTreeMap::new();
-    let up = query::parse("up").map(|expr| query::selectors(&expr)).unwrap_or_default();
-    let exprs = groups.iter().flat_map(|group| &group.rules).filter_map(|rule| query::parse(&rule.expr).ok());
-    let selectors = exprs.flat_map(|expr| query::selectors(&expr)).chain(up);
-    let mut asked: Vec<Vec<query::source::Matcher>> = Vec::new();
-    for selector in selectors {
-        if !asked.contains(&selector.matchers) {
-            asked.push(selector.matchers);
-        }
-    }
-    for matchers in &asked {
+    for matchers in selectors {
         for (series, labels) in source.series(matchers, range, SERIES_MAX)? {
             // Rules remember nothing of series without a name.
             if labels.get(METRIC_NAME).is_some() {

@@ -7,6 +7,7 @@
 
 mod feed;
 pub mod picture;
+mod reads;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,10 +30,13 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::journal::{Database, FolderLock, JournalError, SqliteJournal};
 use crate::pump::Fold;
 use feed::InLog;
+use reads::{Reach, Reads};
 use report::Book;
 
 /// Longest time that one back-test goes over.
 const SPAN_MAX: Duration = Duration::from_secs(366 * 86_400);
+/// After so many batches and evaluations it is asked whether to give up.
+const ASK_EVERY: u64 = 256;
 /// The back-test's own log is thrown away after so many bytes.
 const LOG_BYTES: u64 = 16 << 20;
 
@@ -88,19 +92,20 @@ pub fn run(kept: &Store, asked: &Asked<'_>) -> Result<BacktestReport, BacktestEr
     let rules = Rules::compile_with(asked.groups, &asked.features).map_err(said)?;
     let url = asked.url.trim_end_matches('/').to_owned();
     let rules = rules.with_outside(Outside { features: asked.features, url, ..Outside::default() });
-    let reach = Reach::of(asked.groups, asked.from);
+    let reads = Reads::of(&rules, asked.groups, &asked.features);
+    let reach = reads.reach(asked.from);
     let mut play = Play::new(rules, asked, &reach, kept.options())?;
     let data_from = reach.data_from(asked.from);
     let log_from = log_begin(kept, data_from)?;
     match log_from {
-        None => play.history(kept, &reach, Time(asked.to.0 + 1), &InLog::default())?,
+        None => play.history(kept, &reads, &reach, Time(asked.to.0 + 1), &InLog::default())?,
         Some(begin) if begin > data_from => {
             let mut in_log = InLog::default();
             kept.replay_log(begin, &mut |_, batch| {
                 in_log.note(begin, batch);
                 if (asked.stop)() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })?;
-            play.history(kept, &reach, begin, &in_log)?;
+            play.history(kept, &reads, &reach, begin, &in_log)?;
         }
         Some(_) => {}
     }
@@ -115,7 +120,7 @@ pub fn run(kept: &Store, asked: &Asked<'_>) -> Result<BacktestReport, BacktestEr
     if let Some(error) = failed {
         return Err(error);
     }
-    play.tick(asked.to);
+    play.tick(asked.to)?;
     // Rules see nothing of before the log: exact once their windows lie in it, and what they remember is of it.
     let exact_from = log_from.map(|begin| match begin {
         begin if begin <= data_from => asked.from,
@@ -157,35 +162,7 @@ async fn external_url(data: &Path) -> Result<String, JournalError> {
     Ok(state.config.flyball.external_url.clone())
 }
 
-/// How far back rules look, and how long they remember.
-struct Reach {
-    window: Duration,
-    warm: Duration,
-}
-
-/// Prometheus' lookback: what an instant selector reads.
-const LOOKBACK: Duration = Duration::from_secs(300);
-
 impl Reach {
-    fn of(groups: &[RuleGroup], from: Time) -> Reach {
-        let (mut window, mut warm) = (LOOKBACK, LOOKBACK);
-        for group in groups {
-            let offset = group.query_offset.unwrap_or_default().duration();
-            let interval = group.interval.unwrap_or(model::config::Span::secs(60)).duration();
-            for rule in &group.rules {
-                let Ok(expr) = query::parse(&rule.expr) else { continue };
-                // What looks at an instant of its own needs all from there on.
-                let back = |used: &query::SelectorUse| used.fixed().map_or(Duration::ZERO, |fixed| from.since(fixed));
-                let used = query::selectors(&expr);
-                let reads = used.iter().map(|used| used.window(LOOKBACK) + back(used)).max().unwrap_or_default();
-                window = window.max(reads + offset);
-                let remembers = rule.hold.unwrap_or_default().duration() + rule.keep_firing_for.unwrap_or_default().duration();
-                warm = warm.max(LOOKBACK + remembers + interval * 2);
-            }
-        }
-        Reach { window, warm }
-    }
-
     /// Rules are evaluated from here on, so that at `from` they remember what they would.
     fn live_from(&self, from: Time) -> Time {
         from - self.warm
@@ -244,24 +221,22 @@ impl<'a> Play<'a> {
     }
 
     /// Each sample of the history as received at its own time, up to where the log begins.
-    fn history(&mut self, kept: &Store, reach: &Reach, until: Time, in_log: &InLog) -> Result<(), BacktestError> {
+    fn history(&mut self, kept: &Store, reads: &Reads, reach: &Reach, until: Time, in_log: &InLog) -> Result<(), BacktestError> {
         let from = reach.data_from(self.asked.from);
         let until = until.min(Time(self.asked.to.0 + 1));
-        let groups = self.asked.groups;
-        let missed = feed::history(kept, groups, (from, until), in_log, &mut |time, batch| self.batch(time, batch))?;
+        let (selectors, stop) = (reads.selectors(), self.asked.stop);
+        let give = &mut |time, batch: &SampleBatch| self.batch(time, batch);
+        let missed = feed::history(kept, &selectors, (from, until), in_log, stop, give)?;
         self.book.missed(missed);
         Ok(())
     }
 
     /// A batch as it was received.
     fn batch(&mut self, received: Time, batch: &SampleBatch) -> Result<(), BacktestError> {
-        self.steps += 1;
-        if self.steps.is_multiple_of(256) && (self.asked.stop)() {
-            return Err(BacktestError::Stopped);
-        }
+        self.step()?;
         if received >= self.live_from {
             // What was due before it came is as if it had not come.
-            self.tick(Time(received.0 - 1));
+            self.tick(Time(received.0 - 1))?;
         }
         self.now = self.now.max(received);
         let batch = self.without_recorded(batch);
@@ -276,6 +251,13 @@ impl<'a> Play<'a> {
             self.settle(received);
         }
         self.around.refused.take().map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Batches and instants at which rules are due count alike: a long time without samples takes long, too.
+    fn step(&mut self) -> Result<(), BacktestError> {
+        self.steps += 1;
+        let stops = self.steps.is_multiple_of(ASK_EVERY) && (self.asked.stop)();
+        if stops { Err(BacktestError::Stopped) } else { Ok(()) }
     }
 
     /// What the log has of rules that are tested they say themselves.
@@ -294,20 +276,22 @@ impl<'a> Play<'a> {
     }
 
     /// Evaluates what is due up to an instant, at each instant at which it is.
-    fn tick(&mut self, until: Time) {
+    fn tick(&mut self, until: Time) -> Result<(), BacktestError> {
         if until < self.live_from {
-            return;
+            return Ok(());
         }
         if let Some(rules) = self.rules.take() {
             let begin = Time(self.live_from.0 - 1);
             self.live = Some(Live::new(rules, RuleState::default(), &BTreeMap::new(), begin, &mut self.around));
         }
         while let Some(due) = self.live.as_ref().and_then(Live::next_due).filter(|due| *due <= until) {
+            self.step()?;
             if let Some(live) = &mut self.live {
                 live.tick(due, &mut self.around);
             }
             self.settle(due);
         }
+        Ok(())
     }
 
     fn settle(&mut self, at: Time) {

@@ -291,10 +291,11 @@ fn a_feed_in_order_is_the_same_from_the_history() {
         stop: &|| false,
     };
     let rules = Rules::compile(&groups).unwrap();
-    let reach = Reach::of(&groups, at(0));
+    let reads = Reads::of(&rules, &groups, &Features::STABLE);
+    let reach = reads.reach(at(0));
     let mut play = Play::new(rules, &asked, &reach, &options).unwrap();
-    play.history(&store, &reach, Time(asked.to.0 + 1), &InLog::default()).unwrap();
-    play.tick(asked.to);
+    play.history(&store, &reads, &reach, Time(asked.to.0 + 1), &InLog::default()).unwrap();
+    play.tick(asked.to).unwrap();
     let report = play.book.finish(None);
     let replayed: Vec<_> = report.changes.iter().map(|change| (change.at, change.transition.clone())).collect();
     assert!(told.len() >= 8, "{}", told.len());
@@ -320,4 +321,82 @@ fn what_makes_no_sense_is_refused() {
     assert!(matches!(ask(at(0), at(400 * 86_400)), Err(BacktestError::Times(_))));
     let empty = ask(at(0), at(10)).unwrap();
     assert_eq!((empty.exact_from, empty.samples, empty.rules.len()), (None, 0, 0));
+}
+
+fn groups(text: &str) -> Vec<RuleGroup> {
+    serde_saphyr::from_str::<crate::config::RuleFile>(text).unwrap().groups
+}
+
+/// A sample of each series every ten seconds, from the beginning on.
+fn steady(series: &[&[(&str, &str)]], seconds: u64) -> Vec<(Time, SampleBatch)> {
+    let batch = |second| {
+        let mut batch = SampleBatch::new();
+        series.iter().for_each(|labels| batch.push(&Labels::new(labels.iter().copied()).unwrap(), at(second), 1.0));
+        (at(second), batch)
+    };
+    (0..seconds).step_by(10).map(batch).collect()
+}
+
+#[test]
+fn windows_over_what_rules_record_are_full_when_the_report_begins() {
+    // The second recording rule counts what the first recorded, the alert what the second recorded: twenty minutes each.
+    let groups = groups(
+        "groups:\n  - name: g\n    interval: 10s\n    rules:\n      - { record: 'r:x', expr: load }\n      - \
+         { record: 'r:y', expr: 'count_over_time(r:x[20m]) > 100' }\n      - \
+         { alert: Few, expr: 'count_over_time(r:y[20m]) < 115' }\n",
+    );
+    let files = Arc::new(Simulated::new(7));
+    let (store, _) = live_on(&files, options(), &groups, &steady(&[&[("__name__", "load")]], 7_200));
+    let ask = |store: &Store| {
+        let (from, to) = (at(5_400), at(7_190));
+        run(store, &Asked { groups: &groups, from, to, features: Features::STABLE, url: URL, stop: &|| false }).unwrap()
+    };
+    let by_log = ask(&store);
+    assert_eq!((&by_log.changes[..], by_log.exact_from), (&[][..], Some(at(5_400))));
+    assert!(by_log.rules[0].recorded > 300, "{:?}", by_log.rules);
+    store.flush().unwrap();
+    store.close().unwrap();
+    drop(store);
+    let by_history = ask(&Store::open(options(), files, at(7_200)).unwrap());
+    assert_eq!((&by_history.changes[..], by_history.exact_from), (&[][..], None));
+}
+
+#[test]
+fn a_rule_that_reads_itself_looks_back_once() {
+    let groups = groups(
+        "groups:\n  - name: g\n    interval: 1m\n    rules:\n      - \
+         { record: 'r:n', expr: 'max_over_time(r:n[1h]) + 1 or load' }\n      - { alert: A, expr: 'r:n > 5' }\n",
+    );
+    let rules = Rules::compile(&groups).unwrap();
+    let reach = Reads::of(&rules, &groups, &Features::STABLE).reach(at(0));
+    assert_eq!((reach.window.as_secs(), reach.warm.as_secs()), (3_600, 300 + 120 + 300 + 120 + 3_600 + 120));
+}
+
+#[test]
+fn it_gives_up_where_there_is_nothing_to_read() {
+    let store = Store::open(options(), Arc::new(Simulated::new(1)), at(0)).unwrap();
+    let stopped_after = |text: &str, most: u32| {
+        let groups = groups(text);
+        let asks = std::cell::Cell::new(0);
+        let stop = || asks.replace(asks.get() + 1) >= most;
+        let (from, to) = (at(0), at(7 * 86_400));
+        let ran = run(&store, &Asked { groups: &groups, from, to, features: Features::STABLE, url: URL, stop: &stop });
+        assert!(matches!(ran, Err(BacktestError::Stopped)), "{text}: asked {} times", asks.get());
+    };
+    // A day has 144 pieces: the first stops while it is read, the second while rules are evaluated.
+    stopped_after("groups: []\n", 900);
+    stopped_after("groups:\n  - name: g\n    interval: 1s\n    rules: [{ record: r, expr: x }]\n", 1_100);
+}
+
+#[test]
+fn what_only_a_template_reads_is_fed() {
+    let groups = groups(
+        "groups:\n  - name: g\n    interval: 10s\n    rules:\n      - alert: High\n        expr: load > 0\n        \
+         annotations: { summary: '{{ with query \"last_over_time(build[10m])\" }}{{ . | first | label \"version\" }}{{ end }}' }\n",
+    );
+    let feed = steady(&[&[("__name__", "load")], &[("__name__", "build"), ("version", "1.4.2")]], 600);
+    let files = Arc::new(Simulated::new(7));
+    let store = on_disk_alone(&files, options(), live_on(&files, options(), &groups, &feed).0);
+    let report = backtest(&store, &groups, at(0));
+    assert_eq!(report.changes[0].transition.annotations["summary"], "1.4.2");
 }
