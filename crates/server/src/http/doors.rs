@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use axum::body::Bytes;
 use futures::stream::BoxStream;
 use model::intake::{KeySecret, Rows};
-use model::{ArtifactDigest, HostName, SampleBatch};
-use query::source::Source;
+use model::{ArtifactDigest, HostName, SampleBatch, Time};
+use query::source::{Matcher, Source};
 use store::StoreError;
 use tokio::sync::oneshot;
 use wire::Metadata;
@@ -52,6 +52,11 @@ pub trait Samples: Send + Sync + 'static {
 
     /// The store itself, for what its keepers ask of it.
     fn store(&self) -> &Arc<store::Store>;
+
+    /// Deletes the samples of series that fit any selector, and says how many they were. Blocks.
+    fn delete(&self, selectors: &[Vec<Matcher>], from: Time, to: Time) -> Result<u64, StoreError> {
+        self.store().delete(selectors, from, to)
+    }
 
     /// What is scraped, and how it went.
     fn targets(&self) -> TargetBoard;

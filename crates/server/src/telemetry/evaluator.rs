@@ -48,6 +48,7 @@ const LOOK_WITHIN: Duration = Duration::from_secs(5);
 enum News {
     Touched { received: Time, touched: Vec<Touched>, new_series: Vec<(SeriesRef, Labels)> },
     Rules(Vec<RuleGroup>),
+    Deleted,
     Look(oneshot::Sender<RulesSeen>),
     Stop,
 }
@@ -109,6 +110,11 @@ impl Evaluator {
     /// These rules count from now on; alerts of rules that stay keep their state.
     pub fn configure(&self, groups: Vec<RuleGroup>) {
         let _ = self.news.send(News::Rules(groups));
+    }
+
+    /// Samples were deleted: what rules remember of samples they read anew. What they remember of alerts they keep.
+    pub fn deleted(&self) {
+        let _ = self.news.send(News::Deleted);
     }
 
     /// What the rules are like now; none where the thread is too busy to say.
@@ -221,6 +227,8 @@ impl Work {
                 match news {
                     News::Touched { received, touched, new_series } => self.arrive(received, touched, &new_series),
                     News::Rules(groups) => self.configure(groups, None),
+                    // As after a reload. To read it again into what is there would not do: what was told is not taken back.
+                    News::Deleted => self.configure(self.groups.to_vec(), None),
                     News::Look(answer) => {
                         let seen = RulesSeen { groups: self.groups.clone(), rules: self.live.look() };
                         // Who asked may have gone.

@@ -19,8 +19,8 @@ use model::config::Config;
 use model::intake::{KeySecret, Rows};
 use model::{Event, SampleBatch, Time};
 use query::Features;
-use query::source::Source;
-use store::{Appended, Store};
+use query::source::{Matcher, Source};
+use store::{Appended, Store, StoreError};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use wire::Metadata;
@@ -188,6 +188,15 @@ impl Samples for Telemetry {
 
     fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    fn delete(&self, selectors: &[Vec<Matcher>], from: Time, to: Time) -> Result<u64, StoreError> {
+        let deleted = self.store.delete(selectors, from, to);
+        // Where it failed, some may be gone.
+        if !matches!(deleted, Ok(0)) {
+            self.evaluator.deleted();
+        }
+        deleted
     }
 
     fn targets(&self) -> TargetBoard {

@@ -514,3 +514,48 @@ async fn a_clock_that_jumps_an_hour_tells_nothing_twice_misses_nothing_and_moves
     let keys: BTreeSet<&String> = received.iter().map(|received| &received.key).collect();
     assert_eq!((received.len(), keys.len()), (told, told), "each once, under a key of its own");
 }
+
+/// Waits until an alert of a rule has a state.
+async fn until_told(world: &Loop, rule: &str, wanted: AlertState) {
+    let told = |state: &engine::State| {
+        let of_rule = |alert: &&model::Transition| alert.labels.get("alertname") == Some(rule);
+        state.alerts.values().find(of_rule).map_or(AlertState::Ok, |alert| alert.to) == wanted
+    };
+    let waited = async {
+        while !world.pump.read_state(told) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waited)
+        .await
+        .unwrap_or_else(|_| panic!("{rule} is not {wanted:?} within 20 s"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_deleted_alerts_no_more() {
+    let receiver = WebhookReceiver::start().await.unwrap();
+    let rules = vec![rule("Hot", "max_over_time(room_heat[1h]) > 100", None), rule("Now", "room_heat > 100", None)];
+    let mut configured = with_rules(webhook_config(&receiver.url(), &["127.0.0.0/8".to_owned()]), rules);
+    if let Event::Configured { config, .. } = &mut configured {
+        config.groups[0].interval = Some(Span::secs(1));
+    }
+    let world = start(configured).await;
+    let now = world.telemetry.clock().now();
+    for (back_ms, value) in [(2_000, 20.0), (1_000, 9_999.0)] {
+        let mut batch = SampleBatch::new();
+        batch.push(&Labels::new([("__name__", "room_heat")]).unwrap(), now - Duration::from_millis(back_ms), value);
+        world.telemetry.take(&batch).await.unwrap();
+    }
+    until_told(&world, "Hot", AlertState::Bad).await;
+    until_told(&world, "Now", AlertState::Bad).await;
+    let telemetry = world.telemetry.clone();
+    let from = now - Duration::from_millis(1_500);
+    let deleted = tokio::task::spawn_blocking(move || {
+        let selector = vec![Matcher::new("__name__", MatchOp::Equal, "room_heat").unwrap()];
+        crate::http::doors::Samples::delete(&telemetry, &[selector], from, Time::MAX).unwrap()
+    });
+    assert_eq!(deleted.await.unwrap(), 1);
+    until_told(&world, "Hot", AlertState::Ok).await;
+    until_told(&world, "Now", AlertState::Ok).await;
+    end(world).await;
+}

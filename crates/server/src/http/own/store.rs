@@ -129,7 +129,8 @@ pub async fn delete_series(
         "from": (from != Time::MIN).then_some(from), "to": (to != Time::MAX).then_some(to),
     });
     audit::note(app, &caller.name, what).await?;
-    let (samples, took) = on_store(app, move |store| store.delete(&selectors, from, to)).await?;
+    let telemetry = app.telemetry.clone();
+    let (samples, took) = on_store(app, move |_| telemetry.delete(&selectors, from, to)).await?;
     tracing::info!(by = caller.name, samples, "samples were deleted");
     Ok(Deleted { samples, seconds: took.as_secs_f64() })
 }
