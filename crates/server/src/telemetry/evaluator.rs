@@ -103,8 +103,13 @@ impl Evaluator {
             return;
         }
         if let Err(TrySendError::Full(_)) = self.news.try_send(News::Touched { received, touched, new_series }) {
-            self.missed.store(true, Ordering::Release);
+            self.miss();
         }
+    }
+
+    /// Something was not told: the thread finds out by itself what there is.
+    pub(super) fn miss(&self) {
+        self.missed.store(true, Ordering::Release);
     }
 
     /// These rules count from now on; alerts of rules that stay keep their state.
@@ -239,6 +244,7 @@ impl Work {
             }
             if self.missed.swap(false, Ordering::AcqRel) {
                 self.live.rebind(&mut self.around);
+                self.tell();
             }
             self.tick(self.clock.now());
             waits = self.work_a_while();

@@ -559,3 +559,13 @@ async fn what_was_deleted_alerts_no_more() {
     until_told(&world, "Now", AlertState::Ok).await;
     end(world).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_found_after_touches_were_missed_is_told_at_once() {
+    let receiver = WebhookReceiver::start().await.unwrap();
+    let world = start(with_rule(webhook_config(&receiver.url(), &["127.0.0.0/8".to_owned()]))).await;
+    let _ = world.telemetry.store().append(&sample(&world, 9.0), world.telemetry.clock().now()).unwrap();
+    world.telemetry.evaluator.miss();
+    until_told(&world, "Errors", AlertState::Bad).await;
+    end(world).await;
+}
