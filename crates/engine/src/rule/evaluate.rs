@@ -46,7 +46,7 @@ pub(super) struct Memory {
 pub(super) struct Held {
     /// Its labels.
     pub(super) labels: Labels,
-    /// The labels of the expression's result.
+    /// The labels of the expression's result, with the metric's name where it has one: templates may ask for it.
     pub(super) read: Labels,
     /// Since when its condition holds.
     pub(super) since: Time,
@@ -182,7 +182,6 @@ pub(super) type Now = BTreeMap<AlertKey, (Labels, Labels, f64)>;
 fn keyed(rules: &Rules, rule: &Compiled, rows: Vec<(Labels, f64)>, at: Time, source: &dyn Source) -> Result<Now, String> {
     let mut now = Now::new();
     for (read, value) in rows {
-        let read = read.without(METRIC_NAME);
         let filling = Filling { labels: &read, value, outside: &rules.outside, source: Some((source, at)) };
         let labels = labels_of(rule, &filling)?;
         if now.insert(rule.alert_key(&labels), (labels, read, value)).is_some() {
@@ -239,9 +238,14 @@ pub(super) fn alerts(
     let kept = memory.alerts.len();
     for (key, (labels, read, value)) in now {
         let value = Some(value).filter(|value| value.is_finite());
-        let fresh = || Held { labels, read, since: at, said: AlertState::Ok, value, keep_until: None };
+        let fresh = || Held { labels, read: read.clone(), since: at, said: AlertState::Ok, value, keep_until: None };
         let held = memory.alerts.entry(key.clone()).or_insert_with(fresh);
         held.value = value;
+        if held.read != read {
+            // The rule's own label may hide what changed; and what is known of the journal alone has no metric's name.
+            held.read = read;
+            changed = true;
+        }
         changed |= held.keep_until.take().is_some() || held.since > at;
         // A clock that was set back must not put the alert off by as much.
         held.since = held.since.min(at);
@@ -255,7 +259,8 @@ pub(super) fn alerts(
 }
 
 pub(super) fn labels_of(rule: &Compiled, filling: &Filling<'_>) -> Result<Labels, String> {
-    let mut labels = filling.labels.clone();
+    // Templates see the metric's name, the alert is without it.
+    let mut labels = filling.labels.without(METRIC_NAME);
     for (name, template) in &rule.labels {
         labels = labels.with(name, &template.fill(filling));
     }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model::labels::METRIC_NAME;
 use model::{Labels, Time};
 use query::source::Source;
 
+use super::evaluate::labels_of;
 use super::template::Filling;
 use super::{RuleId, Rules};
 
@@ -30,16 +30,8 @@ impl Rules {
         source: Option<(&dyn Source, Time)>,
     ) -> Option<Result<Words, String>> {
         let rule = self.rules.get(rule.0 as usize)?;
-        let read = read.without(METRIC_NAME);
-        let filling = Filling { labels: &read, value, outside: &self.outside, source };
-        let mut labels = read.clone();
-        for (name, template) in &rule.labels {
-            labels = labels.with(name, &template.fill(&filling));
-        }
-        labels = labels.with("alertname", rule.name.as_str());
+        let filling = Filling { labels: read, value, outside: &self.outside, source };
         let annotations = rule.annotations.iter().map(|(name, template)| (name.clone(), template.fill(&filling))).collect();
-        // A template may have made something that is longer than a label may be.
-        let checked = Labels::from_key(labels.key()).map_err(|error| error.to_string());
-        Some(checked.map(|labels| Words { labels, annotations }))
+        Some(labels_of(rule, &filling).map(|labels| Words { labels, annotations }))
     }
 }

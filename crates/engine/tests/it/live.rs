@@ -451,7 +451,7 @@ fn groups(dice: &mut Dice, exact: bool) -> Vec<RuleGroup> {
                 let metrics = if over_recorded { ["r:one", "r:two"] } else { others };
                 ("0s", "0s", expression(dice, 3, exact, &metrics))
             };
-            let summary = "'{{ $labels.i }} {{ $value }}'";
+            let summary = "'{{ $labels.__name__ }} {{ $labels.i }} {{ $value }}'";
             text += &format!(
                 "    - {{alert: A{group}{rule}, for: {wait}, keep_firing_for: {keep}, expr: '{expr}', annotations: {{s: {summary}}}}}\n"
             );

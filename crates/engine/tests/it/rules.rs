@@ -307,6 +307,50 @@ fn memory_survives_a_restart_and_agrees_with_the_journal() {
 }
 
 #[test]
+fn templates_see_the_metrics_name_and_alerts_are_without_it() {
+    let mut bench = Bench::new(
+        "[{name: g, rules: [{alert: Disk, expr: '{__name__=~\"disk_(read|write)_errors\"} > 0', labels: {metric: '{{ $labels.__name__ }}'}}]}]",
+    );
+    let disk = |name: &'static str| [("__name__", name), ("job", "shop"), ("instance", "a")];
+    bench.now = time("10:00:00");
+    bench.write(&disk("disk_read_errors"), 1.0);
+    let which = bench.write(&disk("disk_write_errors"), 1.0);
+    let found = bench.run(&which);
+    let labels: Vec<String> = found.transitions.iter().map(|alert| alert.labels.to_string()).collect();
+    let of = |metric: &str| format!(r#"{{alertname="Disk", instance="a", job="shop", metric="{metric}"}}"#);
+    assert_eq!((labels, found.failed), (vec![of("disk_read_errors"), of("disk_write_errors")], Vec::new()));
+}
+
+/// What was remembered before templates saw the name, and what only the journal knows, is without it.
+#[test]
+fn a_memory_without_the_metrics_name_is_the_same_alert() {
+    let mut bench =
+        Bench::new("[{name: g, rules: [{alert: R, expr: 'errors > 0', annotations: {s: '{{ $labels.__name__ }}'}}]}]");
+    bench.now = time("10:00:00");
+    let which = bench.write(&errors("a"), 31.0);
+    let alert = bench.run(&which).transitions.remove(0);
+    assert_eq!(alert.annotations["s"], "errors");
+    let mut kept: serde_json::Value = serde_json::to_value(&bench.state).unwrap();
+    let text = kept.to_string();
+    let read =
+        kept["rules"].as_object_mut().unwrap().values_mut().flat_map(|rule| rule["alerts"].as_object_mut().unwrap().values_mut());
+    read.for_each(|held| {
+        held["read"] = held["read"].as_object().unwrap().clone().into_iter().filter(|(name, _)| name != "__name__").collect()
+    });
+    assert_ne!(kept.to_string(), text, "the name was there");
+    let memories = [serde_json::from_value(kept).unwrap(), RuleState::default()];
+    for mut memory in memories {
+        RuleState::agree(&mut memory, &bench.rules, &[(alert.alert.clone(), alert.clone())].into());
+        bench.state = memory;
+        assert!(bench.arrives("10:00:03", &errors("a"), 33.0).is_empty());
+        bench.now = time("10:00:04");
+        let which = bench.write(&errors("a"), 0.0);
+        let over = bench.run(&which).transitions.remove(0);
+        assert_eq!((&over.alert, over.annotations["s"].as_str()), (&alert.alert, "errors"));
+    }
+}
+
+#[test]
 fn an_evaluation_that_fails_changes_nothing() {
     let mut bench = Bench::new("[{name: g, rules: [{alert: R, expr: 'a * on (job) b > 0'}]}]");
     let series = |name: &'static str, instance: &'static str| [("__name__", name), ("job", "j"), ("instance", instance)];

@@ -12,7 +12,7 @@ use query::Features;
 use query::source::Source;
 
 use super::graph::{CellId, Graph, Kind as CellKind};
-use super::node::{Grown, Nodes, read_labels};
+use super::node::{Grown, Nodes};
 use super::past::Through;
 use super::plan::{Plan, WithScalar};
 use super::{LOOKBACK, Live, RuleId, Surroundings};
@@ -133,7 +133,7 @@ impl Live {
                 self.own[rule as usize].recorded.push((row.cell, row.labels));
                 continue;
             }
-            let read = read_labels(&row.labels);
+            let read = row.labels;
             let filling = Filling { labels: &read, value: f64::NAN, outside: &self.rules.outside, source: None };
             let Ok(labels) = labels_of(compiled, &filling) else { return self.make_whole(rule) };
             let key = compiled.alert_key(&labels);

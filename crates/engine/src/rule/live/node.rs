@@ -4,7 +4,6 @@
 use std::collections::{HashMap, HashSet};
 
 use model::Labels;
-use model::labels::METRIC_NAME;
 use query::ast::{AggregateOp, Binary, BinaryOp, Cardinality, Grouping};
 use query::element;
 use query::source::SourceError;
@@ -307,9 +306,4 @@ fn fold(
     graph.feed(group.cell, row.cell, Some(place));
     grown.fed.push((group.cell, row.cell));
     Vec::new()
-}
-
-/// The labels of a result, as an alert has them: without the metric's name.
-pub(super) fn read_labels(labels: &Labels) -> Labels {
-    labels.without(METRIC_NAME)
 }
