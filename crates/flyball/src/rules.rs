@@ -17,7 +17,7 @@ use crate::client::Client;
 use crate::exit::{Failure, NOT_WELL, WELL, chain};
 use crate::local::{DATA, block_on};
 use crate::remote::language;
-use crate::render::{heads, say, table, when};
+use crate::render::{heads, mention, say, table, when};
 
 /// Characters of a bar.
 const BAR: usize = 48;
@@ -113,7 +113,7 @@ fn test_files(files: &[PathBuf], features: Features) -> Result<u8, Failure> {
     let mut code = WELL;
     for file in files {
         say(&format!("Unit Testing:  {}", file.display()));
-        match unit::run_file(file, features) {
+        match unit::run_file(file, features, &mut |said| mention(&format!("  WARNING: {said}"))) {
             Ok(()) => say("  SUCCESS\n"),
             Err(failures) => {
                 say(&format!("  FAILED:\n{}\n", failures.join("\n")));

@@ -4,11 +4,12 @@
 //! `ALERTS_FOR_STATE` written, and what vanished is resolved. What a server does on arrival is shown by a back-test.
 
 mod file;
+mod glob;
 mod group;
 mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use engine::rule::Outside;
@@ -27,14 +28,15 @@ const EVALUATIONS_MAX: i64 = 1_000_000;
 /// What became of a file of tests: nothing, or every test that failed, as promtool words it.
 pub type Outcome = Result<(), Vec<String>>;
 
-/// Runs all tests of a file. `features` are those of the server that the rules are for.
-pub fn run_file(path: &Path, features: Features) -> Outcome {
+/// Runs all tests of a file. `features` are those of the server that the rules are for; what is odd but fails no test is said to
+/// `warn`.
+pub fn run_file(path: &Path, features: Features, warn: &mut dyn FnMut(String)) -> Outcome {
     let text = std::fs::read_to_string(path).map_err(|error| vec![format!("read {}: {error}", path.display())])?;
     let name = path.display().to_string();
     let file: TestFile = serde_saphyr::from_str(&text)
         .map_err(|error| vec![crate::config::Diagnostic::of_yaml(&name, &text, &error).to_string()])?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let groups = rule_groups(folder, &file.rule_files)?;
+    let groups = rule_groups(folder, &file.rule_files, warn)?;
     let order = order(&file.group_eval_order)?;
     let mut failures = Vec::new();
     for test in &file.tests {
@@ -56,10 +58,14 @@ fn order(names: &[String]) -> Result<BTreeMap<&str, usize>, Vec<String>> {
 }
 
 /// The groups of all files that the patterns name, which may be relative to the test file.
-fn rule_groups(folder: &Path, patterns: &[String]) -> Result<Vec<RuleGroup>, Vec<String>> {
+fn rule_groups(folder: &Path, patterns: &[String], warn: &mut dyn FnMut(String)) -> Result<Vec<RuleGroup>, Vec<String>> {
     let mut groups = Vec::new();
     for pattern in patterns {
-        for path in matching(folder, pattern)? {
+        let found = glob::matching(folder, pattern).map_err(|why| vec![why])?;
+        if found.is_empty() {
+            warn(format!("no file match pattern {}", folder.join(pattern).display()));
+        }
+        for path in found {
             let text = std::fs::read_to_string(&path).map_err(|error| vec![format!("read {}: {error}", path.display())])?;
             let name = path.display().to_string();
             let part = serde_saphyr::from_str::<Option<RuleFile>>(&text)
@@ -68,32 +74,6 @@ fn rule_groups(folder: &Path, patterns: &[String]) -> Result<Vec<RuleGroup>, Vec
         }
     }
     Ok(groups)
-}
-
-/// The files that a pattern names: `*` and `?` in its last part.
-fn matching(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, Vec<String>> {
-    let whole = folder.join(pattern);
-    let last = whole.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if !last.contains(['*', '?']) {
-        return Ok(vec![whole]);
-    }
-    let below = whole.parent().unwrap_or(Path::new(""));
-    let below = if below.as_os_str().is_empty() { Path::new(".") } else { below };
-    let entries = std::fs::read_dir(below).map_err(|error| vec![format!("read {}: {error}", below.display())])?;
-    let fits = |path: &PathBuf| path.file_name().is_some_and(|name| wildcard(last.as_bytes(), name.to_string_lossy().as_bytes()));
-    let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(fits).collect();
-    found.sort();
-    Ok(found)
-}
-
-fn wildcard(pattern: &[u8], name: &[u8]) -> bool {
-    match (pattern.split_first(), name.split_first()) {
-        (None, None) => true,
-        (Some((b'*', rest)), _) => (0..=name.len()).any(|taken| wildcard(rest, &name[taken..])),
-        (Some((b'?', rest)), Some((_, left))) => wildcard(rest, left),
-        (Some((wanted, rest)), Some((have, left))) => wanted == have && wildcard(rest, left),
-        _ => false,
-    }
 }
 
 /// Samples of a test that are not yet there, the latest first.
