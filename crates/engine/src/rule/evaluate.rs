@@ -121,26 +121,30 @@ impl RuleState {
     }
 }
 
-/// Evaluates some rules at `at`, in the order given. Pure but for `state`: the same samples give the same answer.
-pub fn evaluate(rules: &Rules, state: &mut RuleState, which: &[RuleId], at: Time, source: &dyn Source) -> Evaluated {
-    evaluate_over(rules, state, which, at, source, None)
+/// Where an evaluation reads.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    /// The series that rules are bound to, by the names that they were told.
+    pub bound: &'a dyn Source,
+    /// What expressions read instead, where it is given: the history, whose series have names of their own.
+    pub history: Option<&'a dyn Source>,
+    /// What `query` of templates reads.
+    pub templates: &'a dyn Source,
 }
 
-/// The same; expressions read the history where it is given, whose series have names of their own.
-pub(super) fn evaluate_over(
-    rules: &Rules,
-    state: &mut RuleState,
-    which: &[RuleId],
-    at: Time,
-    source: &dyn Source,
-    history: Option<&dyn Source>,
-) -> Evaluated {
+/// Evaluates some rules at `at`, in the order given. Pure but for `state`: the same samples give the same answer.
+pub fn evaluate(rules: &Rules, state: &mut RuleState, which: &[RuleId], at: Time, source: &dyn Source) -> Evaluated {
+    evaluate_over(rules, state, which, at, Sources { bound: source, history: None, templates: source })
+}
+
+/// The same, from where the caller says.
+pub(super) fn evaluate_over(rules: &Rules, state: &mut RuleState, which: &[RuleId], at: Time, sources: Sources<'_>) -> Evaluated {
     let mut found = Evaluated::default();
     for id in which {
         let Some(rule) = rules.rules.get(id.0 as usize) else { continue };
         let looked_at = at - rule.query_offset.duration();
-        let known = Known { rule, source };
-        let read: &dyn Source = history.unwrap_or(&known);
+        let known = Known { rule, source: sources.bound };
+        let read: &dyn Source = sources.history.unwrap_or(&known);
         let delayed_name_removal = rules.outside.features.delayed_name_removal;
         let params = Params { delayed_name_removal, ..Params::instant(looked_at) };
         let answer = query::evaluate(&rule.expr, &params, read);
@@ -152,8 +156,8 @@ pub(super) fn evaluate_over(
         let memory = state.rules.entry(rule.key.clone()).or_default();
         let done = rows.and_then(|rows| match rule.kind {
             Kind::Alert => {
-                let now = keyed(rules, rule, rows, looked_at, source)?;
-                let changed = alerts(rules, rule, memory, now, at, looked_at, source, &mut found.transitions)?;
+                let now = keyed(rules, rule, rows, looked_at, sources.templates)?;
+                let changed = alerts(rules, rule, memory, now, at, looked_at, sources, &mut found.transitions)?;
                 found.changed |= changed;
                 Ok(())
             }
@@ -200,20 +204,20 @@ pub(super) fn alerts(
     mut now: Now,
     at: Time,
     looked_at: Time,
-    source: &dyn Source,
+    sources: Sources<'_>,
     transitions: &mut Vec<Transition>,
 ) -> Result<bool, String> {
     let told = transitions.len();
     let mut changed = false;
     limit(rule, memory, &mut now, at, transitions);
-    let teller = Teller { outside: &rules.outside, rule, source: (source, looked_at) };
+    let teller = Teller { outside: &rules.outside, rule, source: (sources.templates, looked_at) };
     let mut over = Vec::new();
     for (key, held) in memory.alerts.iter_mut().filter(|(key, _)| !now.contains_key(*key)) {
         if held.said == AlertState::Ok {
             over.push(key.clone());
             continue;
         }
-        let became = became(rules, rule, &held.read, looked_at, source).map_err(|error| error.to_string())?;
+        let became = became(rules, rule, &held.read, looked_at, sources.bound).map_err(|error| error.to_string())?;
         let keeps = became == AlertState::Ok && held.said == AlertState::Bad && rule.keep_firing.0 > 0;
         let longest = at + rule.keep_firing.duration();
         if keeps {

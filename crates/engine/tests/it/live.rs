@@ -140,7 +140,7 @@ impl Surroundings for Around {
         self.since.unwrap_or(Time::MIN)
     }
 
-    fn history(&self) -> Box<dyn Source + '_> {
+    fn history(&self) -> Box<dyn Source + Send + '_> {
         Box::new(Renumbered { shelf: &self.written, given: Mutex::default() })
     }
 
@@ -653,4 +653,36 @@ fn a_sample_from_the_future_takes_nothing_away_after_a_start() {
     let samples = [(-60, 10.0), (-1, 10.0), (120, 10.0)];
     assert_eq!(after_a_start("a > 5", false, &samples), ["Ok->Bad"]);
     assert_eq!(after_a_start("a > 5", true, &samples), [""; 0]);
+}
+
+/// What memory has let go of is there for them, whether rules read it or not; element by element, and whole.
+#[test]
+fn queries_of_templates_read_what_memory_has_let_go_of() {
+    let summary = "{{ with query \"node_info\" }}{{ . | first | label \"kernel\" }}{{ end }} \
+                   {{ query \"count_over_time(load[10m])\" | first | value }}";
+    for expr in ["load > 5", "sort(load) > 5"] {
+        let text = format!("[{{ name: g, rules: [{{ alert: A, expr: '{expr}', annotations: {{ s: '{summary}' }} }}] }}]");
+        let groups: Vec<RuleGroup> = serde_saphyr::from_str(&text).unwrap();
+        let mut around = Around::default();
+        let rules = Rules::compile(&groups).unwrap();
+        let mut live = Live::new(rules, RuleState::default(), &BTreeMap::new(), BEGIN, &mut around);
+        assert_eq!(live.whole(), usize::from(expr != "load > 5"), "{expr}");
+        let row = |labels: &[(&str, &str)], second: i64, value: f64| {
+            (Labels::new(labels.iter().copied()).unwrap(), Time(BEGIN.0 + second * 1_000_000), value)
+        };
+        let mut arrive = |around: &mut Around, rows: &[Row]| {
+            let kept = around.write(rows);
+            let at = rows[0].1;
+            live.arrive(at, kept.touched, &kept.new_series, around);
+            while live.work(at, around).is_some() {}
+            live.take().transitions
+        };
+        arrive(
+            &mut around,
+            &[row(&[("__name__", "node_info"), ("kernel", "6.12")], 0, 1.0), row(&[("__name__", "load")], 0, 1.0)],
+        );
+        around.flush();
+        let told = arrive(&mut around, &[row(&[("__name__", "load")], 60, 9.0)]);
+        assert_eq!(told[0].annotations["s"], "6.12 2", "{expr}");
+    }
 }

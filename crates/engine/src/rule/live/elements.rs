@@ -13,10 +13,10 @@ use query::source::Source;
 
 use super::graph::{CellId, Graph, Kind as CellKind};
 use super::node::{Grown, Nodes};
-use super::past::Through;
+use super::past::{Opened, Through};
 use super::plan::{Plan, WithScalar};
 use super::{LOOKBACK, Live, RuleId, Surroundings};
-use crate::rule::evaluate::{alerts, labels_of};
+use crate::rule::evaluate::{Sources, alerts, labels_of};
 use crate::rule::template::Filling;
 use crate::rule::{Compiled, Kind};
 
@@ -339,8 +339,11 @@ impl Live {
         let asks = memory.alerts.iter().any(|(key, held)| held.said != AlertState::Ok && !now.contains_key(key));
         let reach = compiled.reach().max(LOOKBACK);
         let history = (asks && looked_at - reach < around.memory_since()).then(|| around.history());
-        let through = Through { around, rules: &self.rules, graph: &self.graph, history: history.as_deref() };
-        let done = alerts(&self.rules, compiled, memory, now, self.now, looked_at, &through, transitions);
+        let history = history.as_ref().map(|history| &**history as &dyn Source);
+        let through = Through { around, rules: &self.rules, graph: &self.graph, history };
+        let opened = Opened::new(around);
+        let sources = Sources { bound: &through, history: None, templates: &opened };
+        let done = alerts(&self.rules, compiled, memory, now, self.now, looked_at, sources, transitions);
         memory.failed = done.is_err();
         self.has_changed |= before != self.found.transitions.len() || done.as_ref().is_ok_and(|changed| *changed);
         let mut over = 0;

@@ -35,11 +35,11 @@ use model::{AlertKey, Labels, SampleBatch, Time, Transition};
 use query::source::{Matcher, SeriesRef, Source, SourceError, TimeRange};
 
 use super::bind::Told;
-use super::evaluate::evaluate_over;
+use super::evaluate::{Sources, evaluate_over};
 use super::{Compiled, Evaluated, Kind, RuleId, RuleState, Rules, micros};
 use elements::{Element, Own, Root};
 use graph::{Graph, Placed};
-use past::{Borrowed, Past, Through};
+use past::{Borrowed, Opened, Past, Through};
 
 pub use look::{AlertSeen, RuleSeen};
 pub(super) use plan::BOUND_REACH_US;
@@ -82,7 +82,7 @@ pub trait Surroundings: Sync {
     }
 
     /// All samples; series have names of their own there.
-    fn history(&self) -> Box<dyn Source + '_> {
+    fn history(&self) -> Box<dyn Source + Send + '_> {
         Box::new(Borrowed(self.source()))
     }
 
@@ -562,9 +562,11 @@ impl Live {
         let reach = self.rules.rules[rule as usize].reach();
         let beyond = reach.as_micros() > BOUND_REACH_US as u128 || self.now - reach < around.memory_since();
         let history = beyond.then(|| around.history());
-        let through = Through { around, rules: &self.rules, graph: &self.graph, history: history.as_deref() };
-        let which = [RuleId(rule)];
-        let mut found = evaluate_over(&self.rules, &mut self.state, &which, self.now, &through, history.as_deref());
+        let history = history.as_ref().map(|history| &**history as &dyn Source);
+        let through = Through { around, rules: &self.rules, graph: &self.graph, history };
+        let opened = Opened::new(around);
+        let sources = Sources { bound: &through, history, templates: &opened };
+        let mut found = evaluate_over(&self.rules, &mut self.state, &[RuleId(rule)], self.now, sources);
         self.has_changed |= found.changed || !found.transitions.is_empty();
         let error = found.failed.pop().map(|(_, why)| why);
         self.found.add(found);

@@ -1,9 +1,10 @@
 //! Samples that memory may no longer hold: read from the history, under the names that series have there.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use model::{Labels, Time};
-use query::source::{Columns, MatchOp, Matcher, SeriesRef, Source, SourceError, TimeRange};
+use query::source::{Columns, MatchOp, Matcher, SeriesRef, Source, SourceError, TimeRange, Windows};
 
 use super::Surroundings;
 use super::graph::Graph;
@@ -111,6 +112,49 @@ impl Source for Through<'_> {
 
     fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError> {
         self.around.source().label_values(name, matchers, range)
+    }
+}
+
+/// All samples, memory's and the disk's: what `query` of templates reads, which no rule need have read before. Opened by the first
+/// query; most alerts have none.
+pub(super) struct Opened<'a> {
+    around: &'a dyn Surroundings,
+    history: OnceLock<Box<dyn Source + Send + 'a>>,
+}
+
+impl<'a> Opened<'a> {
+    pub fn new(around: &'a dyn Surroundings) -> Opened<'a> {
+        Opened { around, history: OnceLock::new() }
+    }
+
+    fn source(&self) -> &dyn Source {
+        &**self.history.get_or_init(|| self.around.history())
+    }
+}
+
+impl Source for Opened<'_> {
+    fn series(&self, matchers: &[Matcher], range: TimeRange, limit: usize) -> Result<Vec<(SeriesRef, Labels)>, SourceError> {
+        self.source().series(matchers, range, limit)
+    }
+
+    fn read(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
+        self.source().read(series, range, into)
+    }
+
+    fn last(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
+        self.source().last(series, range, into)
+    }
+
+    fn read_windows(&self, series: SeriesRef, windows: &Windows, into: &mut Columns) -> Result<(), SourceError> {
+        self.source().read_windows(series, windows, into)
+    }
+
+    fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError> {
+        self.source().label_names(matchers, range)
+    }
+
+    fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, SourceError> {
+        self.source().label_values(name, matchers, range)
     }
 }
 

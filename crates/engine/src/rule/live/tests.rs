@@ -69,7 +69,7 @@ impl Surroundings for Around {
         self.since.unwrap_or(Time::MIN)
     }
 
-    fn history(&self) -> Box<dyn Source + '_> {
+    fn history(&self) -> Box<dyn Source + Send + '_> {
         self.opened.fetch_add(1, Ordering::Relaxed);
         Box::new(Borrowed(self))
     }

@@ -326,7 +326,7 @@ impl Surroundings for Around {
         self.store.in_memory_since()
     }
 
-    fn history(&self) -> Box<dyn Source + '_> {
+    fn history(&self) -> Box<dyn Source + Send + '_> {
         Box::new(self.store.view())
     }
 
