@@ -24,6 +24,9 @@ pub const ALERTS_MAX: usize = 1_000;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RuleState {
     pub(super) rules: BTreeMap<String, Memory>,
+    /// Series that recording rules wrote last which are gone, until those that may write them now have had their turn.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    left: BTreeSet<Labels>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -84,9 +87,13 @@ impl RuleState {
     }
 
     /// Makes the memory agree with what the engine knows, whose journal is the truth: an alert that it has never heard of is
-    /// told again if it still holds, one that only it knows is watched until it is over. Rules that are gone are forgotten.
+    /// told again if it still holds, one that only it knows is watched until it is over. Rules that are gone are forgotten, but for
+    /// the series that they recorded.
     pub fn agree(&mut self, rules: &Rules, alerts: &BTreeMap<AlertKey, Transition>) {
-        self.rules.retain(|key, _| rules.rules.iter().any(|rule| rule.key == *key));
+        let keys: BTreeSet<&str> = rules.rules.iter().map(|rule| rule.key.as_str()).collect();
+        let left = self.rules.iter().filter(|(key, _)| !keys.contains(key.as_str()));
+        self.left.extend(left.flat_map(|(_, memory)| memory.recorded.iter().cloned()));
+        self.rules.retain(|key, _| keys.contains(key.as_str()));
         for (key, held) in self.rules.values_mut().flat_map(|memory| &mut memory.alerts) {
             held.said = alerts.get(key).map_or(AlertState::Ok, |known| known.to);
         }
@@ -118,6 +125,22 @@ impl RuleState {
                 keep_until: None,
             });
         }
+    }
+}
+
+impl RuleState {
+    /// Ends the series of recording rules that are gone, but for those that a rule writes now, and for metrics that `waits` says
+    /// are written by a rule that has not run yet. True where there were any.
+    pub(super) fn end_left(&mut self, waits: impl Fn(&str) -> bool, at: Time, into: &mut SampleBatch) -> bool {
+        let (still, over): (BTreeSet<Labels>, BTreeSet<Labels>) =
+            std::mem::take(&mut self.left).into_iter().partition(|labels| waits(labels.metric()));
+        self.left = still;
+        for labels in &over {
+            if !self.rules.values().any(|memory| memory.recorded.contains(labels)) {
+                into.push(labels, at, STALE_NAN);
+            }
+        }
+        !over.is_empty()
     }
 }
 

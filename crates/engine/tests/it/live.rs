@@ -686,3 +686,64 @@ fn queries_of_templates_read_what_memory_has_let_go_of() {
         assert_eq!(told[0].annotations["s"], "6.12 2", "{expr}");
     }
 }
+
+/// How each recorded series stands: its label, and its newest value or that it has ended.
+fn recorded(around: &Around) -> Vec<String> {
+    let of_rules = around.written.series.iter().filter(|(labels, _)| labels.metric().starts_with("r:"));
+    let mut shown: Vec<String> = of_rules
+        .map(|(labels, samples)| match samples.last_key_value() {
+            Some((_, value)) if model::is_stale(*value) => format!("{labels} ends"),
+            Some((time, _)) => format!("{labels} at {}", (time.0 - BEGIN.0) / 1_000_000),
+            None => format!("{labels} is empty"),
+        })
+        .collect();
+    shown.sort();
+    shown
+}
+
+/// A recording rule is replaced while the server is down, too: each time before its successors' turn has come, and after it.
+#[test]
+fn what_rules_recorded_that_are_gone_ends() {
+    let compiled = |groups: &str| Rules::compile(&serde_saphyr::from_str::<Vec<RuleGroup>>(groups).unwrap()).unwrap();
+    let first = "[{ name: g, interval: 10s, rules: [{ record: 'r:x', expr: load, labels: { team: a } }] }]";
+    for (then, before, after) in [
+        // The same rule in another group goes on.
+        (
+            "[{ name: h, interval: 1m, rules: [{ record: 'r:x', expr: load, labels: { team: a } }] }]",
+            "r:x{team=\"a\"} at 10",
+            "r:x{team=\"a\"} at 60",
+        ),
+        // One with another label takes over at its first turn.
+        (
+            "[{ name: g, interval: 1m, rules: [{ record: 'r:x', expr: load, labels: { team: b } }] }]",
+            "r:x{team=\"a\"} at 10",
+            "r:x{team=\"a\"} ends, r:x{team=\"b\"} at 60",
+        ),
+        // One that finds nothing has had its turn, too.
+        (
+            "[{ name: h, interval: 1m, rules: [{ record: 'r:x', expr: load > 7, labels: { team: a } }] }]",
+            "r:x{team=\"a\"} at 10",
+            "r:x{team=\"a\"} ends",
+        ),
+        // Nobody else records it.
+        (
+            "[{ name: g, interval: 1m, rules: [{ record: 'r:y', expr: load }] }]",
+            "r:x{team=\"a\"} ends",
+            "r:x{team=\"a\"} ends, r:y at 60",
+        ),
+        ("[]", "r:x{team=\"a\"} ends", "r:x{team=\"a\"} ends"),
+    ] {
+        let mut around = Around::default();
+        let mut live = Live::new(compiled(first), RuleState::default(), &BTreeMap::new(), BEGIN, &mut around);
+        let kept = around.write(&[(Labels::new([("__name__", "load")]).unwrap(), BEGIN, 1.0)]);
+        live.arrive(BEGIN, kept.touched, &kept.new_series, &mut around);
+        live.tick(Time(BEGIN.0 + 10_000_000), &mut around);
+        for second in [11, 12] {
+            let state = serde_json::from_str(&serde_json::to_string(live.state()).unwrap()).unwrap();
+            live = Live::new(compiled(then), state, &BTreeMap::new(), Time(BEGIN.0 + second * 1_000_000), &mut around);
+            assert_eq!(recorded(&around).join(", "), before, "{then}");
+        }
+        live.tick(Time(BEGIN.0 + 60_000_000), &mut around);
+        assert_eq!(recorded(&around).join(", "), after, "{then}");
+    }
+}

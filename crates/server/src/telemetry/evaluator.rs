@@ -82,7 +82,8 @@ impl Evaluator {
             // Until the first call everything is told.
             around.watch(&[], true);
             let state = load(&memory);
-            let live = around.live(Rules::default(), state.clone(), clock.now());
+            // It has no rules yet: of those in the memory none is gone.
+            let live = around.live(Rules::default(), RuleState::default(), clock.now());
             let saved = clock.now();
             let groups_now = Arc::default();
             let failing = BTreeSet::new();

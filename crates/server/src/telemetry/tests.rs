@@ -569,3 +569,38 @@ async fn what_was_found_after_touches_were_missed_is_told_at_once() {
     until_told(&world, "Errors", AlertState::Bad).await;
     end(world).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_recorded_goes_on_over_a_start_and_ends_with_its_rule() {
+    let receiver = WebhookReceiver::start().await.unwrap();
+    let rules = vec![Rule { alert: None, record: Some("shop:slow".into()), ..rule("", "shop_slow * 2", None) }];
+    let mut configured = with_rules(webhook_config(&receiver.url(), &["127.0.0.0/8".to_owned()]), rules);
+    if let Event::Configured { config, .. } = &mut configured {
+        config.groups[0].interval = Some(Span::secs(1));
+    }
+    let world = start(configured).await;
+    world.telemetry.take(&sample_of(&world, "shop_slow", 9.0)).await.unwrap();
+    let waited = async {
+        while newest(&world, "shop:slow").is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waited).await.expect("recorded within 20 s");
+    let (telemetry, store, clock) = (world.telemetry.clone(), world.telemetry.store().clone(), world.telemetry.clock().clone());
+    let memory = world._folder.path().join("rules.json");
+    let pump = world.pump.clone();
+    let again = tokio::task::spawn_blocking(move || {
+        telemetry.stop();
+        super::Evaluator::start(store, clock, pump, memory, Features::STABLE)
+    });
+    let again = again.await.unwrap();
+    assert_eq!(again.look().await.unwrap().rules.len(), 1);
+    assert_eq!(newest(&world, "shop:slow"), Some(18.0));
+    let seen = tokio::task::spawn_blocking(move || {
+        again.configure(Vec::new());
+        again.stop();
+    });
+    seen.await.unwrap();
+    assert!(newest(&world, "shop:slow").is_some_and(model::is_stale));
+    end(world).await;
+}

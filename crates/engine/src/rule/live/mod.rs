@@ -207,6 +207,7 @@ impl Live {
         // Nothing has come yet: the first look is at the next multiple, or with the first sample.
         live.dirty.drain(..).for_each(|root| live.roots[root as usize].marked = false);
         live.waiting.clear();
+        live.end_left(around);
         live
     }
 

@@ -6,6 +6,7 @@ use model::{Labels, SampleBatch};
 use query::source::Matcher;
 
 use super::{Live, Surroundings};
+use crate::rule::Kind;
 use crate::rule::evaluate::record;
 
 impl Live {
@@ -29,6 +30,17 @@ impl Live {
                 written.insert(rule);
             }
         }
+        self.keep(&mut batch, around);
+        self.end_left(around);
+    }
+
+    /// Ends what rules recorded that are gone: otherwise it would count for the whole lookback, beside what replaces it. A rule that
+    /// was moved, or says other labels now, runs first, so that no series ends that goes on.
+    pub(super) fn end_left(&mut self, around: &mut dyn Surroundings) {
+        let recording = self.rules.rules.iter().zip(&self.own).filter(|(rule, _)| rule.kind == Kind::Record);
+        let waits = |name: &str| recording.clone().any(|(rule, own)| rule.name.as_str() == name && own.evaluated.is_none());
+        let mut batch = SampleBatch::new();
+        self.has_changed |= self.state.end_left(waits, self.now, &mut batch);
         self.keep(&mut batch, around);
     }
 
@@ -69,8 +81,8 @@ impl Live {
         }
         self.counts.results += own.recorded.len() as u64;
         let compiled = &self.rules.rules[rule as usize];
-        if rows.is_empty() && !self.state.rules.contains_key(&compiled.key) {
-            return;
+        if rows.is_empty() && !self.state.rules.contains_key(&compiled.key) && self.graph.failed.is_none() {
+            return self.note_done(rule, None);
         }
         let memory = self.state.rules.entry(compiled.key.clone()).or_default();
         let looked_at = self.now - compiled.query_offset.duration();
