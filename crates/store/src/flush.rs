@@ -233,7 +233,7 @@ fn order(head: &Head) -> Vec<u64> {
     metrics.sort_unstable();
     let mut order: Vec<u64> = head.series().filter(|(_, labels)| labels.metric().is_empty()).map(|(id, _)| id).collect();
     for metric in metrics {
-        order.extend(head.postings.ids(METRIC_NAME, metric, head.next_id));
+        order.extend_from_slice(head.postings.list(METRIC_NAME, metric));
     }
     order
 }

@@ -5,6 +5,7 @@
 //! numbers in a row, so a sender that sends them in the same order again finds the next one beside the last.
 
 mod arena;
+mod cells;
 mod postings;
 pub(crate) mod slab;
 
@@ -19,6 +20,7 @@ use model::intake::{KeyHash, KeySecret, Protocol};
 use query::source::Matcher;
 
 use crate::intake::Reason;
+use cells::Cells;
 use postings::Postings;
 use slab::{SERIES, Slab};
 
@@ -89,7 +91,7 @@ pub(crate) struct Limits {
 /// All live series.
 pub(crate) struct Head {
     table: HashMap<Key, u64, BuildHasherDefault<Upper>>,
-    cells: Vec<Option<Box<Cell>>>,
+    cells: Cells,
     pub postings: Postings,
     pub next_id: u64,
     live: usize,
@@ -116,7 +118,7 @@ impl Head {
     pub fn new(next_id: u64) -> Head {
         Head {
             table: HashMap::default(),
-            cells: Vec::new(),
+            cells: Cells::default(),
             postings: Postings::default(),
             next_id,
             live: 0,
@@ -141,18 +143,18 @@ impl Head {
 
     #[inline]
     pub fn cell(&self, cell: usize) -> Option<&Cell> {
-        self.cells.get(cell)?.as_deref()
+        self.cells.get(cell)
     }
 
     /// Its slab, to work on with no lock where there is only one owner.
     pub fn slab_mut(&mut self, id: u64) -> Option<&mut Slab> {
-        let cell = self.cells.get_mut(cell_of(id))?.as_deref_mut()?;
+        let cell = self.cells.get_mut(cell_of(id))?;
         cell.labels[place_of(id)].as_ref()?;
         Some(cell.slab.get_mut().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub fn cells(&self) -> impl Iterator<Item = (usize, &Cell)> {
-        self.cells.iter().enumerate().filter_map(|(at, cell)| Some((at, cell.as_deref()?)))
+        self.cells.iter()
     }
 
     pub fn labels(&self, id: u64) -> Option<&Labels> {
@@ -203,11 +205,8 @@ impl Head {
     /// Takes a series in under its number.
     pub fn insert(&mut self, id: u64, by_labels: KeyHash, labels: Labels, limits: &Limits) {
         let cell = cell_of(id);
-        if self.cells.len() <= cell {
-            self.cells.resize_with(cell + 1, || None);
-        }
         let empty = || Box::new(Cell { labels: [const { None }; SERIES], live: 0, slab: Mutex::new(Slab::new(cell)) });
-        let cell = self.cells[cell].get_or_insert_with(empty);
+        let cell = self.cells.get_or_make(cell, empty);
         if cell.labels[place_of(id)].is_some() {
             return;
         }
@@ -233,14 +232,14 @@ impl Head {
             return;
         }
         for &id in gone {
-            let Some(cell) = self.cells.get_mut(cell_of(id)).and_then(Option::as_deref_mut) else { continue };
+            let Some(cell) = self.cells.get_mut(cell_of(id)) else { continue };
             let Some(labels) = cell.labels[place_of(id)].take() else { continue };
             let slab = cell.slab.get_mut().unwrap_or_else(PoisonError::into_inner);
             let key = slab.key(place_of(id));
             slab.end(place_of(id));
             cell.live -= 1;
             if cell.live == 0 {
-                self.cells[cell_of(id)] = None;
+                self.cells.remove(cell_of(id));
             }
             self.live -= 1;
             self.bytes -= bytes_of(&labels);
@@ -285,5 +284,35 @@ impl Head {
     /// The numbers of the series that fit all matchers, rising.
     pub fn matching(&self, matchers: &[Matcher]) -> Vec<u64> {
         self.postings.matching(matchers, self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::intake::KEY_SECRET_LEN;
+    use query::source::MatchOp;
+
+    /// Years of series that came and went: numbers beyond 32 bits beside one that has been there from the beginning.
+    #[test]
+    fn numbers_rise_beyond_four_billion_and_take_no_room() {
+        let secret = KeySecret::new([7; KEY_SECRET_LEN]);
+        let limits = Limits { series: 100, bytes: u64::MAX, per_source: 100, source_label: "instance".into() };
+        let mut head = Head::new(0);
+        let make = |head: &mut Head, id: u64| {
+            let labels = Labels::new([("__name__", "up"), ("pod", &format!("{id}"))]).unwrap();
+            head.insert(id, secret.hash(Protocol::Labels, labels.key().as_bytes()), labels, &limits);
+        };
+        let last = 3 * (1 << 32) + 5;
+        for id in [3, (1 << 32) - 1, 1 << 32, (1 << 32) + 3, last] {
+            make(&mut head, id);
+        }
+        let all = head.matching(&[Matcher::new("__name__", MatchOp::Equal, "up").unwrap()]);
+        assert_eq!(all, [3, (1 << 32) - 1, 1 << 32, (1 << 32) + 3, last]);
+        assert!(all.iter().all(|id| head.labels(*id).is_some_and(|labels| labels.get("pod") == Some(&id.to_string()))));
+        assert_eq!(head.cells().map(|(cell, _)| cell as u64).collect::<Vec<_>>(), [0, (1 << 26) - 1, 1 << 26, 3 << 26]);
+        head.retire(&AHashSet::from_iter([(1 << 32) - 1, 1 << 32]), &secret, &limits);
+        assert_eq!(head.matching(&[Matcher::new("pod", MatchOp::Regex, ".+").unwrap()]), [3, (1 << 32) + 3, last]);
+        assert_eq!((head.len(), head.next_id), (3, last + 1));
     }
 }

@@ -1,6 +1,4 @@
 //! The inverted index of the live series: for each label and value the numbers of the series that have it, rising.
-//!
-//! A list holds the lower 32 bits of the numbers: the live ones never span more than that.
 
 use ahash::AHashMap;
 use model::Labels;
@@ -11,14 +9,14 @@ use super::Head;
 /// So many candidates are checked on their labels rather than by another list.
 const CHECK_MAX: usize = 64;
 
-type Values = AHashMap<Box<str>, Vec<u32>>;
+type Values = AHashMap<Box<str>, Vec<u64>>;
 
 /// The index.
 #[derive(Default)]
 pub(crate) struct Postings {
     names: AHashMap<Box<str>, Values>,
     /// Lists from which numbers were taken away, by name and value.
-    thinned: AHashMap<(Box<str>, Box<str>), Vec<u32>>,
+    thinned: AHashMap<(Box<str>, Box<str>), Vec<u64>>,
 }
 
 impl Postings {
@@ -29,8 +27,8 @@ impl Postings {
             }
             let Some(values) = self.names.get_mut(name) else { continue };
             match values.get_mut(value) {
-                Some(list) => insert_sorted(list, id as u32),
-                None => drop(values.insert(value.into(), vec![id as u32])),
+                Some(list) => insert_sorted(list, id),
+                None => drop(values.insert(value.into(), vec![id])),
             }
         }
     }
@@ -38,7 +36,7 @@ impl Postings {
     /// Notes that a number has gone; it stays in the lists until [`sweep`](Self::sweep).
     pub fn remove(&mut self, id: u64, labels: &Labels) {
         for (name, value) in labels.iter() {
-            self.thinned.entry((name.into(), value.into())).or_default().push(id as u32);
+            self.thinned.entry((name.into(), value.into())).or_default().push(id);
         }
     }
 
@@ -71,19 +69,14 @@ impl Postings {
     }
 
     /// The series of a label's value.
-    pub fn list(&self, name: &str, value: &str) -> &[u32] {
+    pub fn list(&self, name: &str, value: &str) -> &[u64] {
         self.names.get(name).and_then(|values| values.get(value)).map_or(&[], Vec::as_slice)
-    }
-
-    /// The numbers of a label's value; `next_id` is the next that will be given.
-    pub fn ids(&self, name: &str, value: &str, next_id: u64) -> impl Iterator<Item = u64> {
-        self.list(name, value).iter().map(move |low| widen(*low, next_id))
     }
 
     /// The series that fit all matchers: the shortest list, met with the others.
     pub fn matching(&self, matchers: &[Matcher], head: &Head) -> Vec<u64> {
-        let mut lists: Vec<(usize, &[u32])> = Vec::new();
-        let mut narrow: Option<(Vec<u32>, usize)> = None;
+        let mut lists: Vec<(usize, &[u64])> = Vec::new();
+        let mut narrow: Option<(Vec<u64>, usize)> = None;
         for (at, matcher) in matchers.iter().enumerate().filter(|(_, matcher)| !matcher.matches("")) {
             match matcher.op {
                 MatchOp::Equal => lists.push((at, self.list(&matcher.name, &matcher.value))),
@@ -98,7 +91,7 @@ impl Postings {
         lists.sort_by_key(|(_, list)| list.len());
         let shortest = lists.first().map_or(usize::MAX, |(_, list)| list.len());
         let mut done = vec![false; matchers.len()];
-        let mut found: Vec<u32> = match narrow {
+        let mut found: Vec<u64> = match narrow {
             Some((union, at)) if union.len() < shortest => {
                 done[at] = true;
                 union
@@ -119,7 +112,7 @@ impl Postings {
         }
         let rest: Vec<&Matcher> = matchers.iter().zip(&done).filter(|(_, done)| !**done).map(|(matcher, _)| matcher).collect();
         let fits = |id: &u64| head.labels(*id).is_some_and(|labels| rest.iter().all(|matcher| matcher.matches_labels(labels)));
-        found.into_iter().map(|low| widen(low, head.next_id)).filter(|id| rest.is_empty() || fits(id)).collect()
+        found.into_iter().filter(|id| rest.is_empty() || fits(id)).collect()
     }
 
     fn all(&self, matchers: &[Matcher], head: &Head) -> Vec<u64> {
@@ -128,21 +121,16 @@ impl Postings {
     }
 
     /// A series has one value per label, so it stands in one of these lists only.
-    fn union(&self, matcher: &Matcher) -> Vec<u32> {
+    fn union(&self, matcher: &Matcher) -> Vec<u64> {
         let values = self.names.get(matcher.name.as_str()).into_iter().flatten();
-        let mut union: Vec<u32> =
+        let mut union: Vec<u64> =
             values.filter(|(value, _)| matcher.matches(value)).flat_map(|(_, list)| list).copied().collect();
         union.sort_unstable();
         union
     }
 }
 
-/// The number behind its lower half: the last one with it.
-fn widen(low: u32, next_id: u64) -> u64 {
-    next_id.wrapping_sub(u64::from((next_id as u32).wrapping_sub(low)))
-}
-
-fn insert_sorted(list: &mut Vec<u32>, id: u32) {
+fn insert_sorted(list: &mut Vec<u64>, id: u64) {
     match list.last() {
         Some(last) if *last >= id => {
             if let Err(place) = list.binary_search(&id) {
@@ -154,7 +142,7 @@ fn insert_sorted(list: &mut Vec<u32>, id: u32) {
 }
 
 /// Keeps of `found` what is in `list` too; both rise.
-fn meet(found: &mut Vec<u32>, list: &[u32]) {
+fn meet(found: &mut Vec<u64>, list: &[u64]) {
     let mut rest = list;
     found.retain(|id| {
         // Doubling steps: the list may be far longer than what is looked for.
