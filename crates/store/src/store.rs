@@ -579,6 +579,9 @@ impl Inner {
         let done = self.history.retain(Time(self.cutoff(now)), self.options.retention_bytes.unwrap_or(u64::MAX));
         let done = done.and_then(|_| self.history.compact(now));
         done.unwrap_or_else(|error| {
+            if matches!(error, StoreError::Closed) {
+                return false;
+            }
             // Nothing is lost: the parts are as they were. The next flush tries again.
             tracing::error!(%error, "tidying up the parts failed");
             false
