@@ -14,13 +14,17 @@ pub(crate) struct Group {
 }
 
 enum GroupState {
-    Waiting(Vec<Told>),
+    Waiting {
+        told: Vec<Told>,
+        /// A thread sleeps until it is done: telling nobody is a system call too.
+        asleep: bool,
+    },
     Done(Result<(), StoreError>),
 }
 
 impl Group {
     pub fn new() -> Arc<Group> {
-        Arc::new(Group { state: Mutex::new(GroupState::Waiting(Vec::new())), done: Condvar::new() })
+        Arc::new(Group { state: Mutex::new(GroupState::Waiting { told: Vec::new(), asleep: false }), done: Condvar::new() })
     }
 
     /// A group with nothing to write.
@@ -31,11 +35,13 @@ impl Group {
     /// Tells everybody who waits. The first outcome stays.
     pub fn settle(&self, outcome: Result<(), StoreError>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let GroupState::Waiting(waiting) = &mut *state else { return };
-        let waiting = std::mem::take(waiting);
+        let GroupState::Waiting { told, asleep } = &mut *state else { return };
+        let (waiting, asleep) = (std::mem::take(told), *asleep);
         *state = GroupState::Done(outcome.clone());
         drop(state);
-        self.done.notify_all();
+        if asleep {
+            self.done.notify_all();
+        }
         for told in waiting {
             // A panic of one must not take the writer's thread from all the others.
             if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| told(outcome.clone()))).is_err() {
@@ -84,7 +90,13 @@ impl Commit {
                 }
                 _ => {
                     let state = self.group.state.lock().unwrap_or_else(PoisonError::into_inner);
-                    let waiting = |state: &mut GroupState| matches!(state, GroupState::Waiting(_));
+                    let waiting = |state: &mut GroupState| match state {
+                        GroupState::Waiting { asleep, .. } => {
+                            *asleep = true;
+                            true
+                        }
+                        GroupState::Done(_) => false,
+                    };
                     drop(self.group.done.wait_while(state, waiting).unwrap_or_else(PoisonError::into_inner));
                 }
             }
@@ -94,7 +106,7 @@ impl Commit {
     /// The outcome, if there is one already; else the batch is on its way.
     pub fn poll(&self) -> Option<Result<(), StoreError>> {
         let outcome = match &*self.group.state.lock().unwrap_or_else(PoisonError::into_inner) {
-            GroupState::Waiting(_) => None,
+            GroupState::Waiting { .. } => None,
             GroupState::Done(outcome) => Some(outcome.clone()),
         };
         if outcome.is_none() {
@@ -114,7 +126,7 @@ impl Commit {
     pub fn on_synced(self, told: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
         let mut state = self.group.state.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *state {
-            GroupState::Waiting(waiting) => waiting.push(Box::new(told)),
+            GroupState::Waiting { told: waiting, .. } => waiting.push(Box::new(told)),
             GroupState::Done(outcome) => {
                 let outcome = outcome.clone();
                 drop(state);

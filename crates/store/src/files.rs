@@ -41,6 +41,8 @@ pub trait Files: Send + Sync + 'static {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Takes the exclusive lock on a file, made where it is missing; `WouldBlock` where another holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
+    /// Nobody reads the file soon: the memory that holds what is on the disk already may be used for something else.
+    fn forget(&self, _path: &Path) {}
     /// Bytes that an ordinary user may still write there.
     fn free(&self, dir: &Path) -> io::Result<u64>;
 }

@@ -81,6 +81,12 @@ impl Files for OnDisk {
         }
     }
 
+    fn forget(&self, path: &Path) {
+        let Ok(file) = fs::File::open(path) else { return };
+        // A file system that can't keeps it in memory as long as the kernel likes.
+        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+    }
+
     fn free(&self, dir: &Path) -> io::Result<u64> {
         let room = rustix::fs::statvfs(dir)?;
         Ok(room.f_bavail.saturating_mul(room.f_frsize))
@@ -126,3 +132,23 @@ struct Locked {
 }
 
 impl Lock for Locked {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::write_all_at;
+
+    #[test]
+    fn what_is_forgotten_is_still_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let file = OnDisk.create(&path).unwrap();
+        write_all_at(&*file, &[7; 100_000], 0).unwrap();
+        file.sync_data().unwrap();
+        write_all_at(&*file, &[8; 50_000], 25_000).unwrap();
+        OnDisk.forget(&path);
+        let read = OnDisk.read(&path, 0, u64::MAX).unwrap();
+        assert!(read == [vec![7; 25_000], vec![8; 50_000], vec![7; 25_000]].concat());
+        OnDisk.forget(&folder.path().join("none"));
+    }
+}
