@@ -77,7 +77,7 @@ pub fn register(routes: Routes<App>) -> Routes<App> {
         .get(
             "/api/v1/rules",
             view,
-            "Rules, how they fare, and their alerts: type, rule_name[], rule_group[], file[], exclude_alerts, match[]",
+            "Rules, how they fare, and their alerts: type, rule_name[], rule_group[], file[], exclude_alerts, match[], group_limit, group_next_token",
             NONE,
             rules::rules,
         )

@@ -13,6 +13,7 @@ use model::config::{Rule, RuleGroup, Span};
 use model::{AlertState, Labels, Time, labels::METRIC_NAME};
 use query::source::Matcher;
 use serde_json::{Map, Value, json as value};
+use sha2::Digest as _;
 use wire::prom_json;
 
 use super::{Asked, PromError, json};
@@ -30,6 +31,39 @@ struct Wanted {
     groups: BTreeSet<String>,
     files: BTreeSet<String>,
     matching: Vec<Vec<Matcher>>,
+    page: Option<Page>,
+}
+
+/// A part of a long list of groups.
+struct Page {
+    /// At most so many groups, at least one.
+    limit: usize,
+    /// The token of the group that it begins with; none: the first.
+    from: Option<String>,
+}
+
+impl Page {
+    fn of(asked: &Asked) -> Result<Option<Page>, PromError> {
+        let from = asked.0.one("group_next_token").map(str::to_owned);
+        let Some(limit) = asked.0.one("group_limit") else {
+            let why = "group_limit needs to be present in order to paginate over the groups";
+            return if from.is_none() { Ok(None) } else { Err(PromError::parameter("group_next_token", why)) };
+        };
+        match limit.parse::<i32>().map(usize::try_from) {
+            Ok(Ok(limit @ 1..)) => Ok(Some(Page { limit, from })),
+            Ok(_) => Err(PromError::parameter("group_limit", "group_limit needs to be greater than 0")),
+            Err(why) => {
+                let why = format!("group_limit needs to be a valid number: \"{}\": {why}", short(limit));
+                Err(PromError::parameter("group_limit", why))
+            }
+        }
+    }
+}
+
+/// What names a group in the address of the next page: the same as long as the group is there, whatever comes or goes before it.
+fn token_of(group: &RuleGroup) -> String {
+    let hash = sha2::Sha256::new().chain_update(&group.file).chain_update([0]).chain_update(&group.name).finalize();
+    hex::encode(&hash[..20])
 }
 
 impl Wanted {
@@ -52,7 +86,8 @@ impl Wanted {
         };
         let names = |name: &str| asked.0.all(name).map(str::to_owned).collect();
         let (rules, groups, files) = (names("rule_name[]"), names("rule_group[]"), names("file[]"));
-        Ok(Wanted { alerting, recording, alerts, rules, groups, files, matching: selectors(&asked.0)? })
+        let (matching, page) = (selectors(&asked.0)?, Page::of(asked)?);
+        Ok(Wanted { alerting, recording, alerts, rules, groups, files, matching, page })
     }
 
     fn group(&self, group: &RuleGroup) -> bool {
@@ -87,12 +122,22 @@ pub(super) async fn rules(State(app): State<App>, asked: Asked) -> Result<Respon
     let seen = seen(&app).await;
     let mut rules = seen.rules.into_iter();
     let mut groups: Vec<Value> = Vec::new();
+    let mut from = wanted.page.as_ref().and_then(|page| page.from.as_deref());
+    let mut next = None;
     for group in seen.groups.iter() {
         let of_group: Vec<RuleSeen> = rules.by_ref().take(group.rules.len()).collect();
+        if from.is_some_and(|from| from != token_of(group)) {
+            continue;
+        }
+        from = None;
         let listed = group.rules.iter().zip(&of_group).filter(|(rule, _)| wanted.rule(group, rule));
         let listed: Vec<Value> = listed.map(|(rule, seen)| one(group, rule, seen, wanted.alerts)).collect();
         if listed.is_empty() || !wanted.group(group) {
             continue;
+        }
+        if wanted.page.as_ref().is_some_and(|page| groups.len() == page.limit) {
+            next = Some(token_of(group));
+            break;
         }
         let took: f64 = of_group.iter().map(|seen| seen.took.as_secs_f64()).sum();
         let last = of_group.iter().filter_map(|seen| seen.evaluated).max();
@@ -101,8 +146,16 @@ pub(super) async fn rules(State(app): State<App>, asked: Asked) -> Result<Respon
             "rules": listed, "evaluationTime": took, "lastEvaluation": instant(last),
         }));
     }
+    if let Some(from) = from {
+        let why = format!("invalid group_next_token '{}'. were rule groups changed?", short(from));
+        return Err(PromError::parameter("group_next_token", why));
+    }
+    let mut data = value!({ "groups": groups });
+    if let (Some(next), Some(data)) = (next, data.as_object_mut()) {
+        data.insert("groupNextToken".into(), value!(next));
+    }
     let mut out = Vec::new();
-    prom_json::data(&mut out, &value!({ "groups": groups }));
+    prom_json::data(&mut out, &data);
     Ok(json(out))
 }
 

@@ -92,6 +92,11 @@ async fn errors_have_prometheus_form_and_status() {
         ("/api/v1/series", 400, "bad_data", "no match[]"),
         ("/api/v1/series?match[]=sum(up)", 400, "bad_data", "\"match[]\""),
         ("/api/v1/rules?type=all", 400, "bad_data", "\"type\""),
+        ("/api/v1/rules?group_limit=0", 400, "bad_data", "greater than 0"),
+        ("/api/v1/rules?group_limit=-1", 400, "bad_data", "greater than 0"),
+        ("/api/v1/rules?group_limit=many", 400, "bad_data", "valid number"),
+        ("/api/v1/rules?group_next_token=0a", 400, "bad_data", "group_limit needs to be present"),
+        ("/api/v1/rules?group_limit=1&group_next_token=0a", 400, "bad_data", "were rule groups changed?"),
         ("/api/v1/query?query=http_requests%20*%20on(none)%20http_requests", 422, "execution", "1:15: found duplicate series"),
         // As well where it was evaluated on a thread of its own.
         ("/api/v1/query?query=1%20%2B%0Asum(%7B__name__%3D~%22h.*%22%7D*on(no)http_requests)", 422, "execution", "2:22: found"),
@@ -151,6 +156,46 @@ async fn rules_show_their_alerts() {
     assert_eq!(count("exclude_alerts=true").await, all);
     let without = house.get("/api/v1/rules?exclude_alerts=true").await.json();
     assert!(alerting(&without).get("alerts").is_none());
+}
+
+#[tokio::test]
+async fn groups_of_rules_come_in_pages() {
+    let house = House::open().await;
+    let names = |answer: &serde_json::Value| -> Vec<String> {
+        let groups = answer["data"]["groups"].as_array().unwrap();
+        let name = |group: &serde_json::Value| ["file", "name"].map(|key| group[key].as_str().unwrap().to_owned()).join(" ");
+        groups.iter().map(name).collect()
+    };
+    let group = |name: &str, rule: &str| format!("  - name: {name}\n    rules:\n      - {rule}: made\n        expr: up == 0\n");
+    let more = format!("groups:\n{}{}{}", group("one", "alert"), group("two", "record"), group("three", "alert"));
+    std::fs::write(house.folder.path().join("config/rules/more.yaml"), more).unwrap();
+    assert_eq!(house.ask(Role::Admin, "POST", "/-/reload", &[], "").await.status, 200);
+    let all = names(&house.get("/api/v1/rules").await.json());
+    assert_eq!(all.len(), 4, "{all:?}");
+    for limit in 1..=all.len() + 1 {
+        let (mut got, mut asked) = (Vec::new(), format!("/api/v1/rules?group_limit={limit}"));
+        loop {
+            let page = house.get(&asked).await.json();
+            let here = names(&page);
+            let Some(next) = page["data"]["groupNextToken"].as_str() else {
+                assert!((1..=limit).contains(&here.len()), "{limit}: {page}");
+                got.extend(here);
+                break;
+            };
+            assert_eq!(here.len(), limit, "{page}");
+            got.extend(here);
+            asked = format!("/api/v1/rules?group_limit={limit}&group_next_token={next}");
+        }
+        assert_eq!(got, all, "{limit}");
+    }
+    // What is left out by other parameters takes no place on a page.
+    let asked = "/api/v1/rules?type=record&group_limit=1";
+    let first = house.get(asked).await.json();
+    assert_eq!(names(&first), ["rules/host.yaml host"]);
+    let next = first["data"]["groupNextToken"].as_str().unwrap();
+    let second = house.get(&format!("{asked}&group_next_token={next}")).await.json();
+    assert_eq!(names(&second), ["rules/more.yaml two"]);
+    assert!(second["data"].get("groupNextToken").is_none(), "{second}");
 }
 
 #[tokio::test]
