@@ -3,7 +3,7 @@
 //! No socket, no timer, no channel: it is told what happened and asked what is due, by the performers' task in a server and
 //! by the simulator in tests. The truth is the journal's table of the same name; rows leave when their answer is on disk.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use engine::Effect;
@@ -93,14 +93,122 @@ struct Row {
 #[derive(Debug)]
 pub struct Outbox {
     rows: BTreeMap<EffectKey, Row>,
+    queue: Queue,
     places: u64,
     random: u64,
+}
+
+/// The rows that wait, ordered: what is due is found without looking at them all, however many alerts a storm brought.
+#[derive(Debug, Default)]
+struct Queue {
+    /// What must not overtake each other, by thread and place. Only the first of each may go out.
+    threads: HashMap<u64, BTreeMap<u64, (Time, EffectKey)>>,
+    /// The first of each thread, by where it goes.
+    lanes: HashMap<u64, Lane>,
+    /// What waits for nothing else: steps.
+    free: Heads,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    /// One notice is under way.
+    busy: bool,
+    heads: Heads,
+}
+
+/// Rows that may go out as soon as their time has come.
+#[derive(Debug, Default)]
+struct Heads {
+    /// By place: their time had come when this was looked at last.
+    ready: BTreeMap<u64, (Time, EffectKey)>,
+    later: BTreeMap<(Time, u64), EffectKey>,
+}
+
+impl Heads {
+    fn insert(&mut self, place: u64, at: Time, key: EffectKey) {
+        self.later.insert((at, place), key);
+    }
+
+    fn remove(&mut self, place: u64, at: Time) {
+        if self.ready.remove(&place).is_none() {
+            self.later.remove(&(at, place));
+        }
+    }
+
+    /// Those whose time has come.
+    fn ready(&mut self, now: Time) -> &BTreeMap<u64, (Time, EffectKey)> {
+        while let Some(first) = self.later.first_entry().filter(|first| first.key().0 <= now) {
+            let ((at, place), key) = first.remove_entry();
+            self.ready.insert(place, (at, key));
+        }
+        &self.ready
+    }
+
+    /// When something is ready, or since when something is.
+    fn next(&self) -> Option<Time> {
+        let ready = self.ready.first_key_value().map(|(_, (at, _))| *at);
+        ready.or_else(|| self.later.first_key_value().map(|((at, _), _)| *at))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.later.is_empty()
+    }
+}
+
+impl Queue {
+    fn enter(&mut self, row: &Row) {
+        let (place, at, key) = (row.place, row.owed.next_at, &row.owed.key);
+        let (Some(lane), Some(thread)) = (row.lane, row.thread) else { return self.free.insert(place, at, key.clone()) };
+        let thread = self.threads.entry(thread).or_default();
+        let first = thread.first_key_value().map(|(place, (at, _))| (*place, *at));
+        thread.insert(place, (at, key.clone()));
+        if first.is_some_and(|(first, _)| first < place) {
+            return;
+        }
+        let heads = &mut self.lanes.entry(lane).or_default().heads;
+        if let Some((first, at)) = first {
+            heads.remove(first, at);
+        }
+        heads.insert(place, at, key.clone());
+    }
+
+    fn leave(&mut self, row: &Row) {
+        let (place, at) = (row.place, row.owed.next_at);
+        let (Some(lane), Some(thread)) = (row.lane, row.thread) else { return self.free.remove(place, at) };
+        let heads = &mut self.lanes.entry(lane).or_default().heads;
+        if let Some(waiting) = self.threads.get_mut(&thread) {
+            let was_first = waiting.first_key_value().is_some_and(|(first, _)| *first == place);
+            waiting.remove(&place);
+            if was_first {
+                heads.remove(place, at);
+                if let Some((next, (at, key))) = waiting.first_key_value() {
+                    heads.insert(*next, *at, key.clone());
+                }
+            }
+            if waiting.is_empty() {
+                self.threads.remove(&thread);
+            }
+        }
+        self.tidy(lane);
+    }
+
+    fn set_busy(&mut self, lane: Option<u64>, busy: bool) {
+        let Some(lane) = lane else { return };
+        self.lanes.entry(lane).or_default().busy = busy;
+        self.tidy(lane);
+    }
+
+    fn tidy(&mut self, lane: u64) {
+        if self.lanes.get(&lane).is_some_and(|lane| !lane.busy && lane.heads.is_empty()) {
+            self.lanes.remove(&lane);
+        }
+    }
 }
 
 impl Outbox {
     /// Holds what the journal says is owed. The seed varies pauses, so that many senders do not keep step.
     pub fn new(owed: Vec<Owed>, seed: u64) -> Outbox {
-        let mut outbox = Outbox { rows: BTreeMap::new(), places: 0, random: seed | 1 };
+        let mut outbox = Outbox { rows: BTreeMap::new(), queue: Queue::default(), places: 0, random: seed | 1 };
         owed.into_iter().for_each(|owed| outbox.owe(owed, false));
         outbox
     }
@@ -151,7 +259,13 @@ impl Outbox {
             // A step asked again: what is asked now counts, from now on.
             Some(row) => {
                 let phase = if row.phase == Phase::Busy { Phase::Busy } else { Phase::Waiting };
+                if row.phase == Phase::Waiting {
+                    self.queue.leave(row);
+                }
                 *row = Row { owed, place, phase, reported_at: None, unsent: new, gone: false, lane: None, thread: None };
+                if row.phase == Phase::Waiting {
+                    self.queue.enter(row);
+                }
             }
             None => {
                 let (lane, thread) = match &owed.effect {
@@ -160,6 +274,7 @@ impl Outbox {
                 };
                 let phase = Phase::Waiting;
                 let row = Row { owed, place, phase, reported_at: None, unsent: new, gone: false, lane, thread };
+                self.queue.enter(&row);
                 self.rows.insert(row.owed.key.clone(), row);
             }
         }
@@ -168,7 +283,10 @@ impl Outbox {
     fn settle(&mut self, key: &EffectKey) {
         match self.rows.get_mut(key) {
             Some(row) if row.phase == Phase::Busy => row.gone = true,
-            Some(_) => {
+            Some(row) => {
+                if row.phase == Phase::Waiting {
+                    self.queue.leave(row);
+                }
                 self.rows.remove(key);
             }
             None => {}
@@ -177,13 +295,17 @@ impl Outbox {
 
     /// What is to be performed now; it counts as under way from here on. A receiver gets one notice at a time, in order.
     pub fn due(&mut self, now: Time) -> Vec<Job> {
-        let mut busy = self.busy_lanes();
-        let mut jobs = Vec::new();
-        for key in self.candidates() {
+        let mut due: Vec<(u64, EffectKey)> = Vec::new();
+        due.extend(self.queue.free.ready(now).iter().map(|(place, (_, key))| (*place, key.clone())));
+        for lane in self.queue.lanes.values_mut().filter(|lane| !lane.busy) {
+            due.extend(lane.heads.ready(now).first_key_value().map(|(place, (_, key))| (*place, key.clone())));
+        }
+        due.sort_unstable_by_key(|(place, _)| *place);
+        let mut jobs = Vec::with_capacity(due.len());
+        for (_, key) in due {
             let Some(row) = self.rows.get_mut(&key) else { continue };
-            if row.owed.next_at > now || row.lane.is_some_and(|lane| !busy.insert(lane)) {
-                continue;
-            }
+            self.queue.set_busy(row.lane, true);
+            self.queue.leave(row);
             row.phase = Phase::Busy;
             match &row.owed.effect {
                 Effect::Tell(tell) => jobs.push(Job::Tell(tell.clone())),
@@ -196,29 +318,15 @@ impl Outbox {
 
     /// When [`due`](Self::due) has something again, if nothing else happens.
     pub fn next_due(&self) -> Option<Time> {
-        let busy = self.busy_lanes();
-        let rows = self.candidates().into_iter().filter_map(|key| self.rows.get(&key));
-        rows.filter(|row| row.lane.is_none_or(|lane| !busy.contains(&lane))).map(|row| row.owed.next_at).min()
-    }
-
-    fn busy_lanes(&self) -> BTreeSet<u64> {
-        self.rows.values().filter(|row| row.phase == Phase::Busy).filter_map(|row| row.lane).collect()
-    }
-
-    /// What waits, in order, without what must not overtake something that waits too.
-    fn candidates(&self) -> Vec<EffectKey> {
-        let mut order: Vec<(u64, &EffectKey, &Row)> =
-            self.rows.iter().filter(|(_, row)| row.phase == Phase::Waiting).map(|(key, row)| (row.place, key, row)).collect();
-        order.sort_unstable_by_key(|(place, _, _)| *place);
-        let mut threads = BTreeSet::new();
-        order.retain(|(_, _, row)| row.thread.is_none_or(|thread| threads.insert(thread)));
-        order.into_iter().map(|(_, key, _)| key.clone()).collect()
+        let lanes = self.queue.lanes.values().filter(|lane| !lane.busy).map(|lane| &lane.heads);
+        lanes.chain([&self.queue.free]).filter_map(Heads::next).min()
     }
 
     /// A try to tell somebody ended. Gives the event that says so, where the journal has to know.
     pub fn told(&mut self, key: &EffectKey, attempt: Attempt, now: Time) -> Option<Event> {
         let jitter = self.jitter();
-        let row = self.rows.get_mut(key)?;
+        let row = self.rows.get_mut(key).filter(|row| row.phase == Phase::Busy)?;
+        self.queue.set_busy(row.lane, false);
         if row.gone {
             self.rows.remove(key);
             return None;
@@ -248,6 +356,7 @@ impl Outbox {
             Attempt::Again { why, after } => {
                 row.phase = Phase::Waiting;
                 row.owed.next_at = now + pause(tries, jitter).max(after.unwrap_or_default().min(LONGEST_PAUSE * 30));
+                self.queue.enter(row);
                 if row.reported_at.is_some_and(|reported| now.since(reported) < REPORT_EVERY) {
                     return None;
                 }
@@ -259,7 +368,7 @@ impl Outbox {
 
     /// Asking for a step came to something. Gives the event where the step has ended.
     pub fn asked(&mut self, key: &EffectKey, asked: Asked, took: Duration, now: Time) -> Option<Event> {
-        let row = self.rows.get_mut(key)?;
+        let row = self.rows.get_mut(key).filter(|row| row.phase == Phase::Busy)?;
         if row.gone {
             self.rows.remove(key);
             return None;
@@ -275,6 +384,7 @@ impl Outbox {
                 row.phase = Phase::Waiting;
                 // Asked before, its agent may have begun: only the agent can say, however late.
                 row.owed.next_at = if row.unsent { request.expires_at } else { Time::MAX };
+                self.queue.enter(row);
                 return None;
             }
             Asked::NoLink => StepOutcome::Unreachable { why: format!("the agent of {} has no link", request.host) },
@@ -299,17 +409,26 @@ impl Outbox {
                 && now < request.expires_at
                 && matches!(row.phase, Phase::Waiting | Phase::Sent)
             {
+                if row.phase == Phase::Waiting {
+                    self.queue.leave(row);
+                }
                 (row.phase, row.owed.next_at) = (Phase::Waiting, now);
+                self.queue.enter(row);
             }
         }
     }
 
-    /// One notice arrived: those that wait for the same receiver need not wait longer.
+    /// One notice arrived: those that wait for the same receiver need not wait longer. Who waits behind another has no pause
+    /// of its own.
     fn receiver_is_back(&mut self, told: &Tell, now: Time) {
-        let told = Some(lane(told));
-        for row in self.rows.values_mut() {
-            if row.phase == Phase::Waiting && row.lane == told {
-                row.owed.next_at = row.owed.next_at.min(now);
+        let Some(lane) = self.queue.lanes.get_mut(&lane(told)) else { return };
+        for ((at, place), key) in std::mem::take(&mut lane.heads.later) {
+            let at = at.min(now);
+            lane.heads.insert(place, at, key.clone());
+            let Some(row) = self.rows.get_mut(&key) else { continue };
+            row.owed.next_at = at;
+            if let Some(waiting) = row.thread.and_then(|thread| self.queue.threads.get_mut(&thread)) {
+                waiting.insert(place, (at, key));
             }
         }
     }
@@ -507,5 +626,81 @@ mod tests {
         outbox.asked(&"o/1".into(), Asked::Sent, Duration::ZERO, later);
         outbox.take(Dues::Committed(vec![OutboxChange::Settle("o/1".into())]));
         assert!(outbox.is_empty());
+    }
+
+    impl Outbox {
+        /// What is due and what is next, found by looking at every row.
+        fn plainly(&self, now: Time) -> (Vec<String>, Option<Time>) {
+            let mut waiting: Vec<&Row> = self.rows.values().filter(|row| row.phase == Phase::Waiting).collect();
+            waiting.sort_by_key(|row| row.place);
+            let mut threads = BTreeSet::new();
+            waiting.retain(|row| row.thread.is_none_or(|thread| threads.insert(thread)));
+            let busy = self.rows.values().filter(|row| row.phase == Phase::Busy).filter_map(|row| row.lane);
+            let mut busy: BTreeSet<u64> = busy.collect();
+            let free = |row: &&&Row| row.lane.is_none_or(|lane| !busy.contains(&lane));
+            let next = waiting.iter().filter(free).map(|row| row.owed.next_at.max(now)).min();
+            let takes = |row: &&Row| row.owed.next_at <= now && row.lane.is_none_or(|lane| busy.insert(lane));
+            (waiting.into_iter().filter(takes).map(|row| row.owed.key.to_string()).collect(), next)
+        }
+    }
+
+    #[test]
+    fn what_is_due_is_what_a_look_at_every_row_finds() {
+        for seed in 1..=100_u64 {
+            let mut random = crate::testing::Random::new(seed);
+            let mut now = Time::from_secs(1_000);
+            let (mut outbox, mut under_way, mut owed) = (Outbox::new(Vec::new(), seed), Vec::new(), 0_u32);
+            for _ in 0..200 {
+                match random.below(8) {
+                    0..=2 => {
+                        for _ in 0..=random.below(4) {
+                            owed += 1;
+                            let (alert, receiver) = (random.below(6), random.below(3));
+                            let mut one = match random.once_in(6) {
+                                true => step(&format!("web-{alert}"), now + Duration::from_secs(random.below(60))),
+                                false => notice(&format!("{owed:04}"), &format!("a{alert}"), now),
+                            };
+                            match &mut one.effect {
+                                Effect::Tell(tell) => tell.receiver = ReceiverName::new(format!("hook{receiver}")).unwrap(),
+                                Effect::Do(request) => {
+                                    one.key = EffectKey::from(format!("step/{}", request.host));
+                                    request.key = one.key.clone();
+                                }
+                                _ => {}
+                            }
+                            outbox.take(Dues::Committed(vec![OutboxChange::Owe(Box::new(one))]));
+                        }
+                    }
+                    3 => {
+                        let keys: Vec<EffectKey> = outbox.rows.keys().cloned().collect();
+                        if !keys.is_empty() {
+                            let key = keys[random.below(keys.len() as u64) as usize].clone();
+                            outbox.take(Dues::Committed(vec![OutboxChange::Settle(key)]));
+                        }
+                    }
+                    4 => outbox.link_up(&HostName::new(format!("web-{}", random.below(6))).unwrap(), now),
+                    5..=6 if !under_way.is_empty() => {
+                        let job: Job = under_way.swap_remove(random.below(under_way.len() as u64) as usize);
+                        match job {
+                            Job::Tell(tell) => {
+                                let attempt = if random.once_in(2) { again() } else { Attempt::Delivered };
+                                outbox.told(&tell.key, attempt, now);
+                            }
+                            Job::Do(request) => {
+                                let asked = if random.once_in(2) { Asked::NoLink } else { Asked::Sent };
+                                outbox.asked(&request.key, asked, Duration::ZERO, now);
+                            }
+                        }
+                    }
+                    _ => now = now + Duration::from_millis(random.below(3_000)),
+                }
+                let (wanted, next) = outbox.plainly(now);
+                assert_eq!(outbox.next_due().map(|next| next.max(now)), next, "{seed}");
+                let jobs = outbox.due(now);
+                assert_eq!(keys(&jobs), wanted, "{seed}");
+                under_way.extend(jobs);
+            }
+            assert!(owed > 50, "{seed}");
+        }
     }
 }
