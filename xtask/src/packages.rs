@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use crate::shell::{Done, cache, failed, have, program, run, say};
 
-/// A program and the Debian package that has it.
+/// A Debian package and what tells that it is there.
 pub struct Package {
+    /// A program on the path, or a file's whole path.
     program: &'static str,
     package: &'static str,
 }
@@ -22,11 +23,13 @@ pub const FOR_TESTS: &[Package] = &[
     PROMETHEUS,
     Package { program: "prometheus-node-exporter", package: "prometheus-node-exporter" },
     Package { program: "chromium", package: "chromium" },
+    // Without Chinese glyphs the browser draws boxes, and the tests would look at a page that no reader sees.
+    Package { program: "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc", package: "fonts-wqy-microhei" },
     Package { program: "curl", package: "curl" },
     Package { program: "faketime", package: "faketime" },
 ];
 
-/// Installs the packages whose program is not there. As root, by apt-get, without starting a service.
+/// Installs the packages whose program or file is not there. As root, by apt-get, without starting a service.
 pub fn install(wanted: &[Package]) -> Done {
     let missing: Vec<&str> = wanted.iter().filter(|package| !have(package.program)).map(|package| package.package).collect();
     if missing.is_empty() {
