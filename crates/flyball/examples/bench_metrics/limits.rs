@@ -13,7 +13,7 @@ use super::hook::through_stub;
 
 const HOSTS: usize = 200;
 const STEPS: i64 = 20;
-const SYNCS: usize = 200;
+const SYNCS: usize = 1_000;
 const PUSHES: usize = 50;
 
 /// All of them.
