@@ -64,6 +64,9 @@ pub struct State {
     /// How often each alert was told within the last hour, so that a flapping one falls silent.
     #[serde(default)]
     pub tells: BTreeMap<AlertKey, TellCount>,
+    /// When those of longer ago were last taken out of `tells`.
+    #[serde(default)]
+    pub tells_swept_at: Time,
     /// Whom the bot has called about which incident, so that nobody is called twice.
     #[serde(default)]
     pub called: BTreeMap<IncidentNumber, BTreeSet<String>>,

@@ -20,6 +20,8 @@ use crate::{Effect, State, Tell, TellBody, alert};
 pub const TELLS_MAX: usize = 4;
 /// The time over which [`TELLS_MAX`] counts.
 pub const TELLS_WITHIN: Duration = Duration::from_secs(3_600);
+/// Alerts that were told longer ago are forgotten so often.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// The room and the receiver that are always there.
 pub const DEFAULT_ROOM: &str = "ops";
 
@@ -157,7 +159,11 @@ fn may_tell(
     effects: &mut Vec<Effect>,
 ) -> bool {
     let recent = |at: &Time| recorded.at.since(*at) < TELLS_WITHIN;
-    state.tells.retain(|_, count| count.at.back().is_some_and(recent));
+    // Not with each: a storm tells of ten thousand alerts in a row.
+    if recorded.at.since(state.tells_swept_at) >= SWEEP_EVERY {
+        state.tells_swept_at = recorded.at;
+        state.tells.retain(|_, count| count.at.back().is_some_and(recent));
+    }
     let count = state.tells.entry(transition.alert.clone()).or_default();
     count.at.retain(recent);
     if count.at.len() < TELLS_MAX {

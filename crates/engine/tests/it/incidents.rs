@@ -155,6 +155,20 @@ fn a_flapping_alert_falls_silent_after_four() {
 }
 
 #[test]
+fn how_often_alerts_were_told_is_forgotten_after_an_hour() {
+    let mut world = World::new();
+    for instance in 0..200 {
+        world.at("10:15:00").bad("Errors", &[("service", "shop"), ("instance", &instance.to_string())]);
+    }
+    assert_eq!(world.state.tells.len(), 200);
+    world.at("11:14:59").bad("Latency", &SHOP);
+    assert_eq!(world.state.tells.len(), 201);
+    // Looked at a minute later at the latest, with the next alert.
+    world.at("11:16:00").bad("Load", &SHOP);
+    assert_eq!(world.state.tells.len(), 2);
+}
+
+#[test]
 fn who_was_told_and_what_came_of_it() {
     let mut world = World::new();
     world.at("10:15:00").bad("Errors", &SHOP);
