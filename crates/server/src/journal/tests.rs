@@ -21,8 +21,8 @@ async fn fill(journal: Arc<dyn Journal>) -> usize {
             0 => webhook_config("http://127.0.0.1:9/hook", &[]),
             number => world.alert(&format!("Alert{number}"), AlertState::Ok, AlertState::Bad),
         };
-        let folded = fold.fold(&[event, Event::Tick]).await.unwrap();
-        fold.commit(&folded.committed).await.unwrap();
+        let mut folded = fold.fold(&[event, Event::Tick]).await.unwrap();
+        fold.commit(&mut folded).await.unwrap();
         owed += folded.committed.outbox.iter().filter(|change| matches!(change, OutboxChange::Owe(_))).count();
     }
     owed

@@ -5,7 +5,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use engine::{Effect, State};
+use engine::{Effect, State, Touched};
 use model::api::ChangeRow;
 use model::event::EVENT_SCHEMA;
 use model::incident::TellResult;
@@ -35,6 +35,8 @@ pub struct Folded {
     pub committed: Committed,
     /// One per event, in order.
     pub results: Vec<FoldResult>,
+    /// What the commit takes out of the state.
+    touched: Touched,
 }
 
 /// What became of one event.
@@ -129,17 +131,21 @@ impl Fold {
             folded.committed.audit.extend(audit_of(recorded, &outcome));
             folded.results.push(FoldResult::Done(outcome));
         }
-        let touched = std::mem::take(&mut state.touched);
-        let committed = &mut folded.committed;
-        committed.incidents = touched.incidents.iter().filter_map(|number| state.incidents.get(number)).cloned().collect();
-        committed.orders = touched.orders.iter().filter_map(|number| state.orders.get(number)).cloned().collect();
-        committed.timeline = touched.timeline;
-        committed.chat = touched.chat;
+        folded.touched = std::mem::take(&mut state.touched);
         Ok(folded)
     }
 
-    /// Puts it on disk. After an error the state is built anew; true then means that it is on disk all the same.
-    pub async fn commit(&mut self, committed: &Committed) -> Result<(), JournalError> {
+    /// Puts on disk what was folded in last. After an error the state is to be built anew.
+    pub async fn commit(&mut self, folded: &mut Folded) -> Result<(), JournalError> {
+        let (touched, committed) = (std::mem::take(&mut folded.touched), &mut folded.committed);
+        {
+            // Only now: telling need not wait until a long incident is copied.
+            let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+            committed.incidents = touched.incidents.iter().filter_map(|number| state.incidents.get(number)).cloned().collect();
+            committed.orders = touched.orders.iter().filter_map(|number| state.orders.get(number)).cloned().collect();
+        }
+        committed.timeline = touched.timeline;
+        committed.chat = touched.chat;
         self.journal.commit(committed).await
     }
 

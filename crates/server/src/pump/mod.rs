@@ -250,7 +250,7 @@ impl Pump {
             self.stale = false;
             let _ = self.dues.send(Dues::Reset(owed)).await;
         }
-        let folded = match self.fold.fold(events).await {
+        let mut folded = match self.fold.fold(events).await {
             Ok(folded) => folded,
             Err(error) => {
                 self.stale = true;
@@ -261,7 +261,7 @@ impl Pump {
         if !early.is_empty() {
             let _ = self.dues.send(Dues::Early(early)).await;
         }
-        if let Err(error) = self.fold.commit(&folded.committed).await {
+        if let Err(error) = self.fold.commit(&mut folded).await {
             self.stale = true;
             let last = self.fold.last();
             let owed = self.fold.reload().await?;

@@ -212,8 +212,8 @@ async fn any_split_and_any_replay_give_the_same_state() {
         let mut rest = events.as_slice();
         while !rest.is_empty() {
             let (batch, after) = rest.split_at((1 + random.below(9) as usize).min(rest.len()));
-            let folded = fold.fold(batch).await.unwrap();
-            fold.commit(&folded.committed).await.unwrap();
+            let mut folded = fold.fold(batch).await.unwrap();
+            fold.commit(&mut folded).await.unwrap();
             if random.once_in(4) {
                 let state = fold.state().read().unwrap().clone();
                 journal.snapshot(&state, state.at).await.unwrap();

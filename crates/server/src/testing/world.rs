@@ -184,7 +184,7 @@ impl World {
     async fn batch(&mut self, events: Vec<Event>) -> Result<Vec<Option<Outcome>>, Killed> {
         self.point()?;
         let Some(mut fold) = self.fold.take() else { return Err(Killed) };
-        let folded = match fold.fold(&events).await {
+        let mut folded = match fold.fold(&events).await {
             Ok(folded) => folded,
             Err(_) => return Err(self.kill()),
         };
@@ -197,7 +197,7 @@ impl World {
         }
         self.point()?;
         let Some(mut fold) = self.fold.take() else { return Err(Killed) };
-        if fold.commit(&folded.committed).await.is_err() {
+        if fold.commit(&mut folded).await.is_err() {
             // The power went: whether it is on disk, the next start sees.
             return Err(self.kill());
         }
