@@ -106,10 +106,14 @@ impl StoreSettings {
     /// The store's options, for a folder.
     fn options(&self, folder: PathBuf) -> store::Options {
         let known = store::Options::new(folder);
-        // Three fifths of the memory are for series: usual ones by their number, those with long labels by what they take.
-        let bytes = crate::memory::limit().map_or(u64::MAX, |limit| limit / 5 * 3);
+        // Three fifths of the memory are for series: usual ones by their number, those with long labels by what they take. An
+        // eighth at most is for samples that are in parts too.
+        let limit = crate::memory::limit();
+        let bytes = limit.map_or(u64::MAX, |limit| limit / 5 * 3);
+        let eighth = limit.and_then(|limit| usize::try_from(limit / 8).ok()).unwrap_or(usize::MAX);
         let fits = usize::try_from(bytes / BYTES_PER_SERIES).unwrap_or(usize::MAX);
         store::Options {
+            memory_bytes: known.memory_bytes.min(eighth),
             retention: self.retention.unwrap_or(known.retention),
             retention_bytes: self.retention_bytes.or(known.retention_bytes),
             out_of_order: self.out_of_order.unwrap_or(known.out_of_order),

@@ -44,7 +44,7 @@ pub struct Options {
     pub retention: Duration,
     /// At most so many bytes of parts; the oldest days go first. Default none.
     pub retention_bytes: Option<u64>,
-    /// What is in parts is kept in memory too, the newest, up to so many bytes. Default 32 MiB.
+    /// What is in parts is kept in memory too, the newest, up to so many bytes. Default 64 MiB.
     pub memory_bytes: usize,
     /// The log is kept so long behind the last checkpoint, for back-tests. Default 3 days.
     pub keep_log: Duration,
@@ -88,7 +88,7 @@ impl Options {
             dir: dir.into(),
             retention: Duration::from_secs(30 * 86_400),
             retention_bytes: None,
-            memory_bytes: 32 << 20,
+            memory_bytes: 64 << 20,
             keep_log: Duration::from_secs(3 * 86_400),
             keep_log_bytes: 2 << 30,
             out_of_order: Duration::from_secs(1800),
