@@ -104,7 +104,11 @@ impl Question<'_> {
                 (Some(value), Some(limit)) if value > limit => AlertState::Bad,
                 _ => AlertState::Ok,
             };
-            let shown = value.map_or_else(|| "no data".to_owned(), |value| format!("{value:.1} {unit}").trim_end().to_owned());
+            let shown = match (value, unit.as_str()) {
+                (None, _) => "no data".to_owned(),
+                (Some(value), "B/s") => format!("{:.1} kB/s", value / 1_000.0),
+                (Some(value), unit) => format!("{value:.1} {unit}").trim_end().to_owned(),
+            };
             vec![plain(title), cell(shown, Some(state))]
         }));
         let mut parts = vec![AnswerPart::Table { heads: vec!["number".into(), "value".into()], rows: figures }];

@@ -288,12 +288,7 @@ pub fn machine_numbers(host: &HostName) -> Vec<NumberConfig> {
             "%",
             Some(90.0),
         ),
-        number(
-            "Network in",
-            format!("sum(rate(node_network_receive_bytes_total{{{on}, device!=\"lo\"}}[15s])) / 1000"),
-            "kB/s",
-            None,
-        ),
+        number("Network in", format!("sum(rate(node_network_receive_bytes_total{{{on}, device!=\"lo\"}}[15s]))"), "B/s", None),
         number("TCP connections", format!("sum(node_tcp_connection_states{{{on}, state=\"established\"}})"), "", None),
     ]
 }
