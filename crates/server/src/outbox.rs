@@ -3,7 +3,9 @@
 //! No socket, no timer, no channel: it is told what happened and asked what is due, by the performers' task in a server and
 //! by the simulator in tests. The truth is the journal's table of the same name; rows leave when their answer is on disk.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod queue;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use engine::Effect;
@@ -14,6 +16,7 @@ use model::{EffectKey, Event, HostName, Time};
 
 use crate::journal::{OutboxChange, Owed};
 use crate::pump::Dues;
+use queue::Queue;
 
 /// The pause after the first failed try; doubled with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -96,113 +99,6 @@ pub struct Outbox {
     queue: Queue,
     places: u64,
     random: u64,
-}
-
-/// The rows that wait, ordered: what is due is found without looking at them all, however many alerts a storm brought.
-#[derive(Debug, Default)]
-struct Queue {
-    /// What must not overtake each other, by thread and place. Only the first of each may go out.
-    threads: HashMap<u64, BTreeMap<u64, (Time, EffectKey)>>,
-    /// The first of each thread, by where it goes.
-    lanes: HashMap<u64, Lane>,
-    /// What waits for nothing else: steps.
-    free: Heads,
-}
-
-#[derive(Debug, Default)]
-struct Lane {
-    /// One notice is under way.
-    busy: bool,
-    heads: Heads,
-}
-
-/// Rows that may go out as soon as their time has come.
-#[derive(Debug, Default)]
-struct Heads {
-    /// By place: their time had come when this was looked at last.
-    ready: BTreeMap<u64, (Time, EffectKey)>,
-    later: BTreeMap<(Time, u64), EffectKey>,
-}
-
-impl Heads {
-    fn insert(&mut self, place: u64, at: Time, key: EffectKey) {
-        self.later.insert((at, place), key);
-    }
-
-    fn remove(&mut self, place: u64, at: Time) {
-        if self.ready.remove(&place).is_none() {
-            self.later.remove(&(at, place));
-        }
-    }
-
-    /// Those whose time has come.
-    fn ready(&mut self, now: Time) -> &BTreeMap<u64, (Time, EffectKey)> {
-        while let Some(first) = self.later.first_entry().filter(|first| first.key().0 <= now) {
-            let ((at, place), key) = first.remove_entry();
-            self.ready.insert(place, (at, key));
-        }
-        &self.ready
-    }
-
-    /// When something is ready, or since when something is.
-    fn next(&self) -> Option<Time> {
-        let ready = self.ready.first_key_value().map(|(_, (at, _))| *at);
-        ready.or_else(|| self.later.first_key_value().map(|((at, _), _)| *at))
-    }
-
-    fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.later.is_empty()
-    }
-}
-
-impl Queue {
-    fn enter(&mut self, row: &Row) {
-        let (place, at, key) = (row.place, row.owed.next_at, &row.owed.key);
-        let (Some(lane), Some(thread)) = (row.lane, row.thread) else { return self.free.insert(place, at, key.clone()) };
-        let thread = self.threads.entry(thread).or_default();
-        let first = thread.first_key_value().map(|(place, (at, _))| (*place, *at));
-        thread.insert(place, (at, key.clone()));
-        if first.is_some_and(|(first, _)| first < place) {
-            return;
-        }
-        let heads = &mut self.lanes.entry(lane).or_default().heads;
-        if let Some((first, at)) = first {
-            heads.remove(first, at);
-        }
-        heads.insert(place, at, key.clone());
-    }
-
-    fn leave(&mut self, row: &Row) {
-        let (place, at) = (row.place, row.owed.next_at);
-        let (Some(lane), Some(thread)) = (row.lane, row.thread) else { return self.free.remove(place, at) };
-        let heads = &mut self.lanes.entry(lane).or_default().heads;
-        if let Some(waiting) = self.threads.get_mut(&thread) {
-            let was_first = waiting.first_key_value().is_some_and(|(first, _)| *first == place);
-            waiting.remove(&place);
-            if was_first {
-                heads.remove(place, at);
-                if let Some((next, (at, key))) = waiting.first_key_value() {
-                    heads.insert(*next, *at, key.clone());
-                }
-            }
-            if waiting.is_empty() {
-                self.threads.remove(&thread);
-            }
-        }
-        self.tidy(lane);
-    }
-
-    fn set_busy(&mut self, lane: Option<u64>, busy: bool) {
-        let Some(lane) = lane else { return };
-        self.lanes.entry(lane).or_default().busy = busy;
-        self.tidy(lane);
-    }
-
-    fn tidy(&mut self, lane: u64) {
-        if self.lanes.get(&lane).is_some_and(|lane| !lane.busy && lane.heads.is_empty()) {
-            self.lanes.remove(&lane);
-        }
-    }
 }
 
 impl Outbox {
@@ -295,14 +191,9 @@ impl Outbox {
 
     /// What is to be performed now; it counts as under way from here on. A receiver gets one notice at a time, in order.
     pub fn due(&mut self, now: Time) -> Vec<Job> {
-        let mut due: Vec<(u64, EffectKey)> = Vec::new();
-        due.extend(self.queue.free.ready(now).iter().map(|(place, (_, key))| (*place, key.clone())));
-        for lane in self.queue.lanes.values_mut().filter(|lane| !lane.busy) {
-            due.extend(lane.heads.ready(now).first_key_value().map(|(place, (_, key))| (*place, key.clone())));
-        }
-        due.sort_unstable_by_key(|(place, _)| *place);
+        let due = self.queue.due(now);
         let mut jobs = Vec::with_capacity(due.len());
-        for (_, key) in due {
+        for key in due {
             let Some(row) = self.rows.get_mut(&key) else { continue };
             self.queue.set_busy(row.lane, true);
             self.queue.leave(row);
@@ -318,8 +209,7 @@ impl Outbox {
 
     /// When [`due`](Self::due) has something again, if nothing else happens.
     pub fn next_due(&self) -> Option<Time> {
-        let lanes = self.queue.lanes.values().filter(|lane| !lane.busy).map(|lane| &lane.heads);
-        lanes.chain([&self.queue.free]).filter_map(Heads::next).min()
+        self.queue.next_due()
     }
 
     /// A try to tell somebody ended. Gives the event that says so, where the journal has to know.
@@ -421,15 +311,11 @@ impl Outbox {
     /// One notice arrived: those that wait for the same receiver need not wait longer. Who waits behind another has no pause
     /// of its own.
     fn receiver_is_back(&mut self, told: &Tell, now: Time) {
-        let Some(lane) = self.queue.lanes.get_mut(&lane(told)) else { return };
-        for ((at, place), key) in std::mem::take(&mut lane.heads.later) {
-            let at = at.min(now);
-            lane.heads.insert(place, at, key.clone());
+        for key in self.queue.later(lane(told)) {
             let Some(row) = self.rows.get_mut(&key) else { continue };
-            row.owed.next_at = at;
-            if let Some(waiting) = row.thread.and_then(|thread| self.queue.threads.get_mut(&thread)) {
-                waiting.insert(place, (at, key));
-            }
+            self.queue.leave(row);
+            row.owed.next_at = row.owed.next_at.min(now);
+            self.queue.enter(row);
         }
     }
 
