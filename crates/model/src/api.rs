@@ -771,10 +771,22 @@ pub struct Demo {
     pub releases: BTreeMap<String, String>,
 }
 
+/// GET /live: from where on the stream tells everything.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LivePosition {
+    /// The journal's place when the stream began.
+    pub seq: Seq,
+    /// Whether all between `Last-Event-ID` and here was sent before this; where not, lists that were read earlier have to
+    /// be read again.
+    pub complete: bool,
+}
+
 /// The stream of GET /live: the data of each server-sent event, by its name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "event", content = "data", rename_all = "snake_case")]
 pub enum Live {
+    /// `position`: once, at the beginning; its id too is the journal's place.
+    Position(LivePosition),
     /// `overview`: at most four times a second.
     Overview(Box<Overview>),
     /// `timeline`: a new line; its id is the journal's place.

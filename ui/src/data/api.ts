@@ -829,6 +829,10 @@ export type Lane = {
 export type Language = "en" | "zh";
 /** The stream of GET /live: the data of each server-sent event, by its name. */
 export type Live = ({
+  /** `position`: once, at the beginning; its id too is the journal's place. */
+  data: LivePosition;
+  event: "position";
+} | {
   /** `overview`: at most four times a second. */
   data: Overview;
   event: "overview";
@@ -853,6 +857,13 @@ export type Live = ({
   data: LogLine;
   event: "log";
 });
+/** GET /live: from where on the stream tells everything. */
+export type LivePosition = {
+  /** Whether all between `Last-Event-ID` and here was sent before this; where not, lists that were read earlier have to be read again. */
+  complete: boolean;
+  /** The journal's place when the stream began. */
+  seq: Seq;
+};
 /** Lines that a supervised process wrote. */
 export type LogLine = {
   /** When, on the server's clock. */

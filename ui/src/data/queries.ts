@@ -1,8 +1,9 @@
 // What pages ask the server for, as hooks. Live messages are put into the same cache, so that a page never asks twice.
-import { queryOptions, QueryClient, useMutation, useQuery, type UseQueryResult } from '@tanstack/react-query'
+import { queryOptions, QueryClient, useMutation, useQuery, type QueryKey, type UseQueryResult } from '@tanstack/react-query'
 import type {
-  Answer, Artifact, Ask, Cardinality, ChangeRow, ChatMessage, Demo, Incident, IncidentRow, LogLine, Me, NewOrder, Order, OrderRow, Outcome, Overview, Place, ServiceRow, TimelineRow,
+  Answer, Artifact, Ask, Cardinality, ChangeRow, ChatMessage, Demo, Incident, IncidentRow, LivePosition, LogLine, Me, NewOrder, Order, OrderRow, Outcome, Overview, Place, ServiceRow, TimelineRow,
 } from './api'
+import { withTold } from '../lib/told'
 import { allLines, lineKey } from '../lib/story'
 import { ApiError, get, post } from './http'
 import { listen } from './live'
@@ -28,7 +29,7 @@ export interface TimelineParams { from: string; to?: string; service?: string | 
 export const useTimeline = (params: TimelineParams | undefined): UseQueryResult<TimelineRow[]> =>
   useQuery({
     queryKey: ['timeline', params],
-    queryFn: ({ signal }) => get<TimelineRow[]>('/timeline', { ...params }, signal),
+    queryFn: async ({ signal }) => withTold(await get<TimelineRow[]>('/timeline', { ...params }, signal), [], toldLines.filter((row) => open(params, row)), rowKey),
     enabled: params !== undefined,
     placeholderData: (before) => before,
   })
@@ -37,7 +38,8 @@ export const useTimeline = (params: TimelineParams | undefined): UseQueryResult<
 export const useWholeTimeline = (params: TimelineParams | undefined): UseQueryResult<TimelineRow[]> =>
   useQuery({
     queryKey: ['timeline', params, 'whole'],
-    queryFn: ({ signal }) => allLines((limit, before) => get<TimelineRow[]>('/timeline', { ...params, limit, before }, signal)),
+    queryFn: async ({ signal }) =>
+      withTold(await allLines((limit, before) => get<TimelineRow[]>('/timeline', { ...params, limit, before }, signal)), [], toldLines.filter((row) => open(params, row)), rowKey),
     enabled: params !== undefined,
     placeholderData: (before) => before,
   })
@@ -73,7 +75,13 @@ export const useChanges = (params: { from?: string; to?: string; service?: strin
   useQuery({ queryKey: ['changes', params], queryFn: ({ signal }) => get<ChangeRow[]>('/changes', params, signal), placeholderData: (before) => before })
 
 export const useChat = (room: string): UseQueryResult<ChatMessage[]> =>
-  useQuery({ queryKey: ['chat', room], queryFn: ({ signal }) => get<ChatMessage[]>(`/chat/${room}`, undefined, signal) })
+  useQuery({
+    queryKey: ['chat', room],
+    queryFn: async ({ signal }) => {
+      const found = await get<ChatMessage[]>(`/chat/${room}`, undefined, signal)
+      return withTold(found, client.getQueryData<ChatMessage[]>(['chat', room]) ?? [], toldMessages.filter((message) => message.room === room), messageKey)
+    },
+  })
 /** Rooms with their newest message. */
 export const useRooms = (): UseQueryResult<{ name: string; newest?: ChatMessage | null }[]> =>
   useQuery({ queryKey: ['rooms'], queryFn: ({ signal }) => get<{ name: string; newest?: ChatMessage | null }[]>('/chat', undefined, signal) })
@@ -101,30 +109,68 @@ export const ask = (body: Omit<Ask, 'via'> & Partial<Pick<Ask, 'via'>>): Promise
 export const useAsk = () => useMutation({ mutationFn: ask })
 export const newOrder = (body: NewOrder): Promise<Order | Outcome> => post('/orders', body)
 
+/** One event can have several messages or lines: its place alone does not tell them apart. */
+export const messageKey = (message: ChatMessage): string => `${message.seq} ${JSON.stringify(message.body)}`
+const rowKey = (row: TimelineRow): string => `${row.seq} ${lineKey(row)}`
+
+// What the stream told of late, for answers that were on their way meanwhile and do not know it.
+const toldMost = 500
+const toldLines: TimelineRow[] = []
+const toldMessages: ChatMessage[] = []
+function remember<Row>(told: Row[], row: Row): void {
+  told.push(row)
+  if (told.length > toldMost) told.shift()
+}
+
+/** What the stream says of a whole thing is newer than any answer that is still on its way. */
+function tell(queryKey: QueryKey, data: unknown): void {
+  void client.cancelQueries({ queryKey, exact: true })
+  client.setQueryData(queryKey, data)
+}
+
+/** What the stream keeps up to date. */
+const streamed: ReadonlySet<unknown> = new Set(['timeline', 'chat', 'rooms', 'incidents', 'incident', 'orders', 'order', 'order-log', 'place', 'services'])
+
+/** Reads again what was read, or asked for, before the stream told everything. */
+function reread(): void {
+  toldLines.length = 0
+  toldMessages.length = 0
+  for (const query of client.getQueryCache().findAll({ type: 'active', predicate: ({ queryKey }) => streamed.has(queryKey[0]) })) {
+    const again = (): void => void client.invalidateQueries({ queryKey: query.queryKey, exact: true })
+    if (query.state.fetchStatus === 'fetching' && query.promise) query.promise.then(again, () => {})
+    else again()
+  }
+}
+
 /** Connects the stream with the cache; called once by the frame. */
 export function feedCache(): () => void {
   const stops = [
+    listen('position', (data) => {
+      if (!(data as LivePosition).complete) reread()
+    }),
     listen('overview', (data) => client.setQueryData(overview.queryKey, data as Overview)),
     listen('incident', (data) => {
       const incident = data as Incident
-      client.setQueryData(['incident', String(incident.number)], incident)
+      tell(['incident', String(incident.number)], incident)
       void client.invalidateQueries({ queryKey: ['incidents'] })
     }),
     listen('order', (data) => {
       const order = data as Order
-      client.setQueryData(['order', order.number], order)
+      tell(['order', order.number], order)
       void client.invalidateQueries({ queryKey: ['orders'] })
       void client.invalidateQueries({ queryKey: ['place', order.project, order.service, order.environment] })
     }),
     listen('chat', (data) => {
       const message = data as ChatMessage
-      client.setQueryData<ChatMessage[]>(['chat', message.room], (before) => (before && !before.some((known) => known.seq === message.seq) ? [...before, message] : before))
+      remember(toldMessages, message)
+      client.setQueryData<ChatMessage[]>(['chat', message.room], (before) => (before && !before.some((known) => messageKey(known) === messageKey(message)) ? [...before, message] : before))
     }),
     listen('timeline', (data) => {
       const row = data as TimelineRow
+      remember(toldLines, row)
       // Every timeline whose end is open takes the line; those with a fixed end are left as they are.
       client.setQueriesData<TimelineRow[]>({ queryKey: ['timeline'], predicate: (query) => open(query.queryKey[1] as TimelineParams | undefined, row) }, (before) =>
-        before && !before.some((known) => known.seq === row.seq && lineKey(known) === lineKey(row)) ? [...before, row].sort((a, b) => a.seq - b.seq) : before,
+        before && !before.some((known) => rowKey(known) === rowKey(row)) ? [...before, row].sort((a, b) => a.seq - b.seq) : before,
       )
     }),
   ]
@@ -132,5 +178,5 @@ export function feedCache(): () => void {
 }
 
 function open(params: TimelineParams | undefined, row: TimelineRow): boolean {
-  return params !== undefined && params.to === undefined && (params.service === undefined || row.scope.service === params.service)
+  return params !== undefined && params.to === undefined && (params.service === undefined || row.scope.service === params.service) && (params.environment === undefined || row.scope.environment === params.environment)
 }

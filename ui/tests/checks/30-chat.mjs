@@ -9,6 +9,11 @@ export default async function checks(world) {
     await page.press('.comp textarea', 'Enter')
     await page.waitForFunction(() => document.querySelector('.comp textarea').value === '', undefined, { timeout: 5000 })
   }
+  const elsewhere = async (page, text) => {
+    const status = await page.evaluate(async (text) => (await fetch('/api/flyball/v1/chat/ops', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ text }) })).status, text)
+    if (status !== 200) throw new Error(`saying something was answered with ${status}`)
+  }
+  const shows = (page, text) => page.waitForFunction((text) => [...document.querySelectorAll('.said')].some((one) => one.textContent === text), text, { timeout: 8000 })
   await report.check('chat: a verb is answered in the room, with the verb that was understood', async () => {
     const { page, errors, close } = await browser.at('/chat/ops', { ready: '.comp textarea' })
     const before = await page.locator('.msg').count()
@@ -53,15 +58,61 @@ export default async function checks(world) {
   await report.check('chat: scrolled up nothing jumps, and new messages are counted at the edge', async () => {
     const { page, close } = await browser.at('/chat/ops', { ready: '.comp textarea', size: { width: 1280, height: 420 } })
     for (let count = 0; count < 8; count += 1) await say(page, `line ${count}\nand\nmore`)
-    await page.evaluate(() => { document.querySelector('.msgs').scrollTop = 0 })
+    await page.waitForFunction(() => [...document.querySelectorAll('.said')].some((one) => one.textContent.startsWith('line 7')))
+    // What grows in the very moment in which one scrolls up brings nobody back.
+    await page.evaluate(() => {
+      const list = document.querySelector('.msgs ol')
+      requestAnimationFrame(() => { list.style.minHeight = `${list.offsetHeight + 300}px` })
+      document.querySelector('.msgs').scrollTop = 0
+    })
     await page.waitForTimeout(300)
-    await page.evaluate(() => fetch('/api/flyball/v1/chat/ops', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ text: 'from elsewhere' }) }))
+    await elsewhere(page, 'from elsewhere')
     await page.waitForSelector('.newbar', { timeout: 5000 })
     const top = await page.evaluate(() => document.querySelector('.msgs').scrollTop)
     await page.click('.newbar')
     await page.waitForSelector('.newbar', { state: 'detached' })
     await close()
     return top === 0 ? '' : `jumped to ${top}`
+  })
+  await report.check('chat: an answer that was on its way when a message came does not take it away', async () => {
+    const { page, errors, close } = await browser.at('/chat/ops', { ready: '.comp textarea' })
+    let hold
+    const held = new Promise((done) => { hold = done })
+    await page.route('**/api/flyball/v1/chat/ops', async (route) => {
+      if (route.request().method() !== 'GET') return route.continue()
+      const response = await route.fetch()
+      await held
+      await route.fulfill({ response })
+    })
+    await say(page, 'this reads the room again')
+    const come = `while it was read ${Math.random()}`
+    const reads = page.waitForResponse((response) => response.request().method() === 'GET' && response.url().endsWith('/chat/ops'))
+    await elsewhere(page, come)
+    await shows(page, come)
+    hold()
+    await reads
+    await page.waitForTimeout(300)
+    const there = await page.evaluate((text) => [...document.querySelectorAll('.said')].filter((one) => one.textContent === text).length, come)
+    await close()
+    return [...errors, ...(there === 1 ? [] : [`it is there ${there} times`])]
+  })
+  await report.check('chat: what was said between the page and its stream is there', async () => {
+    const { page, errors, close } = await browser.at('/incidents', { ready: 'main h1' })
+    let open
+    const opened = new Promise((done) => { open = done })
+    await page.route('**/api/flyball/v1/live*', async (route) => {
+      await opened
+      await route.continue()
+    })
+    const address = new URL('/chat/ops', page.url()).href
+    await page.goto(address)
+    await page.waitForSelector('.msg')
+    const come = `before the stream ${Math.random()}`
+    await elsewhere(page, come)
+    open()
+    await shows(page, come)
+    await close()
+    return errors
   })
   await holds(world, 'chat', '/chat/ops', { ready: '.comp textarea' })
 }

@@ -1,8 +1,10 @@
 //! The event stream of pages: what is committed, as it is committed, and the overview as it changes.
 //!
 //! The id of a message is its place in the journal; who comes back with `Last-Event-ID` gets what it missed out of the
-//! projections. Who reads too slowly is dropped and comes back so. A role that is taken away ends the stream within
-//! 5 s.
+//! projections. An event can have several messages: the last of them has the id, so that a stream that broke between
+//! them goes on before the first. `position` says from where on a stream tells everything, so that also who has got no
+//! message yet can go on there. Who reads too slowly is dropped and comes back so. A role that is taken away ends the
+//! stream within 5 s.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
-use model::api::{ChatMessage, TimelineRow};
+use model::api::LivePosition;
 use model::rights::Right;
 use model::signal::LogLine;
 use model::{HostName, OrderNumber, Seq, ServiceName};
@@ -47,7 +49,7 @@ const WAITING_MAX: usize = 256;
 const SLOW_AFTER: Duration = Duration::from_secs(5);
 /// Most streams at once.
 const STREAMS_MAX: i64 = 512;
-/// Most lines that are made up for after a pause; who missed more reads its lists again.
+/// Most lines that are made up for after a pause; who missed more is told to read its lists again.
 const CATCH_UP_MAX: u32 = 1_000;
 
 /// Adds the stream's route.
@@ -55,7 +57,7 @@ pub fn register(routes: Routes<App>) -> Routes<App> {
     routes.get(
         "/api/flyball/v1/live",
         Access::Needs(Right::View),
-        "Server-sent events: overview, timeline, incident, order, chat; with `service` or `order` also log; see the schema Live",
+        "Server-sent events: position, overview, timeline, incident, order, chat; with `service` or `order` also log; see the schema Live",
         NONE,
         live,
     )
@@ -166,7 +168,7 @@ struct Stream {
     secret: String,
     sender: mpsc::Sender<Bytes>,
     logs: LogsOf,
-    /// What the reader has.
+    /// What the reader has, or was told to read again.
     sent: Seq,
 }
 
@@ -178,9 +180,14 @@ impl Stream {
         let mut stopping = self.app.stopping();
         let wants_logs = self.logs.service.is_some() || self.logs.order.is_some();
         self.send(Bytes::from_static(b"retry: 1000\n\n")).await?;
-        if let Some(since) = since {
-            self.catch_up(since).await?;
-        }
+        let seq = self.app.pump.on_disk();
+        // A place that is not there yet is one of another journal, such as the one before a restore.
+        let complete = match since.filter(|since| *since <= seq) {
+            Some(since) => self.catch_up(since, seq).await?,
+            None => false,
+        };
+        self.sent = seq;
+        self.send(message("position", Some(seq), &LivePosition { seq, complete })).await?;
         self.send_overview().await?;
         let mut beat = tokio::time::interval(BEAT_EVERY);
         let mut ask = tokio::time::interval(ASK_AGAIN);
@@ -246,17 +253,20 @@ impl Stream {
         }
     }
 
-    /// What was missed: lines and messages behind `since`, and all that is still going on.
-    async fn catch_up(&mut self, since: Seq) -> Result<(), End> {
+    /// What was missed: lines and messages behind `since` up to `here`, and all that is still going on. Whether that was
+    /// all. What lies behind `here` comes as it is committed.
+    async fn catch_up(&mut self, since: Seq, here: Seq) -> Result<bool, End> {
         let unreadable = |error: JournalError| unreadable(&error);
         let projections = self.app.projections.clone();
         let range = RangeFilter { limit: CATCH_UP_MAX, ..RangeFilter::default() };
-        let mut missed: Vec<(Seq, Bytes)> = Vec::new();
+        let mut missed = Rows::default();
+        let mut complete = true;
+        let span = (since, here);
         let rows = projections.timeline(&range).await.map_err(unreadable)?;
-        missed.extend(rows.iter().filter(|row| row.seq > since).map(|row| (row.seq, timeline(row))));
+        complete &= missed.newest_first("timeline", span, rows.iter().map(|row| (row.seq, row)));
         for room in verbs::rooms(&self.app) {
             let messages = projections.chat(&room, None, CATCH_UP_MAX).await.map_err(unreadable)?;
-            missed.extend(messages.iter().filter(|message| message.seq > since).map(|message| (message.seq, chat(message))));
+            complete &= missed.newest_first("chat", span, messages.iter().map(|message| (message.seq, message)));
         }
         let incidents = IncidentFilter { limit: CATCH_UP_MAX, ..IncidentFilter::default() };
         for incident in projections.incidents(&incidents).await.map_err(unreadable)? {
@@ -266,10 +276,13 @@ impl Stream {
         for order in projections.orders(&orders).await.map_err(unreadable)? {
             self.send(message("order", None, &order)).await?;
         }
-        missed.sort_by_key(|(seq, _)| *seq);
-        for (seq, message) in missed {
-            self.send(message).await?;
-            self.sent = self.sent.max(seq);
+        self.send_rows(missed).await?;
+        Ok(complete)
+    }
+
+    async fn send_rows(&mut self, rows: Rows) -> Result<(), End> {
+        for row in rows.told() {
+            self.send(row).await?;
         }
         Ok(())
     }
@@ -283,13 +296,14 @@ impl Stream {
             self.send(message("order", None, order)).await?;
         }
         let sent = self.sent;
-        let mut rows: Vec<(Seq, Bytes)> = Vec::new();
-        rows.extend(committed.timeline.iter().filter(|row| row.seq > sent).map(|row| (row.seq, timeline(row))));
-        rows.extend(committed.chat.iter().filter(|message| message.seq > sent).map(|message| (message.seq, chat(message))));
-        rows.sort_by_key(|(seq, _)| *seq);
-        for (_, row) in rows {
-            self.send(row).await?;
+        let mut rows = Rows::default();
+        for row in committed.timeline.iter().filter(|row| row.seq > sent) {
+            rows.push(row.seq, "timeline", row);
         }
+        for message in committed.chat.iter().filter(|message| message.seq > sent) {
+            rows.push(message.seq, "chat", message);
+        }
+        self.send_rows(rows).await?;
         if let Some(last) = committed.recorded.last() {
             self.sent = self.sent.max(last.seq);
         }
@@ -316,17 +330,78 @@ fn unreadable(error: &(dyn std::error::Error + 'static)) -> End {
     End::Unreadable
 }
 
-fn timeline(row: &TimelineRow) -> Bytes {
-    message("timeline", Some(row.seq), row)
+/// Lines and messages on their way: place, name of the event, data.
+#[derive(Default)]
+struct Rows(Vec<(Seq, &'static str, String)>);
+
+impl Rows {
+    fn push(&mut self, seq: Seq, event: &'static str, data: &impl Serialize) {
+        self.0.push((seq, event, data_of(data)));
+    }
+
+    /// Adds what lies behind `since` up to `here`. Whether that is all there was: a list ends after [`CATCH_UP_MAX`].
+    fn newest_first<'row, Row: Serialize + 'row>(
+        &mut self,
+        event: &'static str,
+        (since, here): (Seq, Seq),
+        rows: impl DoubleEndedIterator<Item = (Seq, &'row Row)> + ExactSizeIterator,
+    ) -> bool {
+        let mut complete = rows.len() < CATCH_UP_MAX as usize;
+        for (seq, row) in rows.rev() {
+            if seq <= since {
+                complete = true;
+            } else if seq <= here {
+                self.push(seq, event, row);
+            }
+        }
+        complete
+    }
+
+    /// In the order of their events; the last one of an event has its id.
+    fn told(mut self) -> impl Iterator<Item = Bytes> {
+        self.0.sort_by_key(|(seq, ..)| *seq);
+        let mut rows = self.0.into_iter().peekable();
+        std::iter::from_fn(move || {
+            let (seq, event, data) = rows.next()?;
+            let last = rows.peek().is_none_or(|(next, ..)| *next > seq);
+            Some(framed(event, last.then_some(seq), &data))
+        })
+    }
 }
 
-fn chat(row: &ChatMessage) -> Bytes {
-    message("chat", Some(row.seq), row)
-}
-
-/// One message. JSON has no line ends inside, so its data is one line.
+/// One message.
 fn message(event: &str, id: Option<Seq>, data: &impl Serialize) -> Bytes {
+    framed(event, id, &data_of(data))
+}
+
+/// JSON has no line ends inside: it is one line.
+fn data_of(data: &impl Serialize) -> String {
+    serde_json::to_string(data).expect("the API's types are JSON")
+}
+
+fn framed(event: &str, id: Option<Seq>, data: &str) -> Bytes {
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
-    let data = serde_json::to_string(data).expect("the API's types are JSON");
     Bytes::from(format!("event: {event}\n{id}data: {data}\n\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_message_of_an_event_has_its_id() {
+        let span = (Seq(4), Seq(8));
+        let mut rows = Rows::default();
+        let lines = [(9, "later"), (7, "c"), (5, "b"), (5, "a"), (4, "known")].map(|(seq, text)| (Seq(seq), text));
+        assert!(rows.newest_first("timeline", span, lines.iter().map(|(seq, text)| (*seq, text))));
+        assert!(rows.newest_first("chat", span, [(Seq(5), &"said")].into_iter()));
+        let told: Vec<Bytes> = rows.told().collect();
+        let wanted = [
+            "event: timeline\ndata: \"a\"\n\n",
+            "event: timeline\ndata: \"b\"\n\n",
+            "event: chat\nid: 5\ndata: \"said\"\n\n",
+            "event: timeline\nid: 7\ndata: \"c\"\n\n",
+        ];
+        assert_eq!(told, wanted);
+    }
 }

@@ -7,6 +7,7 @@ mod fold;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -83,6 +84,7 @@ pub struct PumpHandle {
     queue: mpsc::Sender<Submission>,
     state: SharedState,
     committed: broadcast::Sender<Arc<Committed>>,
+    on_disk: Arc<AtomicU64>,
     stop: Arc<watch::Sender<bool>>,
 }
 
@@ -115,6 +117,11 @@ impl PumpHandle {
         self.committed.subscribe()
     }
 
+    /// The last event on disk. Who subscribed before asking gets all that come behind it.
+    pub fn on_disk(&self) -> Seq {
+        Seq(self.on_disk.load(Ordering::Acquire))
+    }
+
     /// Lets the pump write what it has, keep a snapshot, and end.
     pub fn stop(&self) {
         self.stop.send_replace(true);
@@ -126,6 +133,7 @@ pub struct Pump {
     fold: Fold,
     queue: mpsc::Receiver<Submission>,
     committed: broadcast::Sender<Arc<Committed>>,
+    on_disk: Arc<AtomicU64>,
     dues: mpsc::Sender<Dues>,
     stop: watch::Receiver<bool>,
     /// Events are kept so long in the journal.
@@ -143,8 +151,10 @@ pub fn pump(fold: Fold, dues: mpsc::Sender<Dues>, retention: Duration) -> (PumpH
     let (stop_sender, stop) = watch::channel(false);
     let state = fold.state();
     let snapshot_at = fold.last();
-    let handle = PumpHandle { queue: sender, state, committed: committed.clone(), stop: Arc::new(stop_sender) };
-    (handle, Pump { fold, queue, committed, dues, stop, retention, snapshot_at, last_tick: None, stale: false })
+    let on_disk = Arc::new(AtomicU64::new(snapshot_at.0));
+    let (committed_to, stop_door) = (committed.clone(), Arc::new(stop_sender));
+    let handle = PumpHandle { queue: sender, state, committed: committed_to, on_disk: on_disk.clone(), stop: stop_door };
+    (handle, Pump { fold, queue, committed, on_disk, dues, stop, retention, snapshot_at, last_tick: None, stale: false })
 }
 
 impl Pump {
@@ -212,6 +222,7 @@ impl Pump {
             batch.into_iter().map(|submission| (submission.event, submission.answer)).unzip();
         match self.write(&events).await {
             Ok(folded) => {
+                self.on_disk.store(self.fold.last().0, Ordering::Release);
                 let places = folded.committed.recorded.iter();
                 for ((recorded, result), answer) in places.zip(&folded.results).zip(answers) {
                     let result = match result {

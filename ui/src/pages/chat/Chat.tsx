@@ -7,7 +7,7 @@ import { millis, useFormat, useWord } from '../../components/language'
 import { Pill } from '../../components/State'
 import { Loaded } from '../../components/Waiting'
 import type { ChatMessage } from '../../data/api'
-import { client, olderMessages, useChat, useIncidents, useMe, useRooms, useServices } from '../../data/queries'
+import { client, messageKey, olderMessages, useChat, useIncidents, useMe, useRooms, useServices } from '../../data/queries'
 import { date } from '../../lib/time'
 import { Composer } from './Composer'
 import { Message } from './Message'
@@ -48,6 +48,10 @@ function Waits(): ReactNode {
   return <Link to={`/incidents/${waits.number}`} className="plain end keep waits"><Pill shape="late">{word(waits.state === 'open' ? 'chat.waits.ack' : 'chat.waits.resolve', { incident: `#${waits.number}` })}</Pill></Link>
 }
 
+const atEnd = (element: HTMLElement): boolean => element.scrollHeight - element.scrollTop - element.clientHeight < 32
+/** Only a hand scrolls up: cards and pictures that grow leave the place where it is, and are followed. */
+const byHand = (element: HTMLElement, top: number): boolean => element.scrollTop < top - 2 && !atEnd(element)
+
 function Conversation({ room }: { room: string }): ReactNode {
   const word = useWord()
   const format = useFormat()
@@ -58,15 +62,30 @@ function Conversation({ room }: { room: string }): ReactNode {
   const box = useRef<HTMLDivElement>(null)
   const top = useRef(0)
   const [follows, setFollows] = useState(linked === undefined)
+  // Known at once, not only when React has drawn: what grows in between must not bring back who has scrolled up.
+  const following = useRef(follows)
+  const follow = (to: boolean): void => {
+    following.current = to
+    setFollows(to)
+  }
+  /** Keeps who reads at the end there. A hand whose event has not come yet counts already. */
+  const stay = (): void => {
+    const element = box.current
+    if (!element || !following.current) return
+    if (byHand(element, top.current)) follow(false)
+    else element.scrollTop = element.scrollHeight
+    top.current = element.scrollTop
+  }
+  const toEnd = (): void => {
+    follow(true)
+    top.current = 0
+    stay()
+  }
   const [seen, setSeen] = useState<number>()
   const [all, setAll] = useState(false)
   const messages = chat.data ?? []
   const last = messages.at(-1)?.seq
-  useLayoutEffect(() => {
-    const element = box.current
-    if (!element) return
-    if (follows) element.scrollTop = element.scrollHeight
-  }, [messages, follows])
+  useLayoutEffect(stay, [messages, follows])
   useEffect(() => {
     if (follows || seen === undefined) setSeen(last)
   }, [follows, last, seen])
@@ -78,20 +97,16 @@ function Conversation({ room }: { room: string }): ReactNode {
     const element = box.current
     const list = element?.firstElementChild
     if (!element || !list) return
-    const watch = new ResizeObserver(() => {
-      if (follows) element.scrollTop = element.scrollHeight
-    })
+    const watch = new ResizeObserver(stay)
     watch.observe(list)
     return () => watch.disconnect()
-  }, [follows, chat.isPending])
+  }, [chat.isPending])
   const scrolled = (): void => {
     const element = box.current
     if (!element) return
-    const up = element.scrollTop < top.current - 2
+    if (atEnd(element)) follow(true)
+    else if (byHand(element, top.current)) follow(false)
     top.current = element.scrollTop
-    // Only a hand scrolls up: cards and pictures that grow leave the place where it is, and are followed.
-    if (element.scrollHeight - element.scrollTop - element.clientHeight < 32) setFollows(true)
-    else if (up) setFollows(false)
   }
   const newer = seen === undefined ? 0 : messages.filter((message) => message.seq > seen).length
   const older = async (): Promise<void> => {
@@ -99,9 +114,11 @@ function Conversation({ room }: { room: string }): ReactNode {
     const first = messages[0]?.seq
     if (!element || first === undefined) return
     const height = element.scrollHeight
-    const found = await olderMessages(room, first)
+    const known = new Set(messages.map(messageKey))
+    // One event can have several messages, and the page may have ended between them: its place is asked for again.
+    const found = (await olderMessages(room, first + 1)).filter((one) => !known.has(messageKey(one)))
     if (found.length === 0) setAll(true)
-    client.setQueryData<ChatMessage[]>(['chat', room], (before) => [...found.filter((one) => !before?.some((known) => known.seq === one.seq)), ...(before ?? [])])
+    client.setQueryData<ChatMessage[]>(['chat', room], (before) => [...found, ...(before ?? [])])
     // What was in view stays in view.
     requestAnimationFrame(() => {
       element.scrollTop += element.scrollHeight - height
@@ -114,7 +131,7 @@ function Conversation({ room }: { room: string }): ReactNode {
   return (
     <>
       <div className="msgs-box">
-        <div ref={box} className="msgs" role="log" aria-label={word('chat.messages')} aria-live={follows ? 'polite' : 'off'} tabIndex={0} onScroll={scrolled}>
+        <div ref={box} className={follows ? 'msgs follows' : 'msgs'} role="log" aria-label={word('chat.messages')} aria-live={follows ? 'polite' : 'off'} tabIndex={0} onScroll={scrolled}>
           <Loaded query={chat} rows={6}>
             {(found) => (found.length === 0 ? <p className="t2 nothing">{service ? word('chat.empty', { room, bot: me?.bot ?? 'flyball', service }) : word('chat.empty.help', { room, bot: me?.bot ?? 'flyball' })}</p> : (
               <ol>
@@ -131,9 +148,9 @@ function Conversation({ room }: { room: string }): ReactNode {
             ))}
           </Loaded>
         </div>
-        {!follows && newer > 0 && <button type="button" className="btn small newbar" onClick={() => setFollows(true)}>{word('chat.new', { count: newer })}</button>}
+        {!follows && newer > 0 && <button type="button" className="btn small newbar" onClick={toEnd}>{word('chat.new', { count: newer })}</button>}
       </div>
-      <Composer room={room} onSent={() => setFollows(true)} />
+      <Composer room={room} onSent={toEnd} />
     </>
   )
 }

@@ -60,6 +60,8 @@ async fn it_goes_on_where_it_broke_off() {
     let house = House::open().await;
     let token = house.token(Role::Viewer).await;
     let mut reader = Reader::open(&house, &token, "", None).await;
+    let (began, position) = reader.next("position").await.unwrap();
+    assert_eq!(position, json!({ "seq": began, "complete": false }), "nothing was known before");
     assert!(reader.next("overview").await.unwrap().1["own"]["series"].is_u64());
     let first = change(&house, "one").await;
     let (id, row) = reader.next("timeline").await.unwrap();
@@ -69,8 +71,36 @@ async fn it_goes_on_where_it_broke_off() {
     let mut reader = Reader::open(&house, &token, "", Some(first)).await;
     assert_eq!(reader.next("timeline").await.unwrap().0, Some(second));
     assert_eq!(reader.next("timeline").await.unwrap().0, Some(third));
+    assert_eq!(reader.next("position").await.unwrap(), (Some(third), json!({ "seq": third, "complete": true })));
     let fourth = change(&house, "four").await;
     assert_eq!(reader.next("timeline").await.unwrap().0, Some(fourth), "each once, in order");
+    // Who has got nothing but the position goes on there.
+    let mut reader = Reader::open(&house, &token, "", began).await;
+    assert_eq!(reader.next("timeline").await.unwrap().0, Some(first));
+    // A place of another journal is none.
+    let mut reader = Reader::open(&house, &token, "", Some(fourth + 1_000)).await;
+    assert_eq!(reader.next("position").await.unwrap(), (Some(fourth), json!({ "seq": fourth, "complete": false })));
+    let fifth = change(&house, "five").await;
+    assert_eq!(reader.next("timeline").await.unwrap().0, Some(fifth));
+}
+
+#[tokio::test]
+async fn who_missed_more_than_is_made_up_for_is_told_so() {
+    let house = House::open().await;
+    let token = house.token(Role::Viewer).await;
+    let first = change(&house, "first").await;
+    let bearer = format!("Bearer {}", house.token(Role::Admin).await);
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let others = (0..999).map(|number| {
+        let body = json!({ "what": format!("change {number}"), "service": "shop" }).to_string();
+        house.send(request("POST", "/api/flyball/v1/changes", &headers, body))
+    });
+    let answers = futures::future::join_all(others).await;
+    let last = answers.iter().map(|answer| answer.json()["seq"].as_u64().unwrap()).max().unwrap();
+    let mut reader = Reader::open(&house, &token, "", Some(first)).await;
+    assert_eq!(reader.next("position").await.unwrap(), (Some(last), json!({ "seq": last, "complete": true })));
+    let mut reader = Reader::open(&house, &token, "", Some(first - 1)).await;
+    assert_eq!(reader.next("position").await.unwrap().1["complete"], false);
 }
 
 #[tokio::test]
