@@ -156,6 +156,12 @@ pub trait Source: Sync {
         self.read(series, windows.whole(), into)
     }
 
+    /// These series are about to be read in `range`, one by one: a source whose samples lie far apart can fetch those of all of them
+    /// together. Changes no answer.
+    fn warm(&self, series: &[(SeriesRef, Labels)], range: TimeRange) {
+        let _ = (series, range);
+    }
+
     /// What this source was asked for and could not read, in a sentence for whoever gets the answer: it is missing there. `None` where
     /// nothing is.
     fn missed(&self) -> Option<String> {

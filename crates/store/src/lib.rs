@@ -41,6 +41,7 @@ mod read;
 mod record;
 mod segment;
 mod store;
+mod together;
 
 pub use cardinality::Counting;
 pub use commit::Commit;

@@ -18,6 +18,7 @@ use crate::head::{Head, cell_of, place_of, slab};
 use crate::history;
 use crate::part::Missed;
 use crate::store::{Inner, Store};
+use crate::together::{Slabs, TOGETHER, labelled, warm};
 
 /// Handles from here on are places in a view's own list.
 const LISTED: u64 = 1 << 62;
@@ -35,7 +36,7 @@ impl Source for Store {
         if found.len() > limit {
             return Err(SourceError::TooManySeries { found: found.len(), limit });
         }
-        Ok(found.into_iter().filter_map(|id| Some((SeriesRef(id), head.labels(id)?.clone()))).collect())
+        Ok(labelled(&head, &found))
     }
 
     fn read(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
@@ -82,7 +83,7 @@ impl Store {
     /// watch. After a clean stop no sample of them is in memory.
     pub fn known(&self, matchers: &[Matcher]) -> Vec<(SeriesRef, Labels)> {
         let head = self.inner.head();
-        head.matching(matchers).into_iter().filter_map(|id| Some((SeriesRef(id), head.labels(id)?.clone()))).collect()
+        labelled(&head, &head.matching(matchers))
     }
 
     /// The store as it is now, for one query.
@@ -189,7 +190,7 @@ impl Source for View {
         if found.len() > limit {
             return Err(SourceError::TooManySeries { found: found.len(), limit });
         }
-        Ok(found.into_iter().filter_map(|id| Some((SeriesRef(id), head.labels(id)?.clone()))).collect())
+        Ok(labelled(&head, &found))
     }
 
     fn read(&self, series: SeriesRef, range: TimeRange, into: &mut Columns) -> Result<(), SourceError> {
@@ -248,6 +249,19 @@ impl Source for View {
         Ok(())
     }
 
+    fn warm(&self, series: &[(SeriesRef, Labels)], range: TimeRange) {
+        let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
+        let number = |series: u64| match series.checked_sub(LISTED) {
+            None => Some(series),
+            Some(place) => listed.get(place as usize).and_then(|one| one.id),
+        };
+        let head = self.inner.head();
+        for series in series.chunks(TOGETHER) {
+            let ids: Vec<u64> = series.iter().filter_map(|(series, _)| number(series.0)).collect();
+            warm(&head, &ids, range.from.0);
+        }
+    }
+
     fn missed(&self) -> Option<String> {
         self.missed.in_words()
     }
@@ -287,19 +301,29 @@ fn values(found: &[(SeriesRef, Labels)], name: &str) -> Result<Vec<String>, Sour
 
 /// Matching series of memory with samples that may lie in the range.
 fn live(head: &Head, matchers: &[Matcher], range: TimeRange) -> Vec<u64> {
-    let mut at = (usize::MAX, None);
-    let mut found = head.matching(matchers);
-    found.retain(|id| {
-        if at.0 != cell_of(*id) {
-            // The lock before is given back first.
-            at.1 = None;
-            at = (cell_of(*id), head.cell(cell_of(*id)).map(|cell| cell.slab()));
-        }
-        let Some(slab) = &at.1 else { return false };
-        let last = slab.last(place_of(*id));
-        // Beyond the range's end only a whole look can tell, and reading it is one.
+    // Beyond the range's end only a whole look can tell, and reading it is one.
+    let fits = |slab: &slab::Slab, id: u64| {
+        let last = slab.last(place_of(id));
         last >= range.from.0 && last > i64::MIN
-    });
+    };
+    let mut found = head.matching(matchers);
+    let mut kept = 0;
+    for first in (0..found.len()).step_by(TOGETHER) {
+        let mut ids = [0; TOGETHER];
+        let count = TOGETHER.min(found.len() - first);
+        ids[..count].copy_from_slice(&found[first..first + count]);
+        let slabs = Slabs::hold(head, &ids[..count]);
+        let known: [Option<bool>; TOGETHER] = std::array::from_fn(|nth| slabs.get(nth).map(|slab| fits(slab, ids[nth])));
+        // They are given back before another is waited for.
+        drop(slabs);
+        for (id, known) in ids.into_iter().zip(known).take(count) {
+            if known.unwrap_or_else(|| head.cell(cell_of(id)).is_some_and(|cell| fits(&cell.slab(), id))) {
+                found[kept] = id;
+                kept += 1;
+            }
+        }
+    }
+    found.truncate(kept);
     found
 }
 

@@ -1,5 +1,7 @@
 //! Aggregations that see one row after the other: a state for each group and step, and nothing else is held.
 
+use std::ops::Range;
+
 use ahash::AHashMap;
 
 use super::arithmetic::{self, Mean};
@@ -16,10 +18,33 @@ pub(super) const RANKED_MAX: usize = 64;
 trait Fold: Default + Clone {
     fn add(&mut self, value: f64, first: bool);
     fn get(&self) -> f64;
+}
 
-    /// Adds a row that is present at every step to states that all have a first value.
-    fn add_all(states: &mut [Self], values: &[f64]) {
-        states.iter_mut().zip(values).for_each(|(state, value)| state.add(*value, false));
+/// The states of the cells of all groups, one group behind the other.
+trait States: Default {
+    fn resize(&mut self, cells: usize);
+    fn add(&mut self, cell: usize, value: f64, first: bool);
+    /// Adds a row that is present at every step to cells that all have a first value.
+    fn add_all(&mut self, cells: Range<usize>, values: &[f64]);
+    fn get(&self, cell: usize) -> f64;
+}
+
+impl<F: Fold> States for Vec<F> {
+    fn resize(&mut self, cells: usize) {
+        Vec::resize(self, cells, F::default());
+    }
+
+    #[inline]
+    fn add(&mut self, cell: usize, value: f64, first: bool) {
+        self[cell].add(value, first);
+    }
+
+    fn add_all(&mut self, cells: Range<usize>, values: &[f64]) {
+        self[cells].iter_mut().zip(values).for_each(|(state, value)| state.add(*value, false));
+    }
+
+    fn get(&self, cell: usize) -> f64 {
+        self[cell].get()
     }
 }
 
@@ -39,16 +64,44 @@ impl Fold for Sum {
     fn get(&self) -> f64 {
         self.0 + self.1
     }
+}
+
+/// Sums and what they lost, each for itself, so that neighbouring steps are added at once.
+#[derive(Default)]
+struct Sums {
+    sum: Vec<f64>,
+    lost: Vec<f64>,
+}
+
+impl States for Sums {
+    fn resize(&mut self, cells: usize) {
+        self.sum.resize(cells, 0.0);
+        self.lost.resize(cells, 0.0);
+    }
+
+    #[inline]
+    fn add(&mut self, cell: usize, value: f64, first: bool) {
+        if first {
+            self.sum[cell] = value;
+        } else {
+            arithmetic::kahan_add(value, &mut self.sum[cell], &mut self.lost[cell]);
+        }
+    }
 
     /// As one by one, without branches.
-    fn add_all(states: &mut [Sum], values: &[f64]) {
-        for (Sum(sum, lost), &value) in states.iter_mut().zip(values) {
+    fn add_all(&mut self, cells: Range<usize>, values: &[f64]) {
+        let states = self.sum[cells.clone()].iter_mut().zip(&mut self.lost[cells]);
+        for ((sum, lost), &value) in states.zip(values) {
             let total = *sum + value;
             let (large, small) = if sum.abs() >= value.abs() { (*sum, value) } else { (value, *sum) };
             let more = *lost + ((large - total) + small);
             *lost = if total.is_infinite() { 0.0 } else { more };
             *sum = total;
         }
+    }
+
+    fn get(&self, cell: usize) -> f64 {
+        self.sum[cell] + self.lost[cell]
     }
 }
 
@@ -166,70 +219,71 @@ pub(super) fn fold_one(op: AggregateOp, values: &[f64]) -> Option<f64> {
     })
 }
 
-/// The states of all groups, which come into being as rows ask for them.
-trait States {
+/// What rows are shown to; groups come into being as rows ask for them.
+trait Groups {
     fn row(&mut self, group: usize, row: usize, values: &[f64], present: &[bool]);
     /// The values and presences of all groups, one behind the other.
     fn finish(self: Box<Self>) -> (Vec<f64>, Vec<bool>);
 }
 
-struct Folded<F> {
+struct Folded<S> {
     steps: usize,
-    states: Vec<F>,
+    states: S,
     present: Vec<bool>,
     /// Groups that have a value at every step.
     full: Vec<bool>,
     finish: fn(f64) -> f64,
 }
 
-impl<F: Fold> Folded<F> {
-    fn boxed<'f>(steps: usize, finish: fn(f64) -> f64) -> Box<dyn States + 'f>
+impl<S: States> Folded<S> {
+    fn boxed<'f>(steps: usize, finish: fn(f64) -> f64) -> Box<dyn Groups + 'f>
     where
-        F: 'f,
+        S: 'f,
     {
-        Box::new(Folded::<F> { steps, states: Vec::new(), present: Vec::new(), full: Vec::new(), finish })
+        Box::new(Folded::<S> { steps, states: S::default(), present: Vec::new(), full: Vec::new(), finish })
     }
 }
 
-impl<F: Fold> States for Folded<F> {
+impl<S: States> Groups for Folded<S> {
     fn row(&mut self, group: usize, _: usize, values: &[f64], here: &[bool]) {
         let steps = self.steps;
         if group >= self.full.len() {
             self.full.resize(group + 1, false);
-            self.states.resize((group + 1) * steps, F::default());
+            self.states.resize((group + 1) * steps);
             self.present.resize((group + 1) * steps, false);
         }
         let cells = group * steps..(group + 1) * steps;
-        let (states, present) = (&mut self.states[cells.clone()], &mut self.present[cells]);
-        let whole = !here.contains(&false);
+        // All are looked at, sixteen at a time: a search for one that is missing would go one by one.
+        let whole = here.iter().fold(true, |whole, here| whole & *here);
         if whole && self.full[group] {
-            return F::add_all(states, values);
+            return self.states.add_all(cells, values);
         }
+        let (first, present) = (cells.start, &mut self.present[cells]);
         for step in (0..steps).filter(|step| here[*step]) {
-            states[step].add(values[step], !present[step]);
+            self.states.add(first + step, values[step], !present[step]);
             present[step] = true;
         }
         self.full[group] |= whole;
     }
 
     fn finish(self: Box<Self>) -> (Vec<f64>, Vec<bool>) {
-        let values = self.states.iter().zip(&self.present);
-        let values = values.map(|(state, present)| if *present { (self.finish)(state.get()) } else { 0.0 });
+        let values = self.present.iter().enumerate();
+        let values = values.map(|(cell, present)| if *present { (self.finish)(self.states.get(cell)) } else { 0.0 });
         (values.collect(), self.present)
     }
 }
 
-fn states(op: AggregateOp, steps: usize) -> Option<Box<dyn States>> {
+fn groups(op: AggregateOp, steps: usize) -> Option<Box<dyn Groups>> {
     let same: fn(f64) -> f64 = |value| value;
     Some(match op {
-        AggregateOp::Sum => Folded::<Sum>::boxed(steps, same),
-        AggregateOp::Avg => Folded::<Mean>::boxed(steps, same),
-        AggregateOp::Min => Folded::<Smallest>::boxed(steps, same),
-        AggregateOp::Max => Folded::<Largest>::boxed(steps, same),
-        AggregateOp::Count => Folded::<Count>::boxed(steps, same),
-        AggregateOp::Group => Folded::<One>::boxed(steps, same),
-        AggregateOp::Stddev => Folded::<Variance>::boxed(steps, f64::sqrt),
-        AggregateOp::Stdvar => Folded::<Variance>::boxed(steps, same),
+        AggregateOp::Sum => Folded::<Sums>::boxed(steps, same),
+        AggregateOp::Avg => Folded::<Vec<Mean>>::boxed(steps, same),
+        AggregateOp::Min => Folded::<Vec<Smallest>>::boxed(steps, same),
+        AggregateOp::Max => Folded::<Vec<Largest>>::boxed(steps, same),
+        AggregateOp::Count => Folded::<Vec<Count>>::boxed(steps, same),
+        AggregateOp::Group => Folded::<Vec<One>>::boxed(steps, same),
+        AggregateOp::Stddev => Folded::<Vec<Variance>>::boxed(steps, f64::sqrt),
+        AggregateOp::Stdvar => Folded::<Vec<Variance>>::boxed(steps, same),
         _ => return None,
     })
 }
@@ -297,10 +351,10 @@ impl Rows<'_> {
 impl<'a> Evaluator<'a> {
     /// Folds the rows into their groups; none where `op` needs all of a group at once.
     pub fn fold(&mut self, aggregate: &Aggregate, rows: &Rows<'_>, grid: Grid) -> Result<Option<Table>, EvalError> {
-        let Some(mut states) = states(aggregate.op, grid.count) else { return Ok(None) };
-        let groups = self.group_rows(&aggregate.grouping, rows, grid, &mut *states)?;
+        let Some(mut folded) = groups(aggregate.op, grid.count) else { return Ok(None) };
+        let groups = self.group_rows(&aggregate.grouping, rows, grid, &mut *folded)?;
         self.charge_cells(groups.len() * grid.count)?;
-        let (values, present) = states.finish();
+        let (values, present) = folded.finish();
         let mut out = Table::absent(grid.count, 0);
         (out.rows, out.values, out.present) = (groups, values, present);
         out.drop_empty();
@@ -342,13 +396,13 @@ impl<'a> Evaluator<'a> {
         Ok(out)
     }
 
-    /// Shows each row that has a cell to `states`, and says who the groups are.
+    /// Shows each row that has a cell to `folded`, and says who the groups are.
     fn group_rows(
         &mut self,
         grouping: &Grouping,
         rows: &Rows<'_>,
         grid: Grid,
-        states: &mut dyn States,
+        folded: &mut dyn Groups,
     ) -> Result<Vec<Row>, EvalError> {
         let delayed = self.params.delayed_name_removal;
         let mut groups = Grouper::new(grouping, rows.unnamed() && !delayed);
@@ -356,7 +410,7 @@ impl<'a> Evaluator<'a> {
             Rows::Made(table) => {
                 for (place, row) in table.rows.iter().enumerate() {
                     let (values, present) = table.row(place);
-                    states.row(groups.place(row, row.drop_name), place, values, present);
+                    folded.row(groups.place(row, row.drop_name), place, values, present);
                 }
             }
             Rows::ToMake(stream) => {
@@ -368,7 +422,7 @@ impl<'a> Evaluator<'a> {
                             evaluator.note_non_counters(std::iter::once(row), span);
                             told = Some(row.labels.metric());
                         }
-                        states.row(groups.place(row, row.drop_name || stream.unnamed && delayed), place, values, present);
+                        folded.row(groups.place(row, row.drop_name || stream.unnamed && delayed), place, values, present);
                     }
                     Ok(())
                 })?;
@@ -395,7 +449,7 @@ impl Ranks {
     }
 }
 
-impl States for Ranks {
+impl Groups for Ranks {
     fn row(&mut self, group: usize, row: usize, values: &[f64], present: &[bool]) {
         let (steps, most, top) = (self.wanted.len(), self.most, self.top);
         if (group + 1) * steps > self.lens.len() {

@@ -16,6 +16,7 @@ mod fold;
 mod info;
 mod labels;
 mod lanes;
+mod line;
 mod select;
 mod slope;
 mod stream;

@@ -14,6 +14,9 @@ use crate::error::EvalError;
 use crate::source::{self, Columns, Matcher, SeriesRef, TimeRange};
 use crate::value::{Series, Value};
 
+/// Series that are fetched together; a thread's share is a multiple of it, or nearly.
+const TOGETHER: usize = 16;
+
 /// What of a sample to take.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Take {
@@ -203,6 +206,9 @@ impl Ranged {
     pub fn load(&self, means: &Means<'_>, windows: &Windows, place: usize, scratch: &mut Scratch) -> Result<(), EvalError> {
         match self {
             Ranged::Stored(series) => {
+                if let Some(next) = next_together(series, place).filter(|_| windows.sparse().is_none()) {
+                    means.source.warm(next, windows.all());
+                }
                 windows.load(means, series[place].0, scratch)?;
                 drop_stale(&mut scratch.columns);
             }
@@ -281,6 +287,11 @@ impl<'a> Evaluator<'a> {
         let rows = series.iter().map(|(_, labels)| Row { labels: labels.clone(), drop_name: false }).collect();
         let fill = move |row: usize, scratch: &mut Scratch, values: &mut [f64], present: &mut [bool]| {
             let handle = series[row].0;
+            if let Some(next) = next_together(&series, row) {
+                let all = windows.all();
+                let from = if grid.count == 1 && !smoothed { all.to } else { all.from };
+                means.source.warm(next, TimeRange { from, to: all.to });
+            }
             if smoothed {
                 windows.load(&means, handle, scratch)?;
                 drop_stale(&mut scratch.columns);
@@ -386,6 +397,12 @@ impl<'a> Evaluator<'a> {
         out.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(Value::Matrix(out))
     }
+}
+
+/// Series that are fetched together, where this is the first of them. Few would cost more than they save.
+fn next_together(series: &[(SeriesRef, Labels)], place: usize) -> Option<&[(SeriesRef, Labels)]> {
+    let next = &series[place..series.len().min(place + TOGETHER)];
+    (place.is_multiple_of(TOGETHER) && next.len() > 1).then_some(next)
 }
 
 /// Takes the staleness markers out: inside a range they say nothing.

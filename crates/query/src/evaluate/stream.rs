@@ -6,16 +6,19 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
+use super::line::{Cells, Line};
 use super::table::{Row, Table};
 use super::{Evaluator, Limits};
 use crate::ast::Span;
 use crate::error::EvalError;
 use crate::source::{Columns, Source};
 
-/// Most cells of a block.
-const BLOCK_CELLS: usize = 1 << 19;
-/// Rows that a thread takes at a time.
+/// Rows that a thread takes at a time, or a multiple.
 const SHARE: usize = 16;
+/// Cells that a thread takes at a time where rows are short.
+const SHARE_CELLS: usize = 2_048;
+/// Shares under way for each thread: being made, waiting to be seen, waiting to be made again.
+const BUFFERS_PER_THREAD: usize = 3;
 /// Fewer cells than this are not worth a thread's start.
 const CELLS_FOR_A_THREAD: usize = 20_000;
 /// More threads than this help one query little and hurt the others much.
@@ -114,29 +117,52 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Shows the rows in their order to `see`, with their cells.
+    ///
+    /// Shares of them are made by several threads and seen by this one, one after the other as they are ready: nothing waits for
+    /// all to be made, and the cells of a share are still near the core when they are seen and made anew.
     pub fn each_row(
         &mut self,
         stream: &Stream<'_>,
         steps: usize,
         mut see: impl FnMut(&mut Self, usize, &[f64], &[bool]) -> Result<(), EvalError>,
     ) -> Result<(), EvalError> {
-        let block = (BLOCK_CELLS / steps.max(1)).clamp(SHARE, stream.rows.len().max(SHARE));
-        let (mut values, mut present) = (vec![0.0; block * steps], vec![false; block * steps]);
-        self.charge_cells(block.min(stream.rows.len()) * steps)?;
-        for first in (0..stream.rows.len()).step_by(block) {
-            let count = block.min(stream.rows.len() - first);
-            let (values, present) = (&mut values[..count * steps], &mut present[..count * steps]);
-            if first > 0 {
-                values.fill(0.0);
-                present.fill(false);
+        let rows = stream.rows.len();
+        let share = (SHARE_CELLS / steps.max(1)).clamp(1, rows.max(1)).next_multiple_of(SHARE);
+        let shares = rows.div_ceil(share);
+        let helpers = threads().min(rows * steps / CELLS_FOR_A_THREAD).min(shares).saturating_sub(1);
+        let buffers = if helpers == 0 { 1 } else { BUFFERS_PER_THREAD * (helpers + 1) };
+        self.charge_cells(buffers * share.min(rows) * steps)?;
+        let means = self.means();
+        let count = |at: usize| share.min(rows - at * share);
+        let make = |at: usize, cells: &mut Cells, scratch: &mut Scratch| {
+            let len = count(at) * steps;
+            cells.clear(len);
+            let filled = (0, (&mut cells.values[..len], &mut cells.present[..len]));
+            work(&means, &stream.fill, at * share, steps, scratch, std::iter::once(filled)).map_err(|(_, error)| error)
+        };
+        let line = Line::new(shares, buffers);
+        let read = AtomicU64::new(0);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let done = std::thread::scope(|scope| {
+            for _ in 0..helpers {
+                scope.spawn(|| {
+                    let mut scratch = Scratch::default();
+                    line.help(|at, cells| make(at, cells, &mut scratch));
+                    read.fetch_add(scratch.read, Ordering::Relaxed);
+                });
             }
-            self.fill_rows(&stream.fill, first, steps, values, present)?;
-            let cells = values.chunks_exact(steps).zip(present.chunks_exact(steps));
-            for (place, (values, present)) in cells.enumerate() {
-                see(self, first + place, values, present)?;
-            }
-        }
-        Ok(())
+            let make = |at: usize, cells: &mut Cells| make(at, cells, &mut scratch);
+            line.see(make, |at, cells| {
+                for place in 0..count(at) {
+                    let row = place * steps..(place + 1) * steps;
+                    see(self, at * share + place, &cells.values[row.clone()], &cells.present[row])?;
+                }
+                Ok(())
+            })
+        });
+        self.samples_read += read.into_inner() + std::mem::take(&mut scratch.read);
+        self.scratch = scratch;
+        done.and_then(|()| self.check_limits())
     }
 
     /// Fills the cells of the rows from `first` on, on several threads where it is worth it.

@@ -12,7 +12,7 @@ pub(crate) mod slab;
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use ahash::{AHashMap, AHashSet};
 use model::Labels;
@@ -71,6 +71,21 @@ pub(crate) struct Cell {
 impl Cell {
     pub fn slab(&self) -> MutexGuard<'_, Slab> {
         self.slab.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same where nobody else holds it.
+    pub fn try_slab(&self) -> Option<MutexGuard<'_, Slab>> {
+        match self.slab.try_lock() {
+            Ok(slab) => Some(slab),
+            Err(TryLockError::Poisoned(slab)) => Some(slab.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Brings the slab's lock near. What it says means nothing.
+    #[inline]
+    pub fn touch(&self) -> bool {
+        self.slab.is_poisoned()
     }
 
     /// The live series: place and labels.
@@ -288,25 +303,28 @@ impl Head {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use model::intake::KEY_SECRET_LEN;
     use query::source::MatchOp;
 
+    /// Series `up` with their number as a label.
+    pub(crate) fn insert(head: &mut Head, ids: impl IntoIterator<Item = u64>) -> (KeySecret, Limits) {
+        let secret = KeySecret::new([7; KEY_SECRET_LEN]);
+        let limits = Limits { series: 1_000, bytes: u64::MAX, per_source: 1_000, source_label: "instance".into() };
+        for id in ids {
+            let labels = Labels::new([("__name__", "up"), ("pod", &format!("{id}"))]).unwrap();
+            head.insert(id, secret.hash(Protocol::Labels, labels.key().as_bytes()), labels, &limits);
+        }
+        (secret, limits)
+    }
+
     /// Years of series that came and went: numbers beyond 32 bits beside one that has been there from the beginning.
     #[test]
     fn numbers_rise_beyond_four_billion_and_take_no_room() {
-        let secret = KeySecret::new([7; KEY_SECRET_LEN]);
-        let limits = Limits { series: 100, bytes: u64::MAX, per_source: 100, source_label: "instance".into() };
         let mut head = Head::new(0);
-        let make = |head: &mut Head, id: u64| {
-            let labels = Labels::new([("__name__", "up"), ("pod", &format!("{id}"))]).unwrap();
-            head.insert(id, secret.hash(Protocol::Labels, labels.key().as_bytes()), labels, &limits);
-        };
         let last = 3 * (1 << 32) + 5;
-        for id in [3, (1 << 32) - 1, 1 << 32, (1 << 32) + 3, last] {
-            make(&mut head, id);
-        }
+        let (secret, limits) = insert(&mut head, [3, (1 << 32) - 1, 1 << 32, (1 << 32) + 3, last]);
         let all = head.matching(&[Matcher::new("__name__", MatchOp::Equal, "up").unwrap()]);
         assert_eq!(all, [3, (1 << 32) - 1, 1 << 32, (1 << 32) + 3, last]);
         assert!(all.iter().all(|id| head.labels(*id).is_some_and(|labels| labels.get("pod") == Some(&id.to_string()))));

@@ -5,6 +5,7 @@
 //! into the slab's arena, each run pointing back to the one before. Samples that came late lie beside, sorted, and win over what
 //! was there. Freezing takes everything out at once, to be written into parts; it stays readable until it is there.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use model::intake::KeyHash;
@@ -329,6 +330,13 @@ impl Slab {
         Some(())
     }
 
+    /// Adds the walks that bring near what a read of a series from `from` on needs.
+    pub fn walk<'s>(&'s self, place: usize, from: i64, walks: &mut Vec<Walk<'s>>) {
+        black_box((self.last[place], self.count[place], self.step[place], self.own_times[place]));
+        let runs = self.frozen.iter().map(|frozen| &**frozen).chain([&self.runs]);
+        walks.extend(runs.map(|runs| runs.walk(place, from)).filter(|walk| walk.next != 0));
+    }
+
     /// The newest sample of memory that is not after `to`, if it is not before `from`: decodes the one run that has it, into `columns`.
     /// `None` where late samples make only a whole read sure, or a run does not decode.
     pub fn newest_until(
@@ -495,6 +503,15 @@ impl Runs {
         Some(())
     }
 
+    fn walk(&self, place: usize, from: i64) -> Walk<'_> {
+        let next = match &self.starts {
+            // One behind the other: the processor sees the rest coming.
+            Some(starts) => starts[place],
+            None => self.chain(place),
+        };
+        Walk { arena: &self.arena, next, from, joined: self.starts.is_some() }
+    }
+
     fn read_sealed(&self, place: usize, from: i64, to: i64, times: &mut Vec<i64>, values: &mut Vec<f64>) -> Option<()> {
         if let Some(start) = self.starts.as_ref().map(|starts| starts[place]).filter(|start| *start > 0) {
             return self.read_joined((start, self.chain(place)), (from, to), times, values);
@@ -558,6 +575,27 @@ impl Runs {
     /// Bytes of samples.
     pub fn bytes(&self) -> usize {
         self.arena.capacity() + self.late.iter().map(|(_, run)| run.capacity() * 16).sum::<usize>()
+    }
+}
+
+/// A way back along the runs of a series, on which nothing is decoded.
+pub(crate) struct Walk<'a> {
+    arena: &'a Arena,
+    /// Where the next run begins, plus one.
+    next: u32,
+    from: i64,
+    joined: bool,
+}
+
+impl Walk<'_> {
+    /// One run further. Whether there is another.
+    pub fn step(&mut self) -> bool {
+        let Some(run) = self.next.checked_sub(1).and_then(|at| self.arena.at(at)) else { return false };
+        // Most runs end within the second line.
+        black_box(run.get(64).copied());
+        let Some((before, first)) = Run::link(run) else { return false };
+        self.next = before;
+        before != 0 && first > self.from && !self.joined
     }
 }
 
