@@ -131,6 +131,9 @@ pub enum SourceError {
     Store(String),
 }
 
+/// Series that [`Source::warm`] is told of at a time: their first misses all fit into what a core has under way.
+pub const TOGETHER: usize = 16;
+
 /// Something that holds series. Shared by threads; a read sees a consistent state of each series.
 pub trait Source: Sync {
     /// The series that fit all matchers and have, or may have, a sample in `range`; in any order.

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ahash::AHashMap;
 use model::{Labels, Time};
-use query::source::{Columns, Matcher, SeriesRef, Source, SourceError, TimeRange};
+use query::source::{Columns, Matcher, SeriesRef, Source, SourceError, TOGETHER, TimeRange};
 
 use crate::error::StoreError;
 use crate::flush::Visible;
@@ -18,7 +18,7 @@ use crate::head::{Head, cell_of, place_of, slab};
 use crate::history;
 use crate::part::Missed;
 use crate::store::{Inner, Store};
-use crate::together::{Slabs, TOGETHER, labelled, warm};
+use crate::together::{Slabs, labelled, warm};
 
 /// Handles from here on are places in a view's own list.
 const LISTED: u64 = 1 << 62;

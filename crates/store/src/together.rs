@@ -9,13 +9,10 @@ use std::hint::black_box;
 use std::sync::MutexGuard;
 
 use model::Labels;
-use query::source::SeriesRef;
+use query::source::{SeriesRef, TOGETHER};
 
 use crate::head::slab::{Slab, Walk};
 use crate::head::{Head, cell_of, place_of};
-
-/// How many series at a time: their first misses all fit into what a core has under way, and a sender waits little for their locks.
-pub(crate) const TOGETHER: usize = 16;
 
 /// The slabs of some series, held at the same time.
 pub(crate) struct Slabs<'h> {

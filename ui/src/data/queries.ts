@@ -1,4 +1,4 @@
-// What pages ask the server for, as hooks. Live messages are put into the same cache, so that a page never asks twice.
+// What pages ask the server for, as hooks. Live messages are put into the same cache, so that what was read stays up to date without asking again.
 import { queryOptions, QueryClient, useMutation, useQuery, type QueryKey, type UseQueryResult } from '@tanstack/react-query'
 import type {
   Answer, Artifact, Ask, Cardinality, ChangeRow, ChatMessage, Demo, Incident, IncidentRow, LivePosition, LogLine, Me, NewOrder, Order, OrderRow, Outcome, Overview, Place, ServiceRow, TimelineRow,
@@ -129,7 +129,7 @@ function tell(queryKey: QueryKey, data: unknown): void {
 }
 
 /** What the stream keeps up to date. */
-const streamed: ReadonlySet<unknown> = new Set(['timeline', 'chat', 'rooms', 'incidents', 'incident', 'orders', 'order', 'order-log', 'place', 'services'])
+const streamed: ReadonlySet<unknown> = new Set(['timeline', 'chat', 'incidents', 'incident', 'orders', 'order', 'place'])
 
 /** Reads again what was read, or asked for, before the stream told everything. */
 function reread(): void {

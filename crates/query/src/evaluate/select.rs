@@ -11,11 +11,8 @@ use super::table::{Row, Table};
 use super::{Evaluator, Grid, resolve_duration};
 use crate::ast::{At, Edges, Expr, ExprKind, MatrixSelector, Shift, Span, Subquery, VectorSelector};
 use crate::error::EvalError;
-use crate::source::{self, Columns, Matcher, SeriesRef, TimeRange};
+use crate::source::{self, Columns, Matcher, SeriesRef, TOGETHER, TimeRange};
 use crate::value::{Series, Value};
-
-/// Series that are fetched together; a thread's share is a multiple of it, or nearly.
-const TOGETHER: usize = 16;
 
 /// What of a sample to take.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -11,10 +11,10 @@ use super::table::{Row, Table};
 use super::{Evaluator, Limits};
 use crate::ast::Span;
 use crate::error::EvalError;
-use crate::source::{Columns, Source};
+use crate::source::{Columns, Source, TOGETHER};
 
 /// Rows that a thread takes at a time, or a multiple.
-const SHARE: usize = 16;
+const SHARE: usize = TOGETHER;
 /// Cells that a thread takes at a time where rows are short.
 const SHARE_CELLS: usize = 2_048;
 /// Shares under way for each thread: being made, waiting to be seen, waiting to be made again.
