@@ -198,9 +198,9 @@ pub(crate) fn load(files: &dyn Files, dir: &Path, position: u64) -> Result<Optio
     for piece in Scanner::new(&bytes, 0, salt(position)) {
         let record = match piece {
             Piece::Record(record) => record,
-            Piece::Damaged(len) | Piece::Torn(len) => {
+            Piece::Damaged(place) | Piece::Torn(place) => {
                 lost.places += 1;
-                lost.bytes += len as u64;
+                lost.bytes += place.len() as u64;
                 continue;
             }
         };

@@ -23,6 +23,10 @@ pub trait Files: Send + Sync + 'static {
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>>;
     /// Opens an existing file for writing.
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>>;
+    /// Opens an existing file for [`write_sectors`]: past the page cache, where the file system can.
+    fn open_direct(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        self.open(path)
+    }
     /// Opens an existing file for reading; it stays readable when its name is gone.
     fn open_read(&self, path: &Path) -> io::Result<Box<dyn ReadAt>>;
     /// At most `len_max` bytes from `offset` on; fewer at the file's end.
@@ -57,6 +61,10 @@ pub trait File: Send + Sync {
     fn truncate(&self, len: u64) -> io::Result<()>;
     /// Returns when all data written so far is on the disk.
     fn sync_data(&self) -> io::Result<()>;
+    /// Whether it goes past the page cache: what was written is with the disk then, though not durable.
+    fn is_direct(&self) -> bool {
+        false
+    }
 }
 
 /// A file open for reading.
@@ -95,6 +103,29 @@ pub fn write_all_at(file: &dyn File, mut data: &[u8], mut offset: u64) -> io::Re
         offset += wrote as u64;
     }
     Ok(())
+}
+
+/// What a disk writes whole or not at all, in bytes.
+pub const SECTOR: usize = 512;
+/// What stands behind the data in the last sector of it. Not zero: so a sector of zeros was never written.
+pub const FILL: u8 = 0x5a;
+
+/// How many bytes the sectors of so much data are.
+pub fn sectors(len: usize) -> u64 {
+    len.next_multiple_of(SECTOR) as u64
+}
+
+/// Writes `data` from the beginning of a sector on, and fills its last one up with [`FILL`].
+pub fn write_sectors(file: &dyn File, data: &[u8], offset: u64) -> io::Result<()> {
+    debug_assert!(offset.is_multiple_of(SECTOR as u64), "at {offset}");
+    // What goes past the page cache must begin at a sector in memory too.
+    let len = sectors(data.len()) as usize;
+    let mut memory: Vec<u8> = Vec::with_capacity(SECTOR + len);
+    let from = memory.as_ptr().align_offset(SECTOR).min(SECTOR);
+    memory.resize(from, FILL);
+    memory.extend_from_slice(data);
+    memory.resize(from + len, FILL);
+    write_all_at(file, &memory[from..], offset)
 }
 
 /// Fills `into`; `UnexpectedEof` where the file ends before.
@@ -221,6 +252,26 @@ mod tests {
             assert_eq!(files.read(&dir.join("c"), 0, 9).unwrap(), b"\0\0xy");
             files.remove(&dir.join("c")).unwrap();
             assert!(files.list(dir).unwrap().is_empty());
+        });
+    }
+
+    #[test]
+    fn whole_sectors_are_written_and_read_as_they_were() {
+        all(|files, dir| {
+            files.create_dir(dir).unwrap();
+            let path = dir.join("a");
+            files.create(&path).unwrap().preallocate(4096).unwrap();
+            let file = files.open_direct(&path).unwrap();
+            write_sectors(&*file, &[7; 600], 512).unwrap();
+            write_sectors(&*file, &[8; 512], 2048).unwrap();
+            file.sync_data().unwrap();
+            let expected = [vec![0; 512], vec![7; 600], vec![FILL; 424], vec![0; 512], vec![8; 512], vec![0; 1536]].concat();
+            assert!(files.read(&path, 0, u64::MAX).unwrap() == expected);
+            // Beside handles of both kinds: neither overwrites what the other wrote.
+            write_all_at(&*files.open(&path).unwrap(), b"x", 0).unwrap();
+            write_sectors(&*file, &[9; 1], 1536).unwrap();
+            let read = files.read(&path, 0, u64::MAX).unwrap();
+            assert_eq!((read[0], read[600], &read[1536..1538]), (b'x', 7, &[9, FILL][..]));
         });
     }
 

@@ -26,6 +26,25 @@ const IDLE_AFTER_WITHOUT_ROOM: i64 = 600_000_000;
 /// Series whose labels are looked up under one lock.
 const AT_ONCE: usize = 512;
 
+/// So many samples take about as long to pack as a thread takes to wake up.
+const WAY_EVERY: usize = 2_048;
+
+/// Lets others run on this processor every now and then. A thread that woke up there waits for who is running until his turn is over,
+/// which lasts milliseconds, however little he is to get on the whole; and it may be one that a sender waits for.
+#[derive(Default)]
+pub(crate) struct GiveWay(usize);
+
+impl GiveWay {
+    /// After work on so many samples.
+    pub fn after(&mut self, samples: usize) {
+        self.0 += samples;
+        if self.0 >= WAY_EVERY {
+            self.0 = 0;
+            std::thread::yield_now();
+        }
+    }
+}
+
 /// What was frozen at once.
 pub(crate) struct Generation {
     /// By cell.
@@ -162,6 +181,7 @@ impl Inner {
     fn feed(&self, pending: &[Arc<Generation>], order: &[u64], give: &mut Give<'_>) -> Result<(), StoreError> {
         let mut columns = (Vec::new(), Vec::new());
         let mut labels: Vec<(u64, Labels)> = Vec::new();
+        let mut way = GiveWay::default();
         for ids in order.chunks(AT_ONCE) {
             labels.clear();
             let head = self.head();
@@ -175,6 +195,7 @@ impl Inner {
                         .ok_or_else(|| StoreError::Undecodable { series: labels.to_string() })?;
                 }
                 give(*id, labels, &columns.0, &columns.1)?;
+                way.after(columns.0.len());
             }
         }
         Ok(())

@@ -7,11 +7,15 @@
 //!  6  zero, u16                 28  body
 //!  8  length of the body, u32
 //! ```
-//! All numbers little-endian. The salt is 8 bytes that differ from file to file, so a frame that lies in the body of another
+//! All numbers little-endian. In the log the frames that are written together begin at a sector; what of the last sector they leave is
+//! filled up with bytes that are not zero, so that a sector of zeros is one that was never written. The salt is 8 bytes that differ from file to file, so a frame that lies in the body of another
 //! file's record, or in old bytes of a disk block, does not pass for a record here.
 
-use crate::error::StoreError;
+use std::ops::Range;
 use std::path::Path;
+
+use crate::error::StoreError;
+use crate::files::{FILL, SECTOR};
 
 /// The newest format that this program reads, and the one that it writes.
 pub(crate) const VERSION: u8 = 2;
@@ -86,10 +90,15 @@ pub(crate) struct Record<'a> {
     pub version: u8,
     pub sequence: u64,
     pub body: &'a [u8],
-    pub end: usize,
+    pub at: usize,
 }
 
 impl Record<'_> {
+    /// The first byte behind it.
+    pub fn end(&self) -> usize {
+        self.at + HEADER_LEN + self.body.len()
+    }
+
     /// Refuses what a newer program wrote.
     pub fn check_version(&self, file: &Path) -> Result<(), StoreError> {
         if self.version > VERSION {
@@ -100,14 +109,14 @@ impl Record<'_> {
 }
 
 /// What lies at a place.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Piece<'a> {
     /// A good record.
     Record(Record<'a>),
-    /// So many bytes are no record.
-    Damaged(usize),
-    /// The file ends within a record, or nothing readable follows: so many bytes.
-    Torn(usize),
+    /// No record lies here.
+    Damaged(Range<usize>),
+    /// The file ends within a record, or nothing readable follows.
+    Torn(Range<usize>),
 }
 
 /// Goes through the frames of a file, over damaged places to the next marker.
@@ -136,6 +145,16 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Goes to the next sector where what is left of this one is filled up.
+    fn skip_filled(&mut self) -> bool {
+        let next = self.at.next_multiple_of(SECTOR);
+        let filled = next > self.at && self.bytes.get(self.at..next).is_some_and(|left| left.iter().all(|byte| *byte == FILL));
+        if filled {
+            self.at = next;
+        }
+        filled
+    }
+
     fn next_good(&self, from: usize) -> Option<usize> {
         memchr::memmem::find_iter(self.bytes.get(from..)?, &MARKER)
             .map(|found| from + found)
@@ -153,26 +172,22 @@ impl<'a> Iterator for Scanner<'a> {
             Header::Good { len } => {
                 let Some(body) = rest.get(HEADER_LEN..HEADER_LEN + len) else {
                     self.at = self.bytes.len();
-                    return Some(Piece::Torn(rest.len()));
+                    return Some(Piece::Torn(start..self.at));
                 };
                 self.at = start + HEADER_LEN + len;
                 if read_u32(rest, 20) != checksum(self.salt, body) {
-                    return Some(Piece::Damaged(self.at - start));
+                    return Some(Piece::Damaged(start..self.at));
                 }
                 let (version, kind, sequence) = (rest[4], rest[5], read_u64(rest, 12));
-                Some(Piece::Record(Record { kind, version, sequence, body, end: self.at }))
+                Some(Piece::Record(Record { kind, version, sequence, body, at: start }))
             }
+            Header::Bad if self.skip_filled() => self.next(),
             Header::Bad if rest.iter().all(|byte| *byte == 0) => None,
-            Header::Bad => match self.next_good(start + 1) {
-                Some(found) => {
-                    self.at = found;
-                    Some(Piece::Damaged(found - start))
-                }
-                None => {
-                    self.at = self.bytes.len();
-                    Some(Piece::Torn(rest.len()))
-                }
-            },
+            Header::Bad => {
+                let found = self.next_good(start + 1);
+                self.at = found.unwrap_or(self.bytes.len());
+                Some(if found.is_some() { Piece::Damaged(start..self.at) } else { Piece::Torn(start..self.at) })
+            }
         }
     }
 }
@@ -206,6 +221,32 @@ mod tests {
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(sequences(&bytes, 7).len(), 2, "bit {bit}");
         }
+    }
+
+    #[test]
+    fn what_of_a_sector_is_filled_up_is_skipped() {
+        let mut bytes = three();
+        bytes.truncate(bytes.len() - 100);
+        let end = bytes.len();
+        bytes.resize(SECTOR, FILL);
+        put(&mut bytes, Kind::Samples, 4, |out| out.extend([0; SECTOR - HEADER_LEN]));
+        put(&mut bytes, Kind::Samples, 5, |out| out.push(5));
+        seal(&mut bytes[..end], 7);
+        seal(&mut bytes[SECTOR..], 7);
+        bytes.resize(3 * SECTOR, FILL);
+        bytes.resize(8 * SECTOR, 0);
+        assert_eq!(sequences(&bytes, 7), [1, 2, 3, 4, 5]);
+        assert!(Scanner::new(&bytes, 0, 7).all(|piece| matches!(piece, Piece::Record(_))));
+        // A flipped bit of it hides nothing.
+        for bit in end * 8..SECTOR * 8 {
+            let mut bytes = bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(sequences(&bytes, 7), [1, 2, 3, 4, 5]);
+        }
+        // What is missing is told with its place, without what is filled up before.
+        bytes[SECTOR] = 0;
+        let missing: Vec<Piece<'_>> = Scanner::new(&bytes, 0, 7).filter(|piece| !matches!(piece, Piece::Record(_))).collect();
+        assert_eq!(missing, [Piece::Damaged(SECTOR..2 * SECTOR)]);
     }
 
     #[test]

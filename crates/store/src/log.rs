@@ -6,13 +6,17 @@
 //! later samples unreadable.
 //!
 //! A busy log prepares the next segment while it fills one: its zeros are on the disk before, so that a sync changes nothing
-//! about the file and waits neither for the file system's journal nor for what else goes through it. A segment that was not
-//! prepared is left for one that is, as soon as that is there.
+//! about the file and waits neither for the file system's journal nor for what else goes through it. It has its name before it is
+//! needed, so going on in it costs no more than writing its head. A segment that was not prepared is left for one that is, as soon as
+//! that is there.
 //!
-//! In a prepared segment several groups may be on their way to the disk at once, each by a sync of its own: who comes while the disk is
-//! busy does not wait for it twice. Groups are written in their order before any of them is synced, so a sync that succeeds is good
-//! for its own group and all before it. Each goes through a handle of its own, opened before anything was written: of a write that
-//! failed, Linux tells every open handle once (`errseq_t`), so none is told that all is well because another heard of it first.
+//! In a prepared segment several groups may be on their way to the disk at once, each by a write and a sync of its own: who comes while
+//! the disk is busy does not wait for it twice. They go past the page cache where the file system lets them: nothing is copied into
+//! pages that nobody reads, and a sync is left with the disk's own flush. So each begins at a sector, and no write touches what another
+//! made durable. A sync is good for its own group and for those before it that stood in the same file when it began; groups are told durable
+//! in their order, as samples need the names that a group before defined. Each goes through a handle of its own, opened before
+//! anything was written: of a write that failed in the page cache, Linux tells every open handle once (`errseq_t`), so none is told
+//! that all is well because another heard of it first.
 
 use std::collections::VecDeque;
 use std::io;
@@ -26,7 +30,7 @@ use model::Time;
 
 use crate::commit::{Commit, Group};
 use crate::error::StoreError;
-use crate::files::{File, Files, is_full, retry, write_all_at};
+use crate::files::{File, Files, is_full, retry, sectors, write_sectors};
 use crate::frame::{self, Kind};
 use crate::record::{self, Row};
 use crate::segment::{self, RECORDS_AT, Segment, Spare};
@@ -42,7 +46,7 @@ const SEGMENT_BEGIN: u64 = 64 << 10;
 /// A sync that takes no longer may be waited for by a thread that others need.
 const QUICK: Duration = Duration::from_millis(1);
 /// Groups that may be on their way to the disk at once.
-const FLIGHTS_MAX: usize = 3;
+const FLIGHTS_MAX: usize = 6;
 /// How long after a failure the next try is made.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
@@ -67,6 +71,8 @@ pub(crate) struct Log {
     syncs: AtomicU64,
     bytes: AtomicU64,
     since_checkpoint: AtomicU64,
+    /// Of the next segment.
+    next_number: AtomicU64,
     spare: Mutex<Vec<Vec<u8>>>,
     ahead: Mutex<Ahead>,
     ahead_wake: Condvar,
@@ -118,7 +124,6 @@ struct Writer {
     /// The current segment failed: what is in `flights` goes into a new one.
     failed: bool,
     segments: Vec<Segment>,
-    next_number: u64,
     /// Definitions that lie once on the disk, and those whose group failed and that lie nowhere.
     owed_once: Vec<Vec<u8>>,
     owed_twice: Vec<Vec<u8>>,
@@ -138,13 +143,23 @@ struct Current {
     prepared: bool,
     /// Other handles of the file that nobody syncs with now; none where it was not prepared.
     idle: Vec<Box<dyn File>>,
+    /// Those that wait until the head is durable: records behind a lost head would hide those that are written again before them.
+    until_head: Vec<Box<dyn File>>,
 }
 
 /// A group on its way.
 struct Flight {
     number: u64,
     group: Arc<Group>,
+    /// With whom writes them, as long as it is in the air.
     frames: Vec<u8>,
+    len: usize,
+    /// Whose file it goes to; 0 before it sets out.
+    segment: u64,
+    /// It is in the file: a sync of it that begins now is good for it.
+    written: bool,
+    /// It is durable.
+    synced: bool,
     first: u64,
     received: Time,
     /// The series that it defines, and those of earlier groups that it defines for the second time, and for the first again.
@@ -174,7 +189,7 @@ impl Log {
     pub fn new(files: Arc<dyn Files>, dir: PathBuf, options: &crate::Options, resume: Resume) -> Log {
         let next_number = resume.segments.iter().map(|segment| segment.number + 1).max().unwrap_or(1);
         let bytes = resume.segments.iter().map(|segment| segment.bytes).sum();
-        Spare::remove(&*files, &dir);
+        Spare::remove_unfinished(&*files, &dir);
         Log {
             files,
             dir,
@@ -204,7 +219,6 @@ impl Log {
                 waiting: 0,
                 failed: false,
                 segments: resume.segments,
-                next_number,
                 owed_once: Vec::new(),
                 owed_twice: Vec::new(),
                 since_checkpoint: resume.since_checkpoint,
@@ -218,6 +232,7 @@ impl Log {
             syncs: AtomicU64::new(0),
             bytes: AtomicU64::new(bytes),
             since_checkpoint: AtomicU64::new(resume.since_checkpoint),
+            next_number: AtomicU64::new(next_number),
             spare: Mutex::new(Vec::new()),
             ahead: Mutex::new(Ahead::default()),
             ahead_wake: Condvar::new(),
@@ -397,17 +412,15 @@ impl Log {
             let ahead = self.ahead();
             ahead.stop || ahead.dropped
         };
-        let made = Spare::make(&*self.files, &self.dir, bytes, stop, || self.ahead_late.load(Relaxed));
+        let number = || self.next_number.fetch_add(1, SeqCst);
+        let made = Spare::make(&*self.files, &self.dir, (bytes, FLIGHTS_MAX), number, stop, || self.ahead_late.load(Relaxed));
         let mut ahead = self.ahead();
         ahead.making = false;
         match made {
             Ok(Some(spare)) if !ahead.dropped => ahead.ready = Some(spare),
-            made => {
-                if let Err(error) = made {
-                    tracing::debug!(%error, "the next log segment is not prepared");
-                }
-                Spare::remove(&*self.files, &self.dir);
-            }
+            Ok(Some(spare)) => spare.remove(&*self.files, &self.dir),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "the next log segment is not prepared"),
         }
     }
 
@@ -415,8 +428,8 @@ impl Log {
     fn drop_spare(&self) {
         let mut ahead = self.ahead();
         (ahead.wanted, ahead.dropped) = (None, true);
-        if ahead.ready.take().is_some() {
-            Spare::remove(&*self.files, &self.dir);
+        if let Some(spare) = ahead.ready.take() {
+            spare.remove(&*self.files, &self.dir);
         }
     }
 
@@ -469,42 +482,77 @@ impl Log {
         let mut writer = self.wait_landed(writer, full);
         let Some(mut flight) = self.take_group(&mut writer) else { return false };
         let number = flight.number;
-        let needed = flight.frames.len() as u64;
-        let may_fly = |current: &&mut Current| needed > 0 && current.at + needed <= current.len && !current.idle.is_empty();
+        let needed = sectors(flight.len);
+        let failed = writer.failed;
+        let goes_on = |current: &Current| current.prepared && current.at + needed <= current.len;
+        let mut head = None;
+        if !failed && needed > 0 && !writer.current.as_ref().is_some_and(goes_on) {
+            head = self.turn(&mut writer, &flight);
+        }
+        let may_fly = |current: &&mut Current| !failed && needed > 0 && goes_on(current) && !current.idle.is_empty();
         let Some(current) = writer.current.as_mut().filter(may_fly) else {
             writer.flights.push_back(flight);
             return self.write_alone(writer, number);
         };
-        frame::seal(&mut flight.frames, segment::salt(current.number));
-        if let Err(error) = write_all_at(&*current.file, &flight.frames, current.at) {
-            self.failed(&mut writer, &error);
-            writer.flights.push_back(flight);
-            return self.write_alone(writer, number);
-        }
+        let (segment, at, handle) = (current.number, current.at, current.idle.pop().expect("one is idle"));
         current.at += needed;
-        let (segment, handle) = (current.number, current.idle.pop().expect("one is idle"));
+        flight.segment = segment;
+        let mut frames = std::mem::take(&mut flight.frames);
         writer.flights.push_back(flight);
         self.in_air.fetch_add(1, SeqCst);
         drop(writer);
 
-        let synced = self.sync(&*handle);
+        frame::seal(&mut frames, segment::salt(segment));
+        let flown = self.fly(&*handle, head.as_deref(), &frames, at, number);
 
         let mut writer = self.writer();
         self.in_air.fetch_sub(1, SeqCst);
         self.tell_landed(&writer);
         if let Some(current) = writer.current.as_mut().filter(|current| current.number == segment) {
             current.idle.push(handle);
+            if head.is_some() && flown.is_ok() {
+                current.idle.append(&mut current.until_head);
+            }
         }
-        if let Err(error) = synced {
-            self.failed(&mut writer, &error);
+        // Where it is not there any more, a later one's sync was good for it too.
+        if let Ok(own) = writer.flights.binary_search_by_key(&number, |flight| flight.number) {
+            writer.flights[own].frames = frames;
+        }
+        match flown {
+            Err(error) => self.failed(&mut writer, &error),
+            Ok(good_from) => {
+                let good = |flight: &&mut Flight| (good_from..=number).contains(&flight.number);
+                writer.flights.iter_mut().filter(good).for_each(|flight| flight.synced = true);
+            }
         }
         if writer.failed {
             return self.write_alone(writer, number);
         }
-        let there = writer.flights.partition_point(|flight| flight.number <= number);
-        let there = writer.flights.drain(..there).collect();
-        self.land(writer, there, Ok(()));
+        let there = writer.flights.iter().take_while(|flight| flight.synced).count();
+        if there > 0 {
+            let there = writer.flights.drain(..there).collect();
+            self.land(writer, there, Ok(()));
+        }
         true
+    }
+
+    /// Writes a group at its place and syncs it. Gives from which one on all up to it are durable now.
+    fn fly(&self, file: &dyn File, head: Option<&[u8]>, frames: &[u8], at: u64, number: u64) -> io::Result<u64> {
+        let started = Instant::now();
+        if let Some(head) = head {
+            write_sectors(file, head, 0)?;
+        }
+        write_sectors(file, frames, at)?;
+        let mut writer = self.writer();
+        let own = writer.flights.binary_search_by_key(&number, |flight| flight.number);
+        let own = own.expect("nobody else makes it durable before it is written");
+        writer.flights[own].written = true;
+        let segment = writer.flights[own].segment;
+        let with_it = |flight: &&Flight| flight.written && flight.segment == segment;
+        let good_from = writer.flights.iter().take(own + 1).rev().take_while(with_it).last().map_or(number, |first| first.number);
+        drop(writer);
+        self.sync(file, started)?;
+        Ok(good_from)
     }
 
     /// Takes what waits out of the line; none where nothing does and nobody asks for a probe.
@@ -531,14 +579,17 @@ impl Log {
             first: frame::first_sequence(&frames).unwrap_or(queue.next_sequence),
             received: queue.newest_received,
             defined: std::mem::take(&mut queue.defined),
+            len: frames.len(),
             frames,
+            segment: 0,
+            written: false,
+            synced: false,
             once,
             twice,
         })
     }
 
-    fn sync(&self, file: &dyn File) -> io::Result<()> {
-        let started = Instant::now();
+    fn sync(&self, file: &dyn File, started: Instant) -> io::Result<()> {
         retry(|| file.sync_data())?;
         self.sync_nanos.store(started.elapsed().as_nanos() as u64, Relaxed);
         self.syncs.fetch_add(1, Relaxed);
@@ -612,7 +663,7 @@ impl Log {
         let (mut groups, mut bytes, mut received, mut spent) = (Vec::new(), 0, None, Vec::new());
         for flight in flights {
             writer.note(&flight, outcome.is_ok());
-            bytes += flight.frames.len();
+            bytes += flight.len;
             received = Some(flight.received);
             groups.push(flight.group);
             spent = flight.frames;
@@ -675,7 +726,7 @@ impl Log {
     }
 
     fn write_once(&self, writer: &mut Writer, frames: &mut [u8], first: u64, received: Time) -> io::Result<()> {
-        let needed = frames.len() as u64;
+        let needed = sectors(frames.len());
         let goes_on = |current: &Current| {
             current.at + needed <= current.len.max(self.segment_bytes) && (current.prepared || !self.is_prepared(needed))
         };
@@ -693,32 +744,59 @@ impl Log {
             }
         }
         frame::seal(frames, segment::salt(current.number));
-        write_all_at(&*current.file, frames, current.at)?;
-        self.sync(&*current.file)?;
+        let started = Instant::now();
+        write_sectors(&*current.file, frames, current.at)?;
+        self.sync(&*current.file, started)?;
         current.at += needed;
         Ok(())
     }
 
+    /// Goes on in the segment that was prepared, where there is one with room for a group, while others are still on their way in the one
+    /// before. Gives the head that is to be written before the group.
+    fn turn(&self, writer: &mut Writer, flight: &Flight) -> Option<Vec<u8>> {
+        if self.ahead().ready.as_ref().is_none_or(|spare| spare.handles.is_empty()) {
+            return None;
+        }
+        let spare = self.take_prepared(writer, sectors(flight.len))?;
+        if writer.current.as_ref().is_some_and(|current| current.prepared) {
+            // Who is on his way still writes into it: what is left of it stays with it.
+            writer.current.take().into_iter().for_each(|left| self.ahead().finished.push(left.number));
+        } else {
+            self.finish(writer);
+        }
+        let head = segment::head(writer.go_on(spare, flight.first, flight.received));
+        let current = writer.current.as_mut().expect("just made");
+        current.until_head = current.idle.split_off(1);
+        Some(head)
+    }
+
+    /// The next segment, if it is there, has room for so many bytes, and comes behind all others.
+    fn take_prepared(&self, writer: &Writer, needed: u64) -> Option<Spare> {
+        let newest = writer.segments.last().map_or(0, |segment| segment.number);
+        let spare = self.is_prepared(needed).then(|| self.ahead().ready.take()).flatten()?;
+        if spare.number < newest {
+            // Something failed meanwhile.
+            spare.remove(&*self.files, &self.dir);
+            return None;
+        }
+        Some(spare)
+    }
+
     fn renew(&self, writer: &mut Writer, needed: u64, first: u64, received: Time) -> io::Result<()> {
         self.finish(writer);
-        let spare = self.is_prepared(needed).then(|| self.ahead().ready.take()).flatten();
-        let small = SEGMENT_BEGIN.min(self.segment_bytes).max(RECORDS_AT + needed);
-        let (prepared, bytes) = (spare.is_some(), spare.as_ref().map_or(small, |spare| spare.bytes));
-        let number = writer.next_number;
-        writer.next_number += 1;
+        if let Some(spare) = self.take_prepared(writer, needed) {
+            let head = segment::head(writer.go_on(spare, first, received));
+            let current = writer.current.as_ref().expect("just made");
+            return write_sectors(&*current.file, &head, 0);
+        }
+        let bytes = SEGMENT_BEGIN.min(self.segment_bytes).max(RECORDS_AT + needed);
+        let number = self.next_number.fetch_add(1, SeqCst);
         let segment = Segment { number, first_sequence: Some(first), created: received, bytes };
-        let made = match spare {
-            Some(spare) => segment::adopt(&*self.files, &self.dir, &segment, spare),
-            None => segment::create(&*self.files, &self.dir, &segment),
-        };
-        match made {
+        match segment::create(&*self.files, &self.dir, &segment) {
             Ok(file) => {
                 writer.segments.push(segment);
-                let handles = if prepared { FLIGHTS_MAX } else { 0 };
-                let path = segment::path(&self.dir, number);
-                // Where one can't be opened, groups go one after the other.
-                let idle = (0..handles).map_while(|_| retry(|| self.files.open(&path)).ok()).collect();
-                writer.current = Some(Current { file, number, at: RECORDS_AT, len: bytes, prepared, idle });
+                let (idle, until_head) = (Vec::new(), Vec::new());
+                writer.current = Some(Current { file, number, at: RECORDS_AT, len: bytes, prepared: false, idle, until_head });
                 Ok(())
             }
             Err(error) => {
@@ -846,12 +924,21 @@ impl Log {
 }
 
 impl Writer {
+    /// Makes what was prepared the current segment. Its head is not written yet.
+    fn go_on(&mut self, spare: Spare, first: u64, received: Time) -> &Segment {
+        let Spare { file, handles, number, bytes } = spare;
+        self.segments.push(Segment { number, first_sequence: Some(first), created: received, bytes });
+        self.current =
+            Some(Current { file, number, at: RECORDS_AT, len: bytes, prepared: true, idle: handles, until_head: Vec::new() });
+        self.segments.last().expect("just put")
+    }
+
     /// Counts a group that is on the disk, or that is nowhere.
     fn note(&mut self, flight: &Flight, on_disk: bool) {
         let news = flight.twice.iter().chain(&flight.defined).cloned();
         if on_disk {
             self.owed_once.extend(news);
-            self.since_checkpoint += flight.frames.len() as u64;
+            self.since_checkpoint += flight.len as u64;
         } else {
             self.owed_once.extend(flight.once.iter().cloned());
             self.owed_twice.extend(news);

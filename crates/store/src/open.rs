@@ -140,7 +140,18 @@ fn list_segments(files: &dyn Files, dir: &Path) -> Result<Vec<Segment>, StoreErr
     let names = retry(|| files.list(dir)).map_err(StoreError::io("list the folder", dir))?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment::number(name)).collect();
     numbers.sort_unstable();
-    numbers.into_iter().map(|number| segment::read_head(files, dir, number)).collect()
+    let mut segments = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        let segment = segment::read_head(files, dir, number)?;
+        let file = segment::path(dir, number);
+        if segment::is_prepared_only(files, dir, &segment).map_err(StoreError::io("read", &file))? {
+            // Where it can't be removed it takes room until the next start.
+            let _ = retry(|| files.remove(&file));
+        } else {
+            segments.push(segment);
+        }
+    }
+    Ok(segments)
 }
 
 impl Recovery {

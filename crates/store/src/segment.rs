@@ -4,24 +4,23 @@
 //! sector does not hide the version; records begin at 1024.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use model::Time;
 
 use crate::bits::{Reader, put_signed, put_varint};
 use crate::error::StoreError;
-use crate::files::{File, Files, retry, write_all_at};
+use crate::files::{File, Files, SECTOR, retry, write_sectors};
 use crate::frame::{self, Kind, Piece, Record, Scanner};
 
 /// Where the records begin.
 pub(crate) const RECORDS_AT: u64 = 1024;
-const HEAD_COPY_AT: usize = 512;
-/// What a disk writes whole or not at all.
-const SECTOR: usize = 512;
+const HEAD_COPY_AT: usize = SECTOR;
 const SUFFIX: &str = ".log";
 /// The name of the file that becomes the next segment.
 const SPARE: &str = "next.spare";
-/// Zeros that are written and synced at a time: a sync of the log that meets them waits for so many ...
+/// Zeros that are written at a time: a sync of the log that meets them waits for so many ...
 const SPARE_STEP: usize = 32 << 10;
 /// ... and so many where the log would have to wait for all of them soon.
 const SPARE_STEP_LATE: usize = 256 << 10;
@@ -59,31 +58,54 @@ pub(crate) fn create(files: &dyn Files, dir: &Path, segment: &Segment) -> io::Re
     begin(files, dir, segment, file)
 }
 
-/// Makes a segment out of a file of zeros that has its room.
-pub(crate) fn adopt(files: &dyn Files, dir: &Path, segment: &Segment, spare: Spare) -> io::Result<Box<dyn File>> {
-    retry(|| files.rename(&dir.join(SPARE), &path(dir, segment.number)))?;
-    begin(files, dir, segment, spare.file)
-}
-
-/// The file that becomes the next segment: zeros that are on the disk, so that writing over them changes nothing that the file
-/// system keeps about the file, and a sync waits for the data alone.
+/// The file that becomes the next segment: zeros that are on the disk under its name, so that writing over them changes nothing that the
+/// file system keeps about the file, and a sync waits for the data alone.
 pub(crate) struct Spare {
-    file: Box<dyn File>,
+    pub file: Box<dyn File>,
+    /// For groups that are written side by side.
+    pub handles: Vec<Box<dyn File>>,
+    pub number: u64,
     pub bytes: u64,
 }
 
 impl Spare {
-    /// Writes and syncs `bytes` zeros, a little at a time: other syncs go on in between; more at a time once it is `late`. `None` where
-    /// `stop` said so.
+    /// Writes `bytes` zeros and syncs them, a little at a time: other syncs go on in between; more at a time once it is `late`. `None` where
+    /// `stop` said so. Asks for its `number` at last, and opens as many handles.
     pub fn make(
+        files: &dyn Files,
+        dir: &Path,
+        (bytes, handles): (u64, usize),
+        number: impl FnOnce() -> u64,
+        stop: impl Fn() -> bool,
+        late: impl Fn() -> bool,
+    ) -> io::Result<Option<Spare>> {
+        let made = Spare::zeros(files, dir, bytes, stop, late).and_then(|zeros| {
+            let Some(file) = zeros else { return Ok(None) };
+            let number = number();
+            let path = path(dir, number);
+            retry(|| files.rename(&dir.join(SPARE), &path))?;
+            // Where one can't be opened, fewer groups go side by side.
+            let handles = (0..handles).map_while(|_| retry(|| files.open_direct(&path)).ok()).collect();
+            let spare = Spare { file, handles, number, bytes };
+            retry(|| files.sync_dir(dir)).inspect_err(|_| spare.remove(files, dir))?;
+            Ok(Some(spare))
+        });
+        if !matches!(made, Ok(Some(_))) {
+            Spare::remove_unfinished(files, dir);
+        }
+        made
+    }
+
+    fn zeros(
         files: &dyn Files,
         dir: &Path,
         bytes: u64,
         stop: impl Fn() -> bool,
         late: impl Fn() -> bool,
-    ) -> io::Result<Option<Spare>> {
-        let file = retry(|| files.create(&dir.join(SPARE)))?;
-        retry(|| file.preallocate(bytes))?;
+    ) -> io::Result<Option<Box<dyn File>>> {
+        let path = dir.join(SPARE);
+        retry(|| files.create(&path)?.preallocate(bytes))?;
+        let file = retry(|| files.open_direct(&path))?;
         let zeros = vec![0; SPARE_STEP_LATE.min(bytes as usize)];
         let mut at = 0;
         while at < bytes {
@@ -91,31 +113,52 @@ impl Spare {
                 return Ok(None);
             }
             let step = (bytes - at).min(if late() { SPARE_STEP_LATE } else { SPARE_STEP } as u64);
-            write_all_at(&*file, &zeros[..step as usize], at)?;
-            retry(|| file.sync_data())?;
+            write_sectors(&*file, &zeros[..step as usize], at)?;
             at += step;
+            // Else the last sync would write all of it, and the log's would wait for it.
+            if !file.is_direct() || at == bytes {
+                retry(|| file.sync_data())?;
+            }
         }
-        Ok(Some(Spare { file, bytes }))
+        Ok(Some(file))
     }
 
-    /// Removes the file, if there is one.
-    pub fn remove(files: &dyn Files, dir: &Path) {
-        // Where that fails it takes room until the next start.
+    /// Removes the file. Where that fails it takes room until the next start.
+    pub fn remove(&self, files: &dyn Files, dir: &Path) {
+        let _ = retry(|| files.remove(&path(dir, self.number)));
+    }
+
+    /// Removes one that was not finished, if there is one.
+    pub fn remove_unfinished(files: &dyn Files, dir: &Path) {
         let _ = retry(|| files.remove(&dir.join(SPARE)));
     }
 }
 
 fn begin(files: &dyn Files, dir: &Path, segment: &Segment, file: Box<dyn File>) -> io::Result<Box<dyn File>> {
-    let mut head = Vec::new();
-    frame::put(&mut head, Kind::Segment, segment.first_sequence.unwrap_or(0), |out| {
+    write_sectors(&*file, &head(segment), 0)?;
+    retry(|| files.sync_dir(dir))?;
+    Ok(file)
+}
+
+/// What stands before the records.
+pub(crate) fn head(segment: &Segment) -> Vec<u8> {
+    let mut copy = Vec::new();
+    frame::put(&mut copy, Kind::Segment, segment.first_sequence.unwrap_or(0), |out| {
         put_varint(out, segment.number);
         put_signed(out, segment.created.0);
     });
-    frame::seal(&mut head, salt(segment.number));
-    write_all_at(&*file, &head, 0)?;
-    write_all_at(&*file, &head, HEAD_COPY_AT as u64)?;
-    retry(|| files.sync_dir(dir))?;
-    Ok(file)
+    frame::seal(&mut copy, salt(segment.number));
+    copy.resize(HEAD_COPY_AT, 0);
+    copy.repeat(2)
+}
+
+/// Whether a file was prepared and nothing was written into it: it holds nothing but zeros.
+pub(crate) fn is_prepared_only(files: &dyn Files, dir: &Path, segment: &Segment) -> io::Result<bool> {
+    let zeros = |bytes: Vec<u8>| bytes.iter().all(|byte| *byte == 0);
+    let path = path(dir, segment.number);
+    Ok(segment.first_sequence.is_none()
+        && zeros(retry(|| files.read(&path, 0, RECORDS_AT))?)
+        && zeros(retry(|| files.read(&path, 0, u64::MAX))?))
 }
 
 /// Reads the head of a segment. A damaged one is no error: its records can still be read.
@@ -164,11 +207,11 @@ pub(crate) struct Lost {
 }
 
 /// Whether a write never reached all of a place: a sector, or what of the first one belongs to it, is zero as it was before. The
-/// last one need not be looked at: what follows the place shares it, and got there. Records hold no such zeros: the first byte of
-/// each is another, and so many of them are packed into fewer.
-fn is_torn(bytes: &[u8], at: usize, len: usize) -> bool {
-    let sectors = at / SECTOR..(at + len) / SECTOR;
-    let of_place = |sector: usize| bytes.get((sector * SECTOR).max(at)..(sector + 1) * SECTOR);
+/// last one need not be looked at where the place ends within: what follows shares it, and got there. Records hold no such zeros: the
+/// first byte of each is another, so many of them are packed into fewer, and what is left of a sector is filled up.
+fn is_torn(bytes: &[u8], place: Range<usize>) -> bool {
+    let sectors = place.start / SECTOR..place.end / SECTOR;
+    let of_place = |sector: usize| bytes.get((sector * SECTOR).max(place.start)..(sector + 1) * SECTOR);
     sectors.into_iter().filter_map(of_place).any(|part| part.iter().all(|byte| *byte == 0))
 }
 
@@ -180,27 +223,28 @@ pub(crate) fn records(
     mut give: impl FnMut(Record<'_>) -> Result<(), StoreError>,
 ) -> Result<Lost, StoreError> {
     let mut lost = Lost::default();
-    let (mut places, mut open, mut end) = (0, 0, RECORDS_AT as usize);
+    // Places that may be damaged, with their bytes, and where the first of them begins.
+    let (mut places, mut open, mut begin) = (0, 0, None);
     for piece in Scanner::new(bytes, RECORDS_AT as usize, salt(number)) {
         match piece {
             Piece::Record(record) => {
                 record.check_version(file)?;
                 let (places, open) = (std::mem::take(&mut places), std::mem::take(&mut open));
-                if open > 0 && is_torn(bytes, end, open) {
+                if begin.take().is_some_and(|begin| is_torn(bytes, begin..record.at)) {
                     lost.torn_within = true;
                     lost.torn_bytes += open as u64;
                 } else {
                     lost.places += places;
                     lost.bytes += open as u64;
                 }
-                end = record.end;
                 give(record)?;
             }
-            Piece::Damaged(len) => {
+            Piece::Damaged(place) => {
                 places += 1;
-                open += len;
+                open += place.len();
+                begin.get_or_insert(place.start);
             }
-            Piece::Torn(len) => open += len,
+            Piece::Torn(place) => open += place.len(),
         }
     }
     // Damage that no good record follows is the end of what was written: a cut-off write, not a broken disk.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::Time;
 
@@ -28,7 +29,11 @@ fn one_log(bytes: u64) -> OneLog {
     let mut sent = Vec::new();
     for step in 0.. {
         let time = Time::from_secs(BEGIN + step);
-        let (batch, puts) = sending((0..=random.below(12)).map(|number| (number, time, random.below(10_000) as f64 / 4.0)));
+        // A few samples of each series: a batch begins at a sector, and is to fill most of one.
+        let rows = (0..=random.below(12))
+            .flat_map(|number| (0..4).map(move |tenth| (number, time + Duration::from_millis(tenth * 100))));
+        let rows: Vec<_> = rows.map(|(number, time)| (number, time, random.below(10_000) as f64 / 4.0)).collect();
+        let (batch, puts) = sending(rows);
         let appended = store.append(&batch, time).expect("a healthy disk");
         appended.commit.wait().expect("a healthy disk");
         if store.inner.log.segments().len() > 1 {
@@ -40,7 +45,7 @@ fn one_log(bytes: u64) -> OneLog {
     let mut ends = Vec::new();
     let found = segment::records(&path, &bytes, 1, |record| {
         if record.kind == Kind::Packed as u8 {
-            ends.push(record.end);
+            ends.push(record.end());
         }
         Ok(())
     });

@@ -16,8 +16,9 @@ use crate::files::{Fault, Random, Simulated};
 use crate::{Options, Store};
 
 const SENDERS: u64 = 4;
-/// What a sync takes at most, in microseconds.
+/// What a sync takes at most, and a write, in microseconds.
 const SYNC_MAX: u64 = 300;
+const WRITE_MAX: u64 = 100;
 
 /// F-02: `batches` of each sender, and the power cut. Says too in how many runs syncs ran side by side.
 pub fn flights(seeds: Range<u64>, batches: u64) -> (Report, u64) {
@@ -92,6 +93,14 @@ impl Disk {
         let disk = Disk { files: Simulated::new(seed), shaken: Arc::default(), most: Arc::default() };
         let (files, shaken, most) = (disk.files.clone(), disk.shaken.clone(), disk.most.clone());
         let (random, now) = (Mutex::new(Random::new(seed)), AtomicU64::new(0));
+        let (writing, order) = (shaken.clone(), Mutex::new(Random::new(seed ^ 1)));
+        // Who sets out first need not be written first.
+        disk.files.before_write(move || {
+            if writing.load(SeqCst) {
+                let micros = order.lock().unwrap_or_else(PoisonError::into_inner).below(WRITE_MAX);
+                std::thread::sleep(Duration::from_micros(micros));
+            }
+        });
         disk.files.before_sync(move || {
             if !shaken.load(SeqCst) {
                 return;

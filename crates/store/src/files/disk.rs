@@ -5,7 +5,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::{File, Files, Lock, ReadAt};
+use rustix::fs::{AtFlags, OFlags, StatxFlags};
+
+use super::{File, Files, Lock, ReadAt, SECTOR};
 
 /// The file system of this machine. Files are made with mode 0600: samples can tell secrets.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +25,14 @@ impl Files for OnDisk {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
         Ok(Box::new(Open(fs::OpenOptions::new().write(true).open(path)?)))
+    }
+
+    fn open_direct(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        let past_the_cache = i32::try_from(OFlags::DIRECT.bits()).unwrap_or(0);
+        match fs::OpenOptions::new().write(true).custom_flags(past_the_cache).open(path) {
+            Ok(file) if takes_sectors(&file) => Ok(Box::new(Direct(Open(file)))),
+            _ => self.open(path),
+        }
     }
 
     fn open_read(&self, path: &Path) -> io::Result<Box<dyn ReadAt>> {
@@ -93,6 +103,16 @@ impl Files for OnDisk {
     }
 }
 
+/// Whether single sectors can be written past the page cache, as far as the kernel says (from 6.1 on): not on disks whose sectors are
+/// larger, and not on file systems that do it by way of memory.
+fn takes_sectors(file: &fs::File) -> bool {
+    let told = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN);
+    told.is_ok_and(|told| {
+        let fits = |align: u32| (1..=SECTOR as u32).contains(&align);
+        told.stx_mask & StatxFlags::DIOALIGN.bits() != 0 && fits(told.stx_dio_offset_align) && fits(told.stx_dio_mem_align)
+    })
+}
+
 struct Open(fs::File);
 
 impl File for Open {
@@ -114,6 +134,31 @@ impl File for Open {
 
     fn sync_data(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+}
+
+/// Opened past the page cache.
+struct Direct(Open);
+
+impl File for Direct {
+    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
+        self.0.write_at(data, offset)
+    }
+
+    fn preallocate(&self, len: u64) -> io::Result<()> {
+        self.0.preallocate(len)
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.0.truncate(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn is_direct(&self) -> bool {
+        true
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{File, Files, Lock, ReadAt};
 
-const SECTOR: u64 = 512;
+const SECTOR: u64 = super::SECTOR as u64;
 
 /// What a call is made to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,7 @@ type Hook = Arc<dyn Fn() + Send + Sync>;
 struct Shared {
     state: Mutex<State>,
     before_sync: Mutex<Option<Hook>>,
+    before_write: Mutex<Option<Hook>>,
 }
 
 struct State {
@@ -122,7 +123,9 @@ impl Simulated {
             dirs: BTreeSet::new(),
             locks: BTreeSet::new(),
         };
-        Simulated { shared: Arc::new(Shared { state: Mutex::new(state), before_sync: Mutex::new(None) }) }
+        Simulated {
+            shared: Arc::new(Shared { state: Mutex::new(state), before_sync: Mutex::new(None), before_write: Mutex::new(None) }),
+        }
     }
 
     /// How many calls were made so far.
@@ -156,6 +159,11 @@ impl Simulated {
     /// Called before each `sync_data`, outside of any lock: a test makes the disk slow with it.
     pub fn before_sync(&self, hook: impl Fn() + Send + Sync + 'static) {
         *self.shared.before_sync.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(hook));
+    }
+
+    /// The same before each `write_at`.
+    pub fn before_write(&self, hook: impl Fn() + Send + Sync + 'static) {
+        *self.shared.before_write.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(hook));
     }
 
     /// The process dies: locks are free, handles are dead, all that was written stays.
@@ -400,6 +408,13 @@ impl Files for Simulated {
     }
 }
 
+fn run(hook: &Mutex<Option<Hook>>) {
+    let hook = hook.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some(hook) = hook {
+        hook();
+    }
+}
+
 struct Handle {
     files: Simulated,
     inode: usize,
@@ -416,6 +431,7 @@ impl Handle {
 
 impl File for Handle {
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
+        run(&self.files.shared.before_write);
         let (mut state, short) = self.files.call(true)?;
         self.alive(&state)?;
         let data = if short && data.len() > 1 { &data[..data.len() / 2] } else { data };
@@ -446,10 +462,7 @@ impl File for Handle {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let hook = self.files.shared.before_sync.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(hook) = hook {
-            hook();
-        }
+        run(&self.files.shared.before_sync);
         let done = self.files.whole(true);
         let failed = done.is_err();
         let interrupted = done.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted);

@@ -12,6 +12,7 @@ use model::intake::KeyHash;
 
 use super::arena::Arena;
 use crate::codec::{decode_times, decode_values, encode_times, encode_values};
+use crate::flush::GiveWay;
 
 /// Series in a slab.
 pub(crate) const SERIES: usize = 64;
@@ -450,7 +451,9 @@ impl Runs {
         let mut joined = Runs { arena, late: self.late.clone(), newest: self.newest, ..Runs::default() };
         let (mut times, mut values) = (Vec::new(), Vec::new());
         let mut starts = Box::new([0; SERIES]);
+        let mut way = GiveWay::default();
         for place in 0..SERIES {
+            way.after(times.len());
             times.clear();
             values.clear();
             self.read_sealed(place, i64::MIN, i64::MAX, &mut times, &mut values)?;
