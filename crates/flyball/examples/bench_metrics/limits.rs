@@ -13,7 +13,9 @@ use super::hook::through_stub;
 
 const HOSTS: usize = 200;
 const STEPS: i64 = 20;
-const SYNCS: usize = 1_000;
+const SYNCS_FOR: Duration = Duration::from_millis(2_300);
+/// From the end of one sync to the next append.
+const SYNC_PAUSE: Duration = Duration::from_millis(2);
 const PUSHES: usize = 50;
 
 /// All of them.
@@ -21,7 +23,7 @@ pub fn measure(folder: &Path) -> Result<Vec<Limit>> {
     let (text, packed, samples) = data();
     let naive = best_of(7, || parse(&text));
     let snappy = best_of(7, || packed.iter().map(|body| unpack(body)).sum());
-    let syncs = sync_times(folder)?;
+    let syncs = sync_times(folder, SYNCS_FOR)?;
     Ok(vec![
         ("naive scalar parse of line protocol, one core", "M samples/s", samples / naive / 1e6),
         ("snappy of remote write", "CPU-s/M", snappy / (samples / 1e6)),
@@ -90,17 +92,18 @@ fn parse(text: &[u8]) -> u64 {
 }
 
 /// How long fdatasync takes after an append of 4 KiB, in milliseconds.
-pub fn sync_times(folder: &Path) -> Result<Vec<f64>> {
+pub fn sync_times(folder: &Path, lasting: Duration) -> Result<Vec<f64>> {
     let path = folder.join("bench-sync");
     let mut file = File::create(&path)?;
     let block = [5_u8; 4_096];
     let mut times = Vec::new();
-    for _ in 0..SYNCS {
+    let end = Instant::now() + lasting;
+    while Instant::now() < end {
         file.write_all(&block)?;
         let began = Instant::now();
         file.sync_data()?;
         times.push(began.elapsed().as_secs_f64() * 1e3);
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(SYNC_PAUSE);
     }
     drop(file);
     std::fs::remove_file(path)?;
