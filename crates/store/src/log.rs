@@ -30,10 +30,16 @@ use model::Time;
 
 use crate::commit::{Commit, Group};
 use crate::error::StoreError;
-use crate::files::{File, Files, is_full, retry, sectors, write_sectors};
+use crate::files::{File, Files, SECTOR, is_full, retry, sectors, write_sectors};
 use crate::frame::{self, Kind};
 use crate::record::{self, Row};
 use crate::segment::{self, RECORDS_AT, Segment, Spare};
+
+mod ahead;
+mod flight;
+
+use ahead::Ahead;
+use flight::Flight;
 
 /// Buffers for records that are kept for the next.
 const SPARE_LEN: usize = 8;
@@ -78,21 +84,6 @@ pub(crate) struct Log {
     ahead_wake: Condvar,
     /// The current segment is so full that the next will be needed soon.
     ahead_late: AtomicBool,
-}
-
-/// What is known of the next segment's file.
-#[derive(Default)]
-struct Ahead {
-    ready: Option<Spare>,
-    /// Of so many bytes, not begun yet.
-    wanted: Option<u64>,
-    /// It is being made. There is never a second one: both would have the same name.
-    making: bool,
-    /// It is no longer wanted, whether it is there or only on the way.
-    dropped: bool,
-    /// Segments that are written to no more and may still fill memory.
-    finished: Vec<u64>,
-    stop: bool,
 }
 
 struct Queue {
@@ -147,27 +138,6 @@ struct Current {
     until_head: Vec<Box<dyn File>>,
 }
 
-/// A group on its way.
-struct Flight {
-    number: u64,
-    group: Arc<Group>,
-    /// With whom writes them, as long as it is in the air.
-    frames: Vec<u8>,
-    len: usize,
-    /// Whose file it goes to; 0 before it sets out.
-    segment: u64,
-    /// It is in the file: a sync of it that begins now is good for it.
-    written: bool,
-    /// It is durable.
-    synced: bool,
-    first: u64,
-    received: Time,
-    /// The series that it defines, and those of earlier groups that it defines for the second time, and for the first again.
-    defined: Vec<Vec<u8>>,
-    once: Vec<Vec<u8>>,
-    twice: Vec<Vec<u8>>,
-}
-
 /// Where a log goes on.
 pub(crate) struct Resume {
     pub segments: Vec<Segment>,
@@ -193,7 +163,7 @@ impl Log {
         Log {
             files,
             dir,
-            segment_bytes: options.segment_bytes,
+            segment_bytes: options.segment_bytes.next_multiple_of(SECTOR as u64),
             queue_bytes_max: options.queue_bytes_max,
             driven_by_caller: options.driven_by_caller,
             queue: Mutex::new(Queue {
@@ -387,82 +357,6 @@ impl Log {
         self.ahead_wake.notify_all();
     }
 
-    /// Prepares segments until [`stop`](Self::stop).
-    pub fn run_ahead(&self) {
-        loop {
-            let idle = |ahead: &mut Ahead| ahead.wanted.is_none() && !ahead.stop;
-            let stop = self.ahead_wake.wait_while(self.ahead(), idle).unwrap_or_else(PoisonError::into_inner).stop;
-            if stop {
-                return self.drop_spare();
-            }
-            self.prepare();
-        }
-    }
-
-    /// Makes the file of the next segment where one is wanted. Without it a segment is made when it is needed.
-    fn prepare(&self) {
-        let mut ahead = self.ahead();
-        let Some(bytes) = ahead.wanted.take() else { return };
-        ahead.making = true;
-        let finished = std::mem::take(&mut ahead.finished);
-        drop(ahead);
-        // Zeros that take the memory of segments before cost half as much: no page of it is touched for the first time.
-        finished.into_iter().for_each(|number| self.files.forget(&segment::path(&self.dir, number)));
-        let stop = || {
-            let ahead = self.ahead();
-            ahead.stop || ahead.dropped
-        };
-        let number = || self.next_number.fetch_add(1, SeqCst);
-        let made = Spare::make(&*self.files, &self.dir, (bytes, FLIGHTS_MAX), number, stop, || self.ahead_late.load(Relaxed));
-        let mut ahead = self.ahead();
-        ahead.making = false;
-        match made {
-            Ok(Some(spare)) if !ahead.dropped => ahead.ready = Some(spare),
-            Ok(Some(spare)) => spare.remove(&*self.files, &self.dir),
-            Ok(None) => {}
-            Err(error) => tracing::debug!(%error, "the next log segment is not prepared"),
-        }
-    }
-
-    /// Gives the room of the next segment's file back.
-    fn drop_spare(&self) {
-        let mut ahead = self.ahead();
-        (ahead.wanted, ahead.dropped) = (None, true);
-        if let Some(spare) = ahead.ready.take() {
-            spare.remove(&*self.files, &self.dir);
-        }
-    }
-
-    /// Asks for the next segment's file once this one is well begun: earlier where this one is slow to write.
-    fn look_ahead(&self, writer: &mut Writer) {
-        let Some(current) = &writer.current else { return };
-        let begun = self.segment_bytes / if current.prepared { 8 } else { 16 };
-        self.ahead_late.store(!current.prepared || current.at > self.segment_bytes / 4 * 3, Relaxed);
-        if current.at < begun || writer.asked_ahead == current.number {
-            return;
-        }
-        writer.asked_ahead = current.number;
-        let mut ahead = self.ahead();
-        if ahead.ready.is_some() || ahead.making {
-            return;
-        }
-        (ahead.wanted, ahead.dropped) = (Some(self.segment_bytes), false);
-        drop(ahead);
-        match self.driven_by_caller {
-            true => self.prepare(),
-            false => self.ahead_wake.notify_one(),
-        }
-    }
-
-    /// Whether the next segment's file is there, with room for so many bytes.
-    fn is_prepared(&self, needed: u64) -> bool {
-        self.ahead().ready.as_ref().is_some_and(|spare| spare.bytes >= RECORDS_AT + needed)
-    }
-
-    fn ahead(&self) -> MutexGuard<'_, Ahead> {
-        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Nobody will write what still waits.
     pub fn abandon(&self) {
         let group = std::mem::replace(&mut self.queue().group, Group::new());
@@ -472,87 +366,6 @@ impl Log {
     /// Writes and syncs what waits, and tells those who wait for it. False where there was nothing to do.
     pub fn write_group(&self) -> bool {
         self.write_with(self.writer())
-    }
-
-    fn write_with<'log>(&'log self, writer: MutexGuard<'log, Writer>) -> bool {
-        let full = |writer: &mut Writer| {
-            let all_in_use = |current: &Current| current.prepared && current.idle.is_empty();
-            self.changing.load(SeqCst) || (self.in_air.load(SeqCst) > 0 && writer.current.as_ref().is_some_and(all_in_use))
-        };
-        let mut writer = self.wait_landed(writer, full);
-        let Some(mut flight) = self.take_group(&mut writer) else { return false };
-        let number = flight.number;
-        let needed = sectors(flight.len);
-        let failed = writer.failed;
-        let goes_on = |current: &Current| current.prepared && current.at + needed <= current.len;
-        let mut head = None;
-        if !failed && needed > 0 && !writer.current.as_ref().is_some_and(goes_on) {
-            head = self.turn(&mut writer, &flight);
-        }
-        let may_fly = |current: &&mut Current| !failed && needed > 0 && goes_on(current) && !current.idle.is_empty();
-        let Some(current) = writer.current.as_mut().filter(may_fly) else {
-            writer.flights.push_back(flight);
-            return self.write_alone(writer, number);
-        };
-        let (segment, at, handle) = (current.number, current.at, current.idle.pop().expect("one is idle"));
-        current.at += needed;
-        flight.segment = segment;
-        let mut frames = std::mem::take(&mut flight.frames);
-        writer.flights.push_back(flight);
-        self.in_air.fetch_add(1, SeqCst);
-        drop(writer);
-
-        frame::seal(&mut frames, segment::salt(segment));
-        let flown = self.fly(&*handle, head.as_deref(), &frames, at, number);
-
-        let mut writer = self.writer();
-        self.in_air.fetch_sub(1, SeqCst);
-        self.tell_landed(&writer);
-        if let Some(current) = writer.current.as_mut().filter(|current| current.number == segment) {
-            current.idle.push(handle);
-            if head.is_some() && flown.is_ok() {
-                current.idle.append(&mut current.until_head);
-            }
-        }
-        // Where it is not there any more, a later one's sync was good for it too.
-        if let Ok(own) = writer.flights.binary_search_by_key(&number, |flight| flight.number) {
-            writer.flights[own].frames = frames;
-        }
-        match flown {
-            Err(error) => self.failed(&mut writer, &error),
-            Ok(good_from) => {
-                let good = |flight: &&mut Flight| (good_from..=number).contains(&flight.number);
-                writer.flights.iter_mut().filter(good).for_each(|flight| flight.synced = true);
-            }
-        }
-        if writer.failed {
-            return self.write_alone(writer, number);
-        }
-        let there = writer.flights.iter().take_while(|flight| flight.synced).count();
-        if there > 0 {
-            let there = writer.flights.drain(..there).collect();
-            self.land(writer, there, Ok(()));
-        }
-        true
-    }
-
-    /// Writes a group at its place and syncs it. Gives from which one on all up to it are durable now.
-    fn fly(&self, file: &dyn File, head: Option<&[u8]>, frames: &[u8], at: u64, number: u64) -> io::Result<u64> {
-        let started = Instant::now();
-        if let Some(head) = head {
-            write_sectors(file, head, 0)?;
-        }
-        write_sectors(file, frames, at)?;
-        let mut writer = self.writer();
-        let own = writer.flights.binary_search_by_key(&number, |flight| flight.number);
-        let own = own.expect("nobody else makes it durable before it is written");
-        writer.flights[own].written = true;
-        let segment = writer.flights[own].segment;
-        let with_it = |flight: &&Flight| flight.written && flight.segment == segment;
-        let good_from = writer.flights.iter().take(own + 1).rev().take_while(with_it).last().map_or(number, |first| first.number);
-        drop(writer);
-        self.sync(file, started)?;
-        Ok(good_from)
     }
 
     /// Takes what waits out of the line; none where nothing does and nobody asks for a probe.
@@ -749,37 +562,6 @@ impl Log {
         self.sync(&*current.file, started)?;
         current.at += needed;
         Ok(())
-    }
-
-    /// Goes on in the segment that was prepared, where there is one with room for a group, while others are still on their way in the one
-    /// before. Gives the head that is to be written before the group.
-    fn turn(&self, writer: &mut Writer, flight: &Flight) -> Option<Vec<u8>> {
-        if self.ahead().ready.as_ref().is_none_or(|spare| spare.handles.is_empty()) {
-            return None;
-        }
-        let spare = self.take_prepared(writer, sectors(flight.len))?;
-        if writer.current.as_ref().is_some_and(|current| current.prepared) {
-            // Who is on his way still writes into it: what is left of it stays with it.
-            writer.current.take().into_iter().for_each(|left| self.ahead().finished.push(left.number));
-        } else {
-            self.finish(writer);
-        }
-        let head = segment::head(writer.go_on(spare, flight.first, flight.received));
-        let current = writer.current.as_mut().expect("just made");
-        current.until_head = current.idle.split_off(1);
-        Some(head)
-    }
-
-    /// The next segment, if it is there, has room for so many bytes, and comes behind all others.
-    fn take_prepared(&self, writer: &Writer, needed: u64) -> Option<Spare> {
-        let newest = writer.segments.last().map_or(0, |segment| segment.number);
-        let spare = self.is_prepared(needed).then(|| self.ahead().ready.take()).flatten()?;
-        if spare.number < newest {
-            // Something failed meanwhile.
-            spare.remove(&*self.files, &self.dir);
-            return None;
-        }
-        Some(spare)
     }
 
     fn renew(&self, writer: &mut Writer, needed: u64, first: u64, received: Time) -> io::Result<()> {
