@@ -1,8 +1,8 @@
 //! The write-ahead log: what was appended while a sync ran is written and synced by the next one. No timer anywhere.
 //!
-//! A batch is told durable only after the sync of the segment that holds it. After a failed write or sync nothing more is
-//! written to that file: the whole group goes into a new segment. If that fails too, the log takes nothing until a new
-//! segment can be made. Definitions of series are written twice, in two groups, so that no single damaged place makes
+//! A batch is told durable only after the sync of the segment that holds it. After a failed write or sync nothing more sets out for
+//! that file, and nothing in it that was not told before counts: those groups go into a new segment, whole and in their order. If that
+//! fails too, the log takes nothing until a new segment can be made. Definitions of series are written twice, in two groups, so that no single damaged place makes
 //! later samples unreadable.
 //!
 //! A busy log prepares the next segment while it fills one: its zeros are on the disk before, so that a sync changes nothing

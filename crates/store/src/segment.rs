@@ -70,7 +70,7 @@ pub(crate) struct Spare {
 
 impl Spare {
     /// Writes `bytes` zeros and syncs them, a little at a time: other syncs go on in between; more at a time once it is `late`. `None` where
-    /// `stop` said so. Asks for its `number` at last, and opens as many handles.
+    /// `stop` said so. Asks for its `number` at last, and opens so many `handles` beside the first.
     pub fn make(
         files: &dyn Files,
         dir: &Path,

@@ -131,7 +131,7 @@ pub struct Stats {
     pub log_bytes: u64,
     /// Bytes that wait for the disk.
     pub queued_bytes: u64,
-    /// How long the last sync took.
+    /// How long the last write and sync of the log took.
     pub last_sync: Duration,
     /// Syncs since the start.
     pub syncs: u64,

@@ -68,7 +68,7 @@ pub fn own_metrics(app: &App) -> Vec<u8> {
         ("flyball_store_sample_bytes", "Bytes of samples in memory.", stats.sample_bytes as f64),
         ("flyball_store_log_bytes", "Bytes of log on the disk.", stats.log_bytes as f64),
         ("flyball_store_queued_bytes", "Bytes that wait for the disk.", stats.queued_bytes as f64),
-        ("flyball_store_last_sync_seconds", "How long the last sync took.", stats.last_sync.as_secs_f64()),
+        ("flyball_store_last_sync_seconds", "How long the last write and sync of the log took.", stats.last_sync.as_secs_f64()),
         (
             "flyball_store_damaged_places",
             "Places in the log and in the checkpoint, and parts, that the last opening found damaged.",

@@ -20,23 +20,23 @@ impl Files for OnDisk {
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
         let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-        Ok(Box::new(Open(file)))
+        Ok(Box::new(Open::from(file)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        Ok(Box::new(Open(fs::OpenOptions::new().write(true).open(path)?)))
+        Ok(Box::new(Open::from(fs::OpenOptions::new().write(true).open(path)?)))
     }
 
     fn open_direct(&self, path: &Path) -> io::Result<Box<dyn File>> {
         let past_the_cache = i32::try_from(OFlags::DIRECT.bits()).unwrap_or(0);
         match fs::OpenOptions::new().write(true).custom_flags(past_the_cache).open(path) {
-            Ok(file) if takes_sectors(&file) => Ok(Box::new(Direct(Open(file)))),
+            Ok(file) if takes_sectors(&file) => Ok(Box::new(Open { file, direct: true })),
             _ => self.open(path),
         }
     }
 
     fn open_read(&self, path: &Path) -> io::Result<Box<dyn ReadAt>> {
-        Ok(Box::new(Open(fs::File::open(path)?)))
+        Ok(Box::new(Open::from(fs::File::open(path)?)))
     }
 
     fn read(&self, path: &Path, offset: u64, len_max: u64) -> io::Result<Vec<u8>> {
@@ -113,62 +113,51 @@ fn takes_sectors(file: &fs::File) -> bool {
     })
 }
 
-struct Open(fs::File);
+struct Open {
+    file: fs::File,
+    /// Past the page cache.
+    direct: bool,
+}
+
+impl From<fs::File> for Open {
+    fn from(file: fs::File) -> Open {
+        Open { file, direct: false }
+    }
+}
 
 impl File for Open {
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
-        self.0.write_at(data, offset)
+        self.file.write_at(data, offset)
     }
 
     fn preallocate(&self, len: u64) -> io::Result<()> {
-        match rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::empty(), 0, len) {
+        match rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), 0, len) {
             // A file system without fallocate (NFS, ZFS): the room is then not promised, and a later write may say full.
-            Err(rustix::io::Errno::OPNOTSUPP) => self.0.set_len(len),
+            Err(rustix::io::Errno::OPNOTSUPP) => self.file.set_len(len),
             done => Ok(done?),
         }
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.file.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-}
-
-/// Opened past the page cache.
-struct Direct(Open);
-
-impl File for Direct {
-    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
-        self.0.write_at(data, offset)
-    }
-
-    fn preallocate(&self, len: u64) -> io::Result<()> {
-        self.0.preallocate(len)
-    }
-
-    fn truncate(&self, len: u64) -> io::Result<()> {
-        self.0.truncate(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn is_direct(&self) -> bool {
-        true
+        self.direct
     }
 }
 
 impl ReadAt for Open {
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(into, offset)
+        self.file.read_at(into, offset)
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 }
 

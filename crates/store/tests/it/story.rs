@@ -1,6 +1,7 @@
 //! What a server does with the store, told in order.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -549,4 +550,35 @@ fn a_store_is_tidied_up_though_no_flush_comes() {
         assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", store.stats().history);
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn a_busy_log_goes_on_in_segments_that_were_prepared_and_leaves_none_behind() {
+    let files = Simulated::new(1);
+    let store = open(&files, options());
+    let dir = Path::new("/data/metrics/log");
+    let of_zeros = || {
+        let names = files.list(dir).unwrap();
+        let zeros = |name: &String| files.contents(&dir.join(name)).unwrap().iter().all(|byte| *byte == 0);
+        names.into_iter().filter(zeros).collect::<Vec<String>>()
+    };
+    // Each batch takes a sector, so they fill a few segments.
+    let batches = 400;
+    for step in 0..batches {
+        put(&store, &[("a=1", step, step as f64)], step);
+    }
+    // As a prepared segment gets its number beforehand, they follow each other without a gap, and the one behind all is the next.
+    let names = files.list(dir).unwrap();
+    let count = names.len();
+    assert!(count > 4, "{names:?}");
+    assert_eq!(names, (1..=count).map(|number| format!("{number:016x}.log")).collect::<Vec<_>>());
+    assert_eq!(of_zeros(), names[count - 1..]);
+    files.kill();
+    drop(store);
+    let store = open(&files, options());
+    assert!(!store.damage().any(), "{:?}", store.damage());
+    assert!(of_zeros().is_empty());
+    assert_eq!(read(&store, "a=1").len(), batches as usize);
+    put(&store, &[("a=1", batches, 1.0)], batches);
+    assert_eq!(read(&store, "a=1").len(), batches as usize + 1);
 }
