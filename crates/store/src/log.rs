@@ -30,16 +30,19 @@ use model::Time;
 
 use crate::commit::{Commit, Group};
 use crate::error::StoreError;
-use crate::files::{File, Files, SECTOR, is_full, retry, sectors, write_sectors};
+use crate::files::{File, Files, SECTOR, is_full, retry};
 use crate::frame::{self, Kind};
 use crate::record::{self, Row};
-use crate::segment::{self, RECORDS_AT, Segment, Spare};
+use crate::segment::{Segment, Spare};
 
 mod ahead;
+mod alone;
 mod flight;
+mod segments;
 
 use ahead::Ahead;
 use flight::Flight;
+use segments::Current;
 
 /// Buffers for records that are kept for the next.
 const SPARE_LEN: usize = 8;
@@ -123,19 +126,6 @@ struct Writer {
     position: u64,
     /// The segment during which the next was last asked for.
     asked_ahead: u64,
-}
-
-struct Current {
-    file: Box<dyn File>,
-    number: u64,
-    at: u64,
-    len: u64,
-    /// It was made of zeros that were on the disk before.
-    prepared: bool,
-    /// Other handles of the file that nobody syncs with now; none where it was not prepared.
-    idle: Vec<Box<dyn File>>,
-    /// Those that wait until the head is durable: records behind a lost head would hide those that are written again before them.
-    until_head: Vec<Box<dyn File>>,
 }
 
 /// Where a log goes on.
@@ -417,60 +407,6 @@ impl Log {
         }
     }
 
-    /// Runs `change` when nothing is on its way, and keeps others from setting out meanwhile.
-    fn alone<'log, T>(&'log self, writer: MutexGuard<'log, Writer>, change: impl FnOnce(&mut Writer) -> T) -> T {
-        let mut writer = self.wait_alone(writer);
-        let done = change(&mut writer);
-        self.changing.store(false, SeqCst);
-        self.tell_landed(&writer);
-        done
-    }
-
-    fn wait_alone<'log>(&'log self, writer: MutexGuard<'log, Writer>) -> MutexGuard<'log, Writer> {
-        let writer = self.wait_landed(writer, |_| self.changing.load(SeqCst));
-        self.changing.store(true, SeqCst);
-        self.wait_landed(writer, |_| self.in_air.load(SeqCst) > 0)
-    }
-
-    fn wait_landed<'log>(
-        &'log self,
-        mut writer: MutexGuard<'log, Writer>,
-        waits: impl FnMut(&mut Writer) -> bool,
-    ) -> MutexGuard<'log, Writer> {
-        writer.waiting += 1;
-        let mut writer = self.landed.wait_while(writer, waits).unwrap_or_else(PoisonError::into_inner);
-        writer.waiting -= 1;
-        writer
-    }
-
-    fn tell_landed(&self, writer: &Writer) {
-        if writer.waiting > 0 {
-            self.landed.notify_all();
-        }
-    }
-
-    /// Writes the groups that are not on the disk, this one among them, while nothing else is written. False where another thread
-    /// did so meanwhile.
-    fn write_alone<'log>(&'log self, writer: MutexGuard<'log, Writer>, number: u64) -> bool {
-        let mut writer = self.wait_alone(writer);
-        let waits = writer.flights.iter().any(|flight| flight.number == number);
-        if waits {
-            let mut flights: Vec<Flight> = writer.flights.drain(..).collect();
-            let outcome = self.write(&mut writer, &mut flights);
-            let outcome = outcome.map_err(|error| match is_full(&error) {
-                true => StoreError::Full,
-                false => StoreError::ReadOnly { why: format!("write the log: {error}").into() },
-            });
-            self.changing.store(false, SeqCst);
-            self.tell_landed(&writer);
-            self.land(writer, flights, outcome);
-        } else {
-            self.changing.store(false, SeqCst);
-            self.tell_landed(&writer);
-        }
-        waits
-    }
-
     /// Tells those who wait for these groups what became of them.
     fn land(&self, mut writer: MutexGuard<'_, Writer>, flights: Vec<Flight>, outcome: Result<(), StoreError>) {
         let (mut groups, mut bytes, mut received, mut spent) = (Vec::new(), 0, None, Vec::new());
@@ -505,150 +441,6 @@ impl Log {
         }
         drop(queue);
         groups.iter().for_each(|group| group.settle(outcome.clone()));
-    }
-
-    /// Into the current segment, else into a new one: after a failed sync the kernel counts the pages as clean, so a second
-    /// sync of the same file would promise what is not there.
-    fn write(&self, writer: &mut Writer, flights: &mut [Flight]) -> io::Result<()> {
-        let (first, received) = (flights[0].first, flights[flights.len() - 1].received);
-        let mut joined = Vec::new();
-        let frames = match flights {
-            [flight] => &mut flight.frames,
-            flights => {
-                flights.iter().for_each(|flight| joined.extend_from_slice(&flight.frames));
-                &mut joined
-            }
-        };
-        let probing = frames.is_empty();
-        if !std::mem::take(&mut writer.failed) && !probing && writer.current.is_some() {
-            match self.write_once(writer, frames, first, received) {
-                Ok(()) => return Ok(()),
-                Err(error) => {
-                    self.failed(writer, &error);
-                    writer.failed = false;
-                }
-            }
-        }
-        writer.current = None;
-        let done = self.write_once(writer, frames, first, received);
-        if done.is_err() {
-            // Half of the group may stand there.
-            writer.current = None;
-        }
-        done
-    }
-
-    fn write_once(&self, writer: &mut Writer, frames: &mut [u8], first: u64, received: Time) -> io::Result<()> {
-        let needed = sectors(frames.len());
-        let goes_on = |current: &Current| {
-            current.at + needed <= current.len.max(self.segment_bytes) && (current.prepared || !self.is_prepared(needed))
-        };
-        if !writer.current.as_ref().is_some_and(goes_on) {
-            self.renew(writer, needed, first, received)?;
-        }
-        let current = writer.current.as_mut().expect("just made");
-        if current.at + needed > current.len {
-            // Room is taken in growing steps: an idle store takes little, a busy one rarely waits for more.
-            let len = (current.len * 4).max(current.at + needed).min(self.segment_bytes);
-            retry(|| current.file.preallocate(len))?;
-            current.len = len;
-            if let Some(segment) = writer.segments.iter_mut().find(|segment| segment.number == current.number) {
-                segment.bytes = len;
-            }
-        }
-        frame::seal(frames, segment::salt(current.number));
-        let started = Instant::now();
-        write_sectors(&*current.file, frames, current.at)?;
-        self.sync(&*current.file, started)?;
-        current.at += needed;
-        Ok(())
-    }
-
-    fn renew(&self, writer: &mut Writer, needed: u64, first: u64, received: Time) -> io::Result<()> {
-        self.finish(writer);
-        if let Some(spare) = self.take_prepared(writer, needed) {
-            let head = segment::head(writer.go_on(spare, first, received));
-            let current = writer.current.as_ref().expect("just made");
-            return write_sectors(&*current.file, &head, 0);
-        }
-        let bytes = SEGMENT_BEGIN.min(self.segment_bytes).max(RECORDS_AT + needed);
-        let number = self.next_number.fetch_add(1, SeqCst);
-        let segment = Segment { number, first_sequence: Some(first), created: received, bytes };
-        match segment::create(&*self.files, &self.dir, &segment) {
-            Ok(file) => {
-                writer.segments.push(segment);
-                let (idle, until_head) = (Vec::new(), Vec::new());
-                writer.current = Some(Current { file, number, at: RECORDS_AT, len: bytes, prepared: false, idle, until_head });
-                Ok(())
-            }
-            Err(error) => {
-                // Half a segment does no harm, but its room is needed. If removing fails too, it is removed with the others.
-                if self.files.remove(&segment::path(&self.dir, number)).is_err() {
-                    writer.segments.push(Segment { bytes: 0, ..segment });
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// Gives back the room that the current segment did not use.
-    fn finish(&self, writer: &mut Writer) {
-        let Some(current) = writer.current.take() else { return };
-        if current.file.truncate(current.at).is_ok()
-            && let Some(segment) = writer.segments.iter_mut().find(|segment| segment.number == current.number)
-        {
-            segment.bytes = current.at;
-        }
-        self.ahead().finished.push(current.number);
-    }
-
-    /// Ends the current segment; the next group begins a new one.
-    pub fn roll(&self) {
-        self.alone(self.writer(), |writer| self.finish(writer));
-    }
-
-    /// The same, unless the next segment would be slower to write than this one.
-    pub fn roll_unless_slower(&self) {
-        self.alone(self.writer(), |writer| {
-            if !writer.current.as_ref().is_some_and(|current| current.prepared) || self.is_prepared(0) {
-                self.finish(writer);
-            }
-        });
-    }
-
-    /// A checkpoint holds all records below `position`: removes segments that hold only such ones and are older than
-    /// `keep_from`, or beyond `keep_bytes`.
-    pub fn checkpointed(&self, position: u64, keep_from: Time, keep_bytes: u64) {
-        let mut writer = self.writer();
-        writer.since_checkpoint = 0;
-        writer.position = position;
-        while let Some(number) = writer.needless(keep_from, keep_bytes) {
-            // Removing takes its time, and senders wait for who writes.
-            drop(writer);
-            let removed = retry(|| self.files.remove(&segment::path(&self.dir, number)));
-            writer = self.writer();
-            if removed.is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
-                break;
-            }
-            writer.segments.retain(|segment| segment.number != number);
-        }
-        self.note_sizes(&writer);
-    }
-
-    /// Removes all segments that a flush has made needless, those too that were kept for back-tests.
-    pub fn forget_kept(&self) {
-        self.drop_spare();
-        let mut writer = self.writer();
-        let position = writer.position;
-        if writer.current.is_none() && self.queue().next_sequence == position {
-            // Nothing came since: not even the last one is needed. The next one says where it begins.
-            writer.segments.retain(|segment| match retry(|| self.files.remove(&segment::path(&self.dir, segment.number))) {
-                Err(error) => error.kind() != io::ErrorKind::NotFound,
-                Ok(()) => false,
-            });
-        }
-        drop(writer);
-        self.checkpointed(position, Time::MAX, 0);
     }
 
     fn note_sizes(&self, writer: &Writer) {
@@ -706,15 +498,6 @@ impl Log {
 }
 
 impl Writer {
-    /// Makes what was prepared the current segment. Its head is not written yet.
-    fn go_on(&mut self, spare: Spare, first: u64, received: Time) -> &Segment {
-        let Spare { file, handles, number, bytes } = spare;
-        self.segments.push(Segment { number, first_sequence: Some(first), created: received, bytes });
-        self.current =
-            Some(Current { file, number, at: RECORDS_AT, len: bytes, prepared: true, idle: handles, until_head: Vec::new() });
-        self.segments.last().expect("just put")
-    }
-
     /// Counts a group that is on the disk, or that is nowhere.
     fn note(&mut self, flight: &Flight, on_disk: bool) {
         let news = flight.twice.iter().chain(&flight.defined).cloned();
@@ -725,15 +508,6 @@ impl Writer {
             self.owed_once.extend(flight.once.iter().cloned());
             self.owed_twice.extend(news);
         }
-    }
-
-    /// The oldest segment, where a checkpoint holds all of it and it is too old or one too many.
-    fn needless(&self, keep_from: Time, keep_bytes: u64) -> Option<u64> {
-        let total: u64 = self.segments.iter().map(|segment| segment.bytes).sum();
-        // A segment whose head is damaged says nothing: the one behind it does.
-        let next = self.segments.iter().skip(1).find(|segment| segment.first_sequence.is_some())?;
-        let covered = next.first_sequence.is_some_and(|first| first <= self.position);
-        (covered && (next.created < keep_from || total > keep_bytes)).then(|| self.segments[0].number)
     }
 }
 

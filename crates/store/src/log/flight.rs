@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use model::Time;
 
-use super::{Current, Log, Writer};
+use super::segments::Current;
+use super::{Log, Writer};
 use crate::commit::Group;
 use crate::files::{File, sectors, write_sectors};
 use crate::{frame, segment};
@@ -114,24 +115,5 @@ impl Log {
         drop(writer);
         self.sync(file, started)?;
         Ok(good_from)
-    }
-
-    /// Goes on in the segment that was prepared, where there is one with room for a group, while others are still on their way in the one
-    /// before. Gives the head that is to be written before the group.
-    fn turn(&self, writer: &mut Writer, flight: &Flight) -> Option<Vec<u8>> {
-        if self.ahead().ready.as_ref().is_none_or(|spare| spare.handles.is_empty()) {
-            return None;
-        }
-        let spare = self.take_prepared(writer, sectors(flight.len))?;
-        if writer.current.as_ref().is_some_and(|current| current.prepared) {
-            // Who is on his way still writes into it: what is left of it stays with it.
-            writer.current.take().into_iter().for_each(|left| self.ahead().finished.push(left.number));
-        } else {
-            self.finish(writer);
-        }
-        let head = segment::head(writer.go_on(spare, flight.first, flight.received));
-        let current = writer.current.as_mut().expect("just made");
-        current.until_head = current.idle.split_off(1);
-        Some(head)
     }
 }
